@@ -1,0 +1,135 @@
+"""The meta-gradient estimators: n-step, mix, and Monte-Carlo averages of either."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.meta.adjoint import adjoint_meta_gradient
+from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.unroll import Unroll, point, unroll
+
+ESTIMATORS = ("n-step", "mix")
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How a meta-gradient is estimated.
+
+    Attributes:
+        kind: "n-step" (Bonnet et al. 2021, eq. 5) or "mix" (eq. 10).
+        n: number of inner updates; 0 leaves the hyper-parameters fixed.
+        kappa: mixing factor κ; None means 1 − 1/n (section 3.5).
+        monte_carlo: number K of independent estimates that are averaged (eq. 9).
+        chunk: how many of them are computed at once.
+        remat: sweep back one inner step at a time, recomputing it (memory: one state and one batch
+            of trajectories per step); else plain reverse mode, which stores every step.
+    """
+
+    kind: str = "n-step"
+    n: int = 1
+    kappa: float | None = None
+    monte_carlo: int = 1
+    chunk: int = 1
+    remat: bool = True
+
+
+class MetaStep(NamedTuple):
+    """A meta-gradient and what training keeps of the unroll behind it."""
+
+    meta_gradient: Float[Array, " m"]
+    state: InnerState  # after the first inner update
+    env_state: Any  # after the first rollout
+    trajectories: Any  # τ^(0)
+    outer_loss: Float[Array, ""]  # L'(θ^(n), τ̃^(n)) of the first estimate
+
+
+def mix_weights(n: int, kappa: float | None = None) -> np.ndarray:
+    """w_i = κ^{i−1} (1 − κ)/(1 − κ^n), i = 1 … n (eq. 10).
+
+    Args:
+        n: number of inner updates, n ≥ 1.
+        kappa: κ in [0, 1]; None means 1 − 1/n. At κ = 1 the limit 1/n is taken.
+    """
+    kappa = 1.0 - 1.0 / n if kappa is None else kappa
+    powers = kappa ** np.arange(n)
+    return powers / powers.sum()
+
+
+def meta_step(
+    estimator: Estimator,
+    update: InnerUpdate,
+    state: InnerState,
+    eta: Eta,
+    env_state: Any,
+    key: PRNGKeyArray,
+) -> MetaStep:
+    """One meta-gradient at (x_t, η_t), and the first inner update, which training keeps.
+
+    Monte-Carlo averaging draws further unrolls from the same point; θ still moves by the one
+    ordinary batch of the first unroll (eq. 8).
+    """
+    first = _one(estimator, update, state, eta, env_state, key)
+    more = estimator.monte_carlo - 1
+    if more == 0 or estimator.n == 0:
+        return first
+
+    def another(k):
+        own_key = jax.random.fold_in(key, k)
+        return _one(estimator, update, state, eta, env_state, own_key).meta_gradient
+
+    others = jax.lax.map(another, _other_samples(more), batch_size=estimator.chunk)
+    mean = (first.meta_gradient + jnp.sum(others, axis=0)) / estimator.monte_carlo
+    return first._replace(meta_gradient=mean)
+
+
+def _other_samples(num: int) -> Array:
+    """Labels of the further unrolls, apart from those that an unroll folds into its own key."""
+    return jnp.uint32(2**31) + jnp.arange(num, dtype=jnp.uint32)
+
+
+def _one(estimator: Estimator, update, state, eta, env_state, key) -> MetaStep:
+    """One estimate from one unroll; for n = 0 the unroll only makes the update."""
+    mix = estimator.kind == "mix" and estimator.n > 0
+    weights = jnp.asarray(mix_weights(estimator.n, estimator.kappa), eta.dtype) if mix else None
+
+    def look_ahead(eta) -> Unroll:
+        n = max(estimator.n, 1)
+        return unroll(update, state, eta, env_state, key, n=n, validate_all=mix)
+
+    if estimator.n == 0 or estimator.remat:
+        points = look_ahead(eta)
+        gradient = jnp.zeros_like(eta)
+        if estimator.n > 0:
+            gradient = adjoint_meta_gradient(update, eta, points, weights)
+    else:
+
+        def weighted_loss(eta):
+            points = look_ahead(eta)
+            return _weighted_outer_loss(update, points, weights), points
+
+        gradient, points = jax.grad(weighted_loss, has_aux=True)(eta)
+    return MetaStep(
+        gradient,
+        point(points.states, 1),
+        points.env_state,
+        point(points.trajectories, 0),
+        _outer_loss(update, points, -1),
+    )
+
+
+def _outer_loss(update: InnerUpdate, points: Unroll, i: int) -> Float[Array, ""]:
+    """L' at validated point i, counted from the end."""
+    return update.problem.outer_loss(*point((points.states.params, points.validation), i))
+
+
+def _weighted_outer_loss(update: InnerUpdate, points: Unroll, weights) -> Float[Array, ""]:
+    """The scalar whose derivative in η is the estimate."""
+    if weights is None:
+        return _outer_loss(update, points, -1)
+    n = len(weights)
+    losses = [_outer_loss(update, points, i - n) for i in range(n)]
+    return jnp.dot(weights, jnp.stack(losses))

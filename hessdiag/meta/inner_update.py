@@ -1,0 +1,72 @@
+"""The inner update U: (x, η, τ) → x', with x = (parameters, optimiser state).
+
+There is one definition of it, used by training, by every meta-gradient and by every operator.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from hessdiag.meta.meta_parameters import hyper_parameters
+from hessdiag.problems import Problem
+
+Eta = Float[Array, " m"]
+
+
+class InnerState(NamedTuple):
+    """What an inner update maps to its successor."""
+
+    params: Any  # θ
+    opt_state: optax.OptState  # s
+    step: Int[Array, ""]  # inner updates so far; the schedule reads it
+
+
+@dataclass(frozen=True)
+class InnerUpdate:
+    """One inner update of a problem.
+
+    Attributes:
+        problem: where loss and meta-parameters come from.
+        optimiser: gradient → direction (clipping included), any optax transformation.
+        learning_rate: schedule, inner step count → α.
+    """
+
+    problem: Problem
+    optimiser: optax.GradientTransformation
+    learning_rate: Callable[[Int[Array, ""]], Float[Array, ""]]
+
+    def init(self, params) -> InnerState:
+        """The state before the first update."""
+        return InnerState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
+
+    def loss(self, params, eta: Eta, trajectories) -> Float[Array, ""]:
+        """L(θ, η, τ)."""
+        hyper = hyper_parameters(self.problem.meta_parameters, eta)
+        return self.problem.inner_loss(params, hyper, trajectories)
+
+    def gradient(self, params, eta: Eta, trajectories):
+        """∇_θ L(θ, η, τ)."""
+        return jax.grad(self.loss)(params, eta, trajectories)
+
+    def apply(self, state: InnerState, gradient) -> InnerState:
+        """The update, given the gradient: clip, optimiser, step of length α."""
+        direction, opt_state = self.optimiser.update(gradient, state.opt_state, state.params)
+        alpha = self.learning_rate(state.step)
+        params = jax.tree.map(lambda p, d: p - alpha * d, state.params, direction)
+        return InnerState(params, opt_state, state.step + 1)
+
+    def __call__(self, state: InnerState, eta: Eta, trajectories) -> InnerState:
+        """x' = U(x, η, τ)."""
+        return self.apply(state, self.gradient(state.params, eta, trajectories))
+
+
+def annealing(kind: str, start: float, iterations: int) -> Callable:
+    """The learning rate at every inner step: "constant", or "linear" to 0 over `iterations`."""
+    if kind == "constant":
+        return optax.constant_schedule(start)
+    return optax.linear_schedule(start, 0.0, iterations)

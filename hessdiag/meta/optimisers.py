@@ -1,0 +1,101 @@
+"""Inner optimisers that can be differentiated where their gradients are exactly zero.
+
+√v has an infinite slope at v = 0, so reverse mode turns Adam's update into NaN for every parameter
+whose gradient was zero so far (dead ReLU units), and a global norm does the same when the whole
+gradient vanishes. The roots here have slope zero at zero: the right limit, since m and g vanish
+faster than √v. The forward update is optax's to the last bit.
+
+A transformation maps a gradient to a direction; the learning rate is applied by the inner update.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from hessdiag.errors import UsageError
+
+
+def safe_sqrt(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """√x, with derivative 0 instead of ∞ at x = 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+
+
+def scale_by_adam(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam's direction m̂ / (√v̂ + ε), differentiable at v = 0.
+
+    Args:
+        b1: decay of the first moment (default of optax and of Kingma & Ba 2015).
+        b2: decay of the second moment.
+        eps: added outside the root; there is no constant inside it.
+    """
+
+    def update(gradient, state, params=None):
+        del params
+        mu = optax.tree.update_moment(gradient, state.mu, b1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(gradient, state.nu, b2, 2)
+        count = optax.safe_increment(state.count)
+        mu_hat = optax.tree.bias_correction(mu, b1, count)
+        nu_hat = optax.tree.bias_correction(nu, b2, count)
+        direction = jax.tree.map(lambda m, v: m / (safe_sqrt(v) + eps), mu_hat, nu_hat)
+        return direction, optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
+
+    return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)
+
+
+def scale_by_rms(decay: float = 0.9, eps: float = 1e-8) -> optax.GradientTransformation:
+    """RMSProp's direction g / (√v + ε), differentiable at v = 0."""
+
+    def update(gradient, state, params=None):
+        del params
+        nu = optax.tree.update_moment_per_elem_norm(gradient, state.nu, decay, 2)
+        direction = jax.tree.map(lambda g, v: g / (safe_sqrt(v) + eps), gradient, nu)
+        return direction, optax.ScaleByRmsState(nu=nu)
+
+    return optax.GradientTransformation(optax.scale_by_rms(decay, eps).init, update)
+
+
+def clip_by_global_norm(max_norm: float) -> optax.GradientTransformation:
+    """Scale the gradient down to norm `max_norm` where it is longer; differentiable at zero."""
+
+    def update(gradient, state, params=None):
+        del params
+        norm = safe_sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
+        longer = norm > max_norm
+        scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
+        return jax.tree.map(lambda leaf: scale * leaf, gradient), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
+    "adam": scale_by_adam,
+    "sgd": optax.identity,
+    "momentum": lambda: optax.trace(decay=0.9),
+    "rmsprop": scale_by_rms,
+}
+
+
+def inner_optimiser(name: str, *, clip_norm: float = 0.0) -> optax.GradientTransformation:
+    """Clipping (if any), then the direction of the optimiser called `name`.
+
+    Raises:
+        UsageError: unknown name.
+    """
+    if name not in OPTIMISERS:
+        raise UsageError(
+            f"learning.optimiser: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}"
+        )
+    clip = [clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
+    return optax.chain(*clip, OPTIMISERS[name]())
+
+
+def meta_optimiser(learning_rate: float, *, clip_norm: float = 0.0) -> optax.GradientTransformation:
+    """Adam on η, after clipping (if any); never differentiated."""
+    clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
+    return optax.chain(*clip, optax.adam(learning_rate))

@@ -1,0 +1,73 @@
+"""Forward sensitivities: the i-step meta-gradients of all i ≤ n from one sweep forward.
+
+dx/dη is carried along the unroll, one tangent per meta-parameter, and at every point i the outer
+loss is differentiated along it. With few meta-parameters this gives what n reverse sweeps would,
+on common random numbers.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.meta.augmented import Augmented, augmented, response
+from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.unroll import inner_sample, validation_sample
+
+
+def all_horizons(
+    update: InnerUpdate,
+    state: InnerState,
+    eta: Eta,
+    env_state: Any,
+    key: PRNGKeyArray,
+    *,
+    n: int,
+) -> Float[Array, "n m"]:
+    """The i-step meta-gradients, i = 1 … n, each validated on its own τ̃^(i) (eq. 5).
+
+    The trajectories are those of `hessdiag.meta.unroll.unroll` with the same key.
+
+    Args:
+        update: the inner update.
+        state: x_t.
+        eta: meta-parameters.
+        env_state: the environments' state.
+        key: randomness of all rollouts.
+        n: the longest horizon, n ≥ 1.
+
+    Returns:
+        Row i−1 is the i-step meta-gradient with respect to the unconstrained η.
+    """
+    problem = update.problem
+
+    def step(now, j):
+        state, tangents, env_state = now
+        env_state, trajectories = inner_sample(problem, state.params, env_state, key, j)
+        after, tangents = _advance(update, state, tangents, eta, trajectories)
+        validation = validation_sample(problem, after.params, env_state, key, j + 1)
+        outer_gradient = jax.grad(problem.outer_loss)(after.params, validation)
+        return (after, tangents, env_state), _contract(outer_gradient, tangents.params)
+
+    at_rest = jax.tree.map(lambda leaf: jnp.zeros((eta.size, *leaf.shape)), augmented(state))
+    _, meta_gradients = jax.lax.scan(step, (state, at_rest, env_state), jnp.arange(n))
+    return meta_gradients
+
+
+def _advance(
+    update: InnerUpdate, state: InnerState, tangents: Augmented, eta: Eta, trajectories
+) -> tuple[InnerState, Augmented]:
+    """One inner update of the state and of its m tangents."""
+    gradient, along = jax.linearize(
+        lambda params, eta: update.gradient(params, eta, trajectories), state.params, eta
+    )
+    gradient_tangents = jax.vmap(along)(tangents.params, jnp.eye(eta.size))
+    _, along = jax.linearize(response(update, state), augmented(state), gradient)
+    return update.apply(state, gradient), jax.vmap(along)(tangents, gradient_tangents)
+
+
+def _contract(outer_gradient, tangents) -> Float[Array, " m"]:
+    """T · dθ/dη, with T = ∂L'/∂θ and a row of `tangents` per meta-parameter."""
+    products = jax.tree.map(lambda t, d: jnp.tensordot(d, t, axes=t.ndim), outer_gradient, tangents)
+    return sum(jax.tree.leaves(products))

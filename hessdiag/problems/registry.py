@@ -1,0 +1,87 @@
+"""Finding a problem by name: built in, or ``module:factory`` of the user's own."""
+
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hessdiag.errors import UsageError
+from hessdiag.problems.base import Problem
+
+BUILT_IN = {
+    "snake": "hessdiag.problems.snake:Snake",
+    "mrp": "hessdiag.problems.mrp:MarkovRewardProcess",
+}
+
+
+def factory(name: str) -> Callable[..., Problem]:
+    """The function or class that makes the problem called `name`.
+
+    Args:
+        name: a key of `BUILT_IN`, or ``module:factory``, importable from the current directory
+            or the Python path.
+
+    Raises:
+        UsageError: the name is unknown, or its module or factory cannot be imported.
+    """
+    path = BUILT_IN.get(name, name)
+    module, _, attribute = path.partition(":")
+    if not attribute:
+        known = ", ".join(BUILT_IN)
+        raise UsageError(f"--env: {name!r} is unknown; allowed: {known}, or module:factory")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a user's module may raise on import
+        raise UsageError(
+            f"--env: {name!r} could not be imported ({type(error).__name__}: {error})"
+        ) from error
+    if not callable(made):
+        raise UsageError(f"--env: {name!r} is a {type(made).__name__}; allowed: a callable")
+    return made
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """The settings of a problem with their defaults; empty for a factory without fields."""
+    made = factory(name)
+    if not dataclasses.is_dataclass(made):
+        return {}
+    return {field.name: field.default for field in dataclasses.fields(made)}
+
+
+def make(name: str, settings: Mapping[str, Any]) -> Problem:
+    """The problem called `name`, made with the given settings.
+
+    Raises:
+        UsageError: see `factory`; or a setting is unknown to the problem or refused by it.
+    """
+    made = factory(name)
+    allowed = settings_of(name)
+    for key in settings:
+        if allowed and key not in allowed:
+            raise UsageError(
+                f"problem.{key}: {name!r} has no such setting; allowed: {', '.join(allowed)}"
+            )
+    try:
+        problem = made(**settings)
+    except UsageError:
+        raise
+    except Exception as error:  # a user's factory
+        raise UsageError(
+            f"--env: {name!r} could not be made with {dict(settings)} "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    missing = [member for member in _required() if not hasattr(problem, member)]
+    if missing:
+        raise UsageError(
+            f"--env: {name!r} made a {type(problem).__name__} without {', '.join(missing)}; "
+            "see hessdiag.problems.Problem"
+        )
+    return problem
+
+
+def _required() -> list[str]:
+    return [member for member in vars(Problem) if not member.startswith("_")]

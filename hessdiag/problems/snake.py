@@ -1,0 +1,175 @@
+"""Jumanji's Snake, learned by A2C with λ-returns (Bonnet et al. 2021, table 2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
+from jumanji.wrappers import VmapAutoResetWrapper
+
+from hessdiag.errors import UsageError
+from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
+from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
+from hessdiag.rl.networks import BoardActorCritic
+from hessdiag.rl.rollout import EnvironmentState, Trajectory, rollout, start
+
+SMALLEST_BOARD = 4  # two 2×2 poolings leave one cell
+
+
+@dataclass(frozen=True)
+class Snake:
+    """The game of Snake: one fruit is one point, collision or leaving the board ends it.
+
+    Attributes:
+        rows: rows of the board.
+        cols: columns of the board.
+        batch_size: environments played in parallel, B.
+        rollout_length: steps per environment and inner update, T.
+        time_limit: steps after which an episode ends.
+        outer_gamma: γ' of the outer loss.
+        outer_lambda: λ' of the outer loss.
+        maps: feature maps of each convolution block.
+        torso: width of the shared linear layer.
+        head: hidden width of the policy head and of the value head.
+        conv_form: formulation of the convolutions, see `hessdiag.rl.conv.ConvPool`.
+    """
+
+    rows: int = 12
+    cols: int = 12
+    batch_size: int = 32
+    rollout_length: int = 20
+    time_limit: int = 5000
+    outer_gamma: float = 0.99
+    outer_lambda: float = 0.99
+    maps: int = 32
+    torso: int = 40
+    head: int = 30
+    conv_form: str = "auto"
+
+    def __post_init__(self):
+        """Refuse settings that no network or environment can be made of."""
+        for name in ("rows", "cols"):
+            if getattr(self, name) < SMALLEST_BOARD:
+                raise UsageError(
+                    f"--board-size ({name}): {getattr(self, name)} is too small for the network, "
+                    f"which halves the board twice; allowed: {SMALLEST_BOARD} or more"
+                )
+
+    about = About(
+        summary="Jumanji's Snake, A2C with λ-returns; γ, λ, c_crit and c_entr are meta-learned",
+        headline="return",
+        choices=(
+            "Rollout length 20 and the number of iterations: the paper gives neither.",
+            "3×3 convolutions are zero padded, ReLU follows every layer but the outputs, weights "
+            "start LeCun-normal and biases at zero.",
+            "The learning curve is the mean return of the episodes that ended in training "
+            "rollouts, actions sampled.",
+            "The advantage of the outer loss uses the inner critic at the validated parameters, "
+            "as a constant.",
+        ),
+        presets={
+            "smoke": {
+                "problem.rows": 6,
+                "problem.cols": 6,
+                "problem.batch_size": 16,
+                "train.iterations": 40,
+                "probe.points": 3,
+                "probe.samples": 8,
+                "probe.max_matvecs": 24,
+            },
+            "paper": {"train.iterations": 100_000},
+        },
+    )
+    learning = Learning(
+        optimiser="adam",
+        learning_rate=6e-4,
+        schedule="linear",
+        clip_norm=10.0,
+        meta_learning_rate=1e-3,
+        meta_clip_norm=0.1,
+    )
+
+    @property
+    def meta_parameters(self) -> Sequence[MetaParameter]:
+        """γ, λ, the critic's weight and the entropy's weight."""
+        return (
+            MetaParameter("gamma", 0.99),
+            MetaParameter("lambda", 0.99),
+            MetaParameter("c_crit", 0.5),
+            MetaParameter("c_entr", 0.01),
+        )
+
+    @cached_property
+    def environment(self) -> VmapAutoResetWrapper:
+        """Jumanji's environment, batched, resetting by itself."""
+        return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
+
+    @cached_property
+    def network(self) -> BoardActorCritic:
+        """Policy and value network; its parameters take JAX's default float type."""
+        return BoardActorCritic(
+            actions=4,
+            maps=self.maps,
+            torso=self.torso,
+            head=self.head,
+            conv_form=self.conv_form,
+            param_dtype=jnp.zeros(()).dtype,
+        )
+
+    def init(self, key):
+        """Fresh parameters and a batch of reset environments."""
+        network_key, environment_key = jax.random.split(key)
+        environments = start(
+            self.environment, environment_key, batch_size=self.batch_size, observe=_grid
+        )
+        return self.network.init(network_key, environments.observation), environments
+
+    def rollout(self, params, env_state: EnvironmentState, key):
+        """Play `rollout_length` steps in every environment, no action mask."""
+        params = jax.lax.stop_gradient(params)
+        return rollout(
+            self.environment,
+            lambda board: self.network.apply(params, board)[0],
+            env_state,
+            key,
+            length=self.rollout_length,
+            observe=_grid,
+        )
+
+    def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
+        """A2C loss: policy + c_crit · critic − c_entr · entropy, a mean over B × T steps."""
+        losses = self._losses(params, trajectories, gamma=hyper["gamma"], lam=hyper["lambda"])
+        return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
+
+    def outer_loss(self, params, trajectories: Trajectory):
+        """The policy term alone, with γ' and λ'."""
+        losses = self._losses(
+            params, trajectories, gamma=self.outer_gamma, lam=self.outer_lambda
+        )
+        return losses.policy
+
+    def metrics(self, params, trajectories: Trajectory) -> Mapping:
+        """Mean return of the episodes that ended, how many did, and reward per step."""
+        del params
+        episodes = jnp.sum(trajectories.transitions.discount == 0.0)
+        return {
+            "return": jnp.sum(trajectories.finished_return) / episodes,
+            "episodes": episodes,
+            "reward_per_step": jnp.mean(trajectories.transitions.reward),
+        }
+
+    def _losses(self, params, trajectories: Trajectory, *, gamma, lam) -> ActorCriticLosses:
+        boards = trajectories.observation  # (B, T + 1, rows, cols, 5)
+        logits, v = self.network.apply(params, boards.reshape(-1, *boards.shape[2:]))
+        logits = logits.reshape(*boards.shape[:2], -1)[:, :-1]
+        losses = jax.vmap(lambda *one: actor_critic_losses(*one, gamma=gamma, lam=lam))(
+            logits, v.reshape(boards.shape[:2]), trajectories.transitions
+        )
+        return jax.tree.map(jnp.mean, losses)
+
+
+def _grid(observation) -> jax.Array:
+    """The five feature maps of Jumanji's observation."""
+    return observation.grid

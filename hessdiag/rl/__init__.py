@@ -1,0 +1,1 @@
+"""Building blocks shared by the problems: returns, losses, networks, rollouts."""

@@ -1,0 +1,73 @@
+"""The networks of the paper (Bonnet et al. 2021, table 2)."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from hessdiag.rl.conv import ConvPool
+
+
+class ValueMLP(nn.Module):
+    """A value network: hidden layers with ReLU, one output.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        param_dtype: dtype of the parameters.
+    """
+
+    hidden: Sequence[int]
+    param_dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N D"]) -> Float[Array, " N"]:
+        """State values of N states."""
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width, param_dtype=self.param_dtype)(x))
+        return nn.Dense(1, param_dtype=self.param_dtype)(x)[:, 0]
+
+
+class BoardActorCritic(nn.Module):
+    """Two convolution blocks and a linear layer, shared by a policy head and a value head.
+
+    Attributes:
+        actions: number of actions.
+        maps: feature maps of each of the two convolution blocks.
+        torso: width of the shared linear layer.
+        head: hidden width of each head.
+        conv_form: see `hessdiag.rl.conv.ConvPool`.
+        param_dtype: dtype of the parameters.
+    """
+
+    actions: int
+    maps: int = 32
+    torso: int = 40
+    head: int = 30
+    conv_form: str = "auto"
+    param_dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, board: Float[Array, "N H W C"]
+    ) -> tuple[Float[Array, "N A"], Float[Array, " N"]]:
+        """Policy logits and state values of N boards."""
+
+        def dense(width: int, name: str) -> nn.Dense:
+            return nn.Dense(width, param_dtype=self.param_dtype, name=name)
+
+        for block in range(2):
+            layer = ConvPool(
+                self.maps, form=self.conv_form, param_dtype=self.param_dtype, name=f"conv_{block}"
+            )
+            board = layer(board)
+        torso = nn.relu(dense(self.torso, "torso")(board.reshape(board.shape[0], -1)))
+        logits = dense(self.actions, "actor_out")(nn.relu(dense(self.head, "actor_hidden")(torso)))
+        value = dense(1, "critic_out")(nn.relu(dense(self.head, "critic_hidden")(torso)))
+        return logits, value[:, 0]
+
+
+def count_parameters(params) -> int:
+    """Number of scalars in a parameter pytree."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
