@@ -1,0 +1,1 @@
+"""The command line of hessdiag; importing it imports no JAX."""

@@ -1,0 +1,1 @@
+"""Hessian spectral diagnostics for meta-gradient reinforcement learning."""

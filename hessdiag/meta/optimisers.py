@@ -81,6 +81,9 @@ OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
 }
 
 
+FIRST_MOMENT_DECAY = {"adam": 0.9, "momentum": 0.9}  # β₁ of those that average gradients
+
+
 def inner_optimiser(name: str, *, clip_norm: float = 0.0) -> optax.GradientTransformation:
     """Clipping (if any), then the direction of the optimiser called `name`.
 

@@ -104,7 +104,8 @@ class Snake:
     @cached_property
     def environment(self) -> VmapAutoResetWrapper:
         """Jumanji's environment, batched, resetting by itself."""
-        return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
+        with jax.ensure_compile_time_eval():  # its specs branch on array values
+            return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
 
     @cached_property
     def network(self) -> BoardActorCritic:

@@ -1,0 +1,1 @@
+"""Training with probes: settings, the loop, checkpoints and the run directory."""

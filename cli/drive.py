@@ -1,0 +1,62 @@
+"""Driving a run from the command line: set-up, display, report, exit code."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hessdiag.cli.compilation import use_persistent_cache
+from hessdiag.cli.display import Display, make_display
+from hessdiag.report import write_report
+from hessdiag.train.interrupt import Interrupted, StopRequest
+from hessdiag.train.presets import resolve
+from hessdiag.train.provenance import utc_now
+from hessdiag.train.run import Run, reopen, start
+from hessdiag.train.run_directory import RunDirectory
+from hessdiag.train.settings import Settings
+
+
+def new_run(
+    flags: Mapping[str, Any],
+    config: Path | None,
+    out: Path | None,
+    *,
+    command: str,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Start a run in a new directory; returns the exit code."""
+    use_persistent_cache()
+    settings = resolve(flags, config)
+    directory = start(settings, out or default_path(settings), command=command)
+    return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
+
+
+def continue_run(path: Path, *, quiet: bool, as_json: bool) -> int:
+    """Go on with the run in `path`; returns the exit code."""
+    use_persistent_cache()
+    settings, directory = reopen(path)
+    return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
+
+
+def default_path(settings: Settings) -> Path:
+    """reports/<env>-n<n>-seed<seed>-<UTC time>, under the current directory."""
+    name = settings.env.replace(":", "-").replace(".", "-")
+    mix = "-mix" if settings.estimator == "mix" else ""
+    time = utc_now().strftime("%Y%m%dT%H%M%SZ")
+    return Path("reports") / f"{name}-n{settings.n}{mix}-seed{settings.seed}-{time}"
+
+
+def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int:
+    display.publish = lambda: write_report(directory.path)
+    try:
+        with StopRequest() as stop, display.shown(settings, directory.path):
+            Run(settings, directory, observer=display, stop=stop).go()
+    except Interrupted as stopped:
+        click.echo(
+            f"hessdiag: {stopped}; saved. Go on with: hessdiag run --resume {directory.path}",
+            err=True,
+        )
+        return 128 + stopped.signal_number
+    return 0

@@ -1,0 +1,22 @@
+"""`hessdiag envs`: the problems and their settings."""
+
+import click
+
+
+@click.command()
+def envs() -> None:
+    """List the built-in problems with their settings and defaults."""
+    import dataclasses
+
+    from hessdiag import problems
+
+    for name in problems.BUILT_IN:
+        made = problems.make(name, {})
+        click.echo(f"{name}: {made.about.summary}")
+        for key, default in problems.settings_of(name).items():
+            click.echo(f"    problem.{key} = {default!r}")
+        for key, default in dataclasses.asdict(made.learning).items():
+            click.echo(f"    learning.{key} = {default!r}")
+        starts = ", ".join(f"{p.name} = {p.start:g}" for p in made.meta_parameters)
+        click.echo(f"    meta-parameters: {starts}")
+    click.echo("your own: hessdiag run --env module:factory")

@@ -1,0 +1,57 @@
+"""The summary of a run directory as a table for a terminal; reads files only."""
+
+import json
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hessdiag.errors import UsageError
+
+
+def summary_table(path: Path) -> Group:
+    """Status, finding, and a row per probe.
+
+    Raises:
+        UsageError: `path` is no run directory or its summary is damaged.
+    """
+    summary = read_summary(path)
+    table = Table(title=f"probes of {path.name}", title_justify="left")
+    for heading in ("iteration", "std ratio [interval]", "E1", "ρ(I+H) − 1", "above 0", "matvecs"):
+        table.add_column(heading, justify="right")
+    for probe in summary["probes"]:
+        if "growth" in probe:
+            table.add_row(*_cells(probe))
+    status = f"{summary['status']} at iteration {summary['iteration']} of {summary['iterations']}"
+    message = [Text(summary["message"])] if summary.get("message") else []
+    finding = [Text(f"• {sentence}") for sentence in summary["finding"]]
+    return Group(Text(status), *message, table, *finding)
+
+
+def read_summary(path: Path) -> dict:
+    """The summary of a run.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    file = path / "summary.json"
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} is no run directory ({file.name} is missing)") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} is damaged ({error})") from error
+
+
+def _cells(probe: dict) -> tuple[str, ...]:
+    capped = "" if probe["converged"] else " (capped)"
+    return (
+        str(probe["iteration"]),
+        f"{probe['growth']:.3g} [{probe['growth_low']:.3g}, {probe['growth_high']:.3g}]",
+        f"{probe['predicted']:.5g}",
+        f"{probe['spectral_radius_minus_one']:.2e} "
+        f"± {probe['spectral_radius_minus_one_error']:.0e}",
+        f"{100 * probe['mass_above_zero']:.0f} %",
+        f"{probe['matvecs']}{capped}",
+    )

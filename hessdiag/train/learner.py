@@ -1,0 +1,127 @@
+"""One training iteration as a pure function, and the programs that a run compiles."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag import problems
+from hessdiag.meta import (
+    Estimator,
+    InnerState,
+    InnerUpdate,
+    annealing,
+    hyper_parameters,
+    initial_eta,
+    inner_optimiser,
+    meta_optimiser,
+    meta_step,
+)
+from hessdiag.train.settings import Settings
+
+
+class TrainState(NamedTuple):
+    """What the next iteration needs."""
+
+    inner: InnerState
+    eta: Float[Array, " m"]
+    meta_opt_state: optax.OptState
+    env_state: Any
+
+
+class Info(NamedTuple):
+    """What one iteration tells; nothing here is read by training."""
+
+    learning_rate: Float[Array, ""]
+    inner_loss: Float[Array, ""]  # L(θ_t, η_t, τ^(0))
+    outer_loss: Float[Array, ""]
+    metrics: dict[str, Float[Array, ""]]
+    eta: Float[Array, " m"]
+    hyper: dict[str, Float[Array, ""]]
+    meta_gradient: Float[Array, " m"]  # before clipping
+    finite: dict[str, Array]  # bool by name, in the order of computation
+
+
+class Learner:
+    """The functions of one run, made from its settings.
+
+    Attributes:
+        problem: the learning problem.
+        update: the inner update.
+        estimator: the meta-gradient estimator.
+        keys: one key per purpose, by name.
+    """
+
+    def __init__(self, settings: Settings):
+        learning = settings.learning
+        self.problem = problems.make(settings.env, settings.problem)
+        self.update = InnerUpdate(
+            self.problem,
+            inner_optimiser(learning.optimiser, clip_norm=learning.clip_norm),
+            annealing(learning.schedule, learning.learning_rate, settings.train.iterations),
+        )
+        self.estimator = Estimator(
+            kind=settings.estimator,
+            n=settings.n,
+            kappa=settings.kappa,
+            monte_carlo=settings.monte_carlo,
+            chunk=settings.probe.chunk,
+            remat=settings.remat,
+        )
+        names = ("init", "train", "probe", "lanczos")
+        self.keys = dict(zip(names, jax.random.split(jax.random.key(settings.seed), 4), strict=True))
+        self._meta_optimiser = meta_optimiser(
+            learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
+        )
+        self.step = jax.jit(self._step)
+
+    def init(self) -> TrainState:
+        """The state before the first iteration."""
+        return jax.jit(self._init)(self.keys["init"])
+
+    def _init(self, key: PRNGKeyArray) -> TrainState:
+        params, env_state = self.problem.init(key)
+        eta = initial_eta(self.problem.meta_parameters)
+        return TrainState(
+            self.update.init(params), eta, self._meta_optimiser.init(eta), env_state
+        )
+
+    def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
+        """Keep the first inner update; move η along the meta-gradient (eq. 5, 8, 9)."""
+        made = meta_step(
+            self.estimator, self.update, state.inner, state.eta, state.env_state, key
+        )
+        eta, meta_opt_state = state.eta, state.meta_opt_state
+        if self.estimator.n > 0:
+            change, meta_opt_state = self._meta_optimiser.update(
+                made.meta_gradient, meta_opt_state
+            )
+            eta = optax.apply_updates(eta, change)
+        after = TrainState(made.state, eta, meta_opt_state, made.env_state)
+        params = state.inner.params
+        loss = self.update.loss(params, state.eta, made.trajectories)
+        info = Info(
+            learning_rate=self.update.learning_rate(state.inner.step),
+            inner_loss=loss,
+            outer_loss=made.outer_loss,
+            metrics=dict(self.problem.metrics(params, made.trajectories)),
+            eta=state.eta,
+            hyper=hyper_parameters(self.problem.meta_parameters, state.eta),
+            meta_gradient=made.meta_gradient,
+            finite=_finite(loss, made, eta),
+        )
+        return after, info
+
+
+def _finite(loss, made, eta) -> dict[str, Array]:
+    """Whether each stage of an iteration is free of NaN and infinity, in the order of computing."""
+    tensors, _ = jax.tree_util.tree_flatten_with_path(made.state.params)
+    stages = {"the inner loss": loss}
+    for path, leaf in tensors:
+        stages[f"the parameters {jax.tree_util.keystr(path)} after the inner update"] = leaf
+    stages["the outer loss after the last inner update"] = made.outer_loss
+    stages["the meta-gradient"] = made.meta_gradient
+    stages["the meta-parameters after their update"] = eta
+    return {name: jnp.all(jnp.isfinite(value)) for name, value in stages.items()}

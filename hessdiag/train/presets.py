@@ -1,0 +1,76 @@
+"""Where defaults come from: flag > TOML file > the problem's preset > the general preset."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hessdiag import problems
+from hessdiag.errors import UsageError
+from hessdiag.train.settings import Settings, flatten, from_flat
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
+    "laptop": {},
+    "paper": {
+        "train.iterations": 100_000,
+        "probe.points": 300,
+        "probe.samples": 96,
+        "probe.chunk": 4,
+        "probe.unrolls": 2,
+        "probe.max_matvecs": 80,
+    },
+}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file, by dotted key.
+
+    Raises:
+        UsageError: the file cannot be read or is not TOML.
+    """
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config: {path} cannot be read as TOML ({error})") from error
+    flat = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """The complete settings of a run.
+
+    Args:
+        flags: settings given on the command line, by dotted key.
+        config: a TOML file.
+
+    Raises:
+        UsageError: anything unknown, of the wrong type or out of range.
+    """
+    given = (read_toml(config) if config else {}) | dict(flags)
+    defaults = Settings()
+    env = given.get("env", defaults.env)
+    preset = given.get("preset", defaults.preset)
+    if preset not in PRESETS:
+        raise UsageError(f"--preset: {preset!r} is unknown; allowed: {', '.join(PRESETS)}")
+    about, learning = _of_problem(env)
+    flat = flatten(defaults)
+    flat |= {f"learning.{key}": value for key, value in dataclasses.asdict(learning).items()}
+    flat |= {f"problem.{key}": value for key, value in problems.settings_of(env).items()}
+    flat |= dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
+    settings = from_flat(flat | {"preset": preset})
+    problems.make(settings.env, settings.problem)  # refuses what the problem does not allow
+    return settings
+
+
+def _of_problem(env: str):
+    """Texts and learning settings of a problem, which do not depend on its settings."""
+    made = problems.factory(env)
+    source = made if hasattr(made, "about") else problems.make(env, {})
+    return source.about, source.learning

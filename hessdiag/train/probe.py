@@ -1,0 +1,96 @@
+"""A probe: spectra and variance at one training state, as one labelled dataset."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import xarray
+
+from hessdiag.meta import ESTIMATORS
+from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.settings import Settings
+from hessdiag.train.spectral_probe import SpectralProbe, spectral_variables
+from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, variance_variables
+
+
+class Prober:
+    """Makes the probes of one run; it reads training's state and never changes it."""
+
+    def __init__(self, learner: Learner, settings: Settings):
+        self._learner = learner
+        self._settings = settings
+        self._spectra = SpectralProbe(learner.update, settings.probe, n=settings.n)
+        self._variance = VarianceProbe(learner.update, settings)
+
+    @property
+    def steps(self) -> int:
+        """Units of progress in one probe."""
+        return self._settings.probe.samples + self._settings.probe.unrolls * self._settings.n
+
+    def probe(
+        self, state: TrainState, iteration: int, *, progress: Callable[[int], None]
+    ) -> xarray.Dataset:
+        """Measure at `state`.
+
+        Sample k draws the same randomness whatever n, so that horizons share it; spectra are
+        measured on the unrolls of the first samples.
+
+        Args:
+            state: the state before `iteration`.
+            iteration: where in training.
+            progress: called with the units done; may raise to abandon the probe.
+
+        Raises:
+            NotFiniteError: a meta-gradient is NaN or infinite.
+        """
+        settings = self._settings
+        attrs = {
+            "iteration": iteration,
+            "samples": settings.probe.samples,
+            "confidence": settings.probe.confidence,
+            "headline_estimator": settings.estimator,
+        }
+        names = [parameter.name for parameter in self._learner.problem.meta_parameters]
+        if settings.n == 0:
+            return xarray.Dataset(coords={"meta_parameter": names}, attrs=attrs)
+        keys = self._keys("probe", iteration, settings.probe.samples)
+        lanczos_key = self._keys("lanczos", iteration, 1)[0]
+        done = 0
+
+        def one_more():
+            nonlocal done
+            done += 1
+            progress(done)
+
+        measured = self._spectra.measure(
+            state, keys[: settings.probe.unrolls], lanczos_key, progress=one_more
+        )
+        before = done
+        meta_gradients = self._variance.sample(
+            state, keys, progress=lambda num: progress(before + num)
+        )
+        labels, predicted = prediction_variables(settings, measured)
+        variables = (
+            variance_variables(settings, meta_gradients, iteration=iteration)
+            | predicted
+            | spectral_variables(measured)
+        )
+        coords = {
+            "meta_parameter": names,
+            "estimator": list(ESTIMATORS),
+            "explanation": labels,
+            "horizon": np.arange(1, settings.n + 1),
+            "inner_step": np.arange(settings.n),
+            "unroll": np.arange(settings.probe.unrolls),
+        }
+        return xarray.Dataset(
+            {
+                name: (dims, values, {"long_name": text, "units": units})
+                for name, (dims, values, text, units) in variables.items()
+            },
+            coords=coords,
+            attrs=attrs,
+        )
+
+    def _keys(self, purpose: str, iteration: int, num: int):
+        return jax.random.split(jax.random.fold_in(self._learner.keys[purpose], iteration), num)

@@ -1,0 +1,48 @@
+"""Where a number came from: versions, machine, revision, command."""
+
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+PACKAGES = ("hessdiag", "jax", "jaxlib", "optax", "flax", "jumanji", "numpy", "scipy")
+
+
+def utc_now() -> datetime.datetime:
+    """The time, in UTC."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+def provenance(command: str) -> dict[str, Any]:
+    """What a reader needs to make the same run again.
+
+    Args:
+        command: the command line.
+    """
+    return {
+        "command": command,
+        "created": utc_now().isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "backend": jax.default_backend(),
+        "device": jax.devices()[0].device_kind,
+        "precision": str(jax.numpy.zeros(()).dtype),
+        "matmul_precision": "highest",
+        "git_revision": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """The revision of hessdiag's own checkout, marked if it has uncommitted changes."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,124 @@
+"""K meta-gradients of every horizon at one training state, and what their spread says."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from hessdiag import variance
+from hessdiag.errors import NotFiniteError
+from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
+from hessdiag.train.learner import TrainState
+from hessdiag.train.settings import Settings
+from hessdiag.train.spectral_probe import StepSpectrum
+
+
+class VarianceProbe:
+    """Samples meta-gradients; one compiled program for all chunks and probes."""
+
+    def __init__(self, update: InnerUpdate, settings: Settings):
+        self._settings = settings
+        sample = self._sample(update, settings.n)
+        one_at_a_time = settings.probe.chunk == 1
+        self._chunk = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
+
+    def sample(
+        self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
+    ) -> np.ndarray:
+        """Meta-gradients (K, n, m), a chunk at a time.
+
+        Args:
+            state: the training state; every sample starts from it.
+            keys: K keys, one per sample.
+            progress: called with the number of samples done, after each chunk.
+
+        Raises:
+            NotFiniteError: a meta-gradient is NaN or infinite.
+        """
+        num, size = len(keys), self._settings.probe.chunk
+        sampled: list[np.ndarray] = []
+        for start in range(0, num, size):
+            at = np.arange(start, start + size) % num  # the last chunk is filled up
+            made = np.asarray(self._chunk(state, keys[start] if size == 1 else keys[at]))
+            sampled.extend(made[None] if size == 1 else made[: num - start])
+            progress(len(sampled))
+        meta_gradients = np.stack(sampled)
+        if not np.isfinite(meta_gradients).all():
+            raise NotFiniteError("NaN or infinity in the meta-gradients of a probe")
+        return meta_gradients
+
+    def _sample(self, update: InnerUpdate, n: int):
+        def sample(state: TrainState, key: PRNGKeyArray):
+            return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
+
+        return sample
+
+
+def variance_variables(
+    settings: Settings, meta_gradients: np.ndarray, *, iteration: int
+) -> dict[str, tuple]:
+    """Spread of both estimators as labelled arrays: name → (dimensions, values, text, units)."""
+    n = settings.n
+    weights = [mix_weights(i, settings.kappa) for i in range(1, n + 1)]
+    estimates = {
+        "n-step": meta_gradients,
+        "mix": variance.mixed(meta_gradients, weights),
+    }
+    spreads = [
+        variance.measure_spread(
+            estimates[kind],
+            confidence=settings.probe.confidence,
+            resamples=settings.probe.resamples,
+            rng=np.random.default_rng([settings.seed, iteration]),
+        )
+        for kind in ESTIMATORS
+    ]
+    per_parameter = ("estimator", "horizon", "meta_parameter")
+    units = "per unit of eta"
+    variables: dict[str, tuple] = {
+        "meta_gradient": (
+            ("sample", "horizon", "meta_parameter"),
+            meta_gradients,
+            "i-step meta-gradient with respect to the unconstrained eta",
+            units,
+        )
+    }
+    for name, dims, text, unit in (
+        ("mean", per_parameter, "mean of the meta-gradient", units),
+        ("std", per_parameter, "standard deviation of the meta-gradient", units),
+        ("ratio", per_parameter, "standard deviation over that of the 1-step estimator", "1"),
+        ("growth", per_parameter[:2], "ratio averaged over meta-parameters", "1"),
+    ):
+        intervals = [getattr(spread, name) for spread in spreads]
+        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high")):
+            values = np.stack([getattr(interval, end) for interval in intervals])
+            variables[name + suffix] = (dims, values, text, unit)
+    return variables
+
+
+def prediction_variables(
+    settings: Settings, measured: list[list[StepSpectrum]]
+) -> tuple[list[str], dict[str, tuple]]:
+    """Labels of the explanations, and what each predicts for the growth."""
+    shifted = [[step.shifted for step in row] for row in measured]
+    optimiser = settings.learning.optimiser
+    evidence = variance.Evidence(
+        radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
+        radius_error=np.array([[s.spectral_radius_minus_one_error for s in row] for row in shifted]),
+        optimiser=optimiser,
+        memory=FIRST_MOMENT_DECAY.get(optimiser),
+    )
+    made = variance.predictions(evidence)
+    dims = ("explanation", "horizon")
+    text = "predicted growth of the standard deviation"
+    variables = {
+        "prediction" + suffix: (
+            dims,
+            np.stack([getattr(prediction, end) for prediction in made.values()]),
+            text,
+            "1",
+        )
+        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
+    return list(made), variables
