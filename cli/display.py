@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hessdiag.cli.summary_table import summary_table
+from hessdiag.cli.words import hyper_text, probe_text, returns_text
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from hessdiag.cli.summary_table import summary_table
-from hessdiag.cli.words import hyper_text, probe_text, returns_text
 from hessdiag.train.observer import Observer
 from hessdiag.train.settings import Settings
 

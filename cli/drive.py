@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from hessdiag.cli.compilation import use_persistent_cache
 from hessdiag.cli.display import Display, make_display
+
 from hessdiag.report import write_report
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.presets import resolve

@@ -9,8 +9,7 @@ import click
 @click.argument("directory", type=click.Path(path_type=Path))
 def show(directory: Path) -> None:
     """Print what the run in DIRECTORY found."""
-    from rich.console import Console
-
     from hessdiag.cli.summary_table import summary_table
+    from rich.console import Console
 
     Console(soft_wrap=False).print(summary_table(directory))

@@ -61,7 +61,7 @@ class InnerUpdate:
         return InnerState(params, opt_state, state.step + 1)
 
     def __call__(self, state: InnerState, eta: Eta, trajectories) -> InnerState:
-        """x' = U(x, η, τ)."""
+        """X' = U(x, η, τ)."""
         return self.apply(state, self.gradient(state.params, eta, trajectories))
 
 

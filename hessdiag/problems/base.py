@@ -111,8 +111,6 @@ class Problem(Protocol):
         """The validation loss L' that the meta-learner descends."""
         ...
 
-    def metrics(
-        self, params: Params, trajectories: Trajectories
-    ) -> Mapping[str, Float[Array, ""]]:
+    def metrics(self, params: Params, trajectories: Trajectories) -> Mapping[str, Float[Array, ""]]:
         """Figures of merit read off a batch of training trajectories; NaN where undefined."""
         ...

@@ -86,7 +86,7 @@ class MarkovRewardProcess:
     def rollout(self, params, env_state, key):
         """Rewards (batch, states) of a batch of episodes."""
         del params
-        odd = np.arange(self.states) % 2 == 1
+        odd = np.arange(self.states)[None, :] % 2 == 1
         noise = jax.random.normal(key, (self.batch_size, self.states))
         return env_state, jnp.where(odd, self.odd_std * noise, self.even_reward)
 

@@ -146,9 +146,7 @@ class Snake:
 
     def outer_loss(self, params, trajectories: Trajectory):
         """The policy term alone, with γ' and λ'."""
-        losses = self._losses(
-            params, trajectories, gamma=self.outer_gamma, lam=self.outer_lambda
-        )
+        losses = self._losses(params, trajectories, gamma=self.outer_gamma, lam=self.outer_lambda)
         return losses.policy
 
     def metrics(self, params, trajectories: Trajectory) -> Mapping:

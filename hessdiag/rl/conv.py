@@ -27,14 +27,14 @@ def conv_pool_tiles(x: Images, kernel: Kernel, bias: Bias) -> Float[Array, "N H/
     features = kernel.shape[-1]
     windows = _tiles(x) @ _tile_matrix(kernel)
     a, b, c, d = (windows[..., k * features : (k + 1) * features] for k in range(4))
-    return jax.nn.relu(jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d)) + bias)
+    return jax.nn.relu(jnp.maximum(jnp.maximum(a, b), jnp.maximum(c, d)) + bias[None, None, None])
 
 
 def conv_pool_xla(x: Images, kernel: Kernel, bias: Bias) -> Float[Array, "N H//2 W//2 F"]:
     """The layer by XLA's own convolution: the faster form on GPU."""
     dims = ("NHWC", "HWIO", "NHWC")
     y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
-    return nn.max_pool(jax.nn.relu(y + bias), (2, 2), strides=(2, 2))
+    return nn.max_pool(jax.nn.relu(y + bias[None, None, None]), (2, 2), strides=(2, 2))
 
 
 def _tiles(x: Images) -> Float[Array, "N H//2 W//2 16*C"]:

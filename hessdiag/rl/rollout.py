@@ -60,9 +60,7 @@ def rollout(
         state, timestep = environment.step(now.state, action)
         total = now.episode_return + timestep.reward
         done = timestep.last()
-        after = EnvironmentState(
-            state, observe(timestep.observation), jnp.where(done, 0.0, total)
-        )
+        after = EnvironmentState(state, observe(timestep.observation), jnp.where(done, 0.0, total))
         seen = Transitions(action, timestep.reward, timestep.discount)
         return after, (now.observation, seen, jnp.where(done, total, 0.0))
 

@@ -71,7 +71,9 @@ class Learner:
             remat=settings.remat,
         )
         names = ("init", "train", "probe", "lanczos")
-        self.keys = dict(zip(names, jax.random.split(jax.random.key(settings.seed), 4), strict=True))
+        self.keys = dict(
+            zip(names, jax.random.split(jax.random.key(settings.seed), 4), strict=True)
+        )
         self._meta_optimiser = meta_optimiser(
             learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
         )
@@ -84,20 +86,14 @@ class Learner:
     def _init(self, key: PRNGKeyArray) -> TrainState:
         params, env_state = self.problem.init(key)
         eta = initial_eta(self.problem.meta_parameters)
-        return TrainState(
-            self.update.init(params), eta, self._meta_optimiser.init(eta), env_state
-        )
+        return TrainState(self.update.init(params), eta, self._meta_optimiser.init(eta), env_state)
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
         """Keep the first inner update; move η along the meta-gradient (eq. 5, 8, 9)."""
-        made = meta_step(
-            self.estimator, self.update, state.inner, state.eta, state.env_state, key
-        )
+        made = meta_step(self.estimator, self.update, state.inner, state.eta, state.env_state, key)
         eta, meta_opt_state = state.eta, state.meta_opt_state
         if self.estimator.n > 0:
-            change, meta_opt_state = self._meta_optimiser.update(
-                made.meta_gradient, meta_opt_state
-            )
+            change, meta_opt_state = self._meta_optimiser.update(made.meta_gradient, meta_opt_state)
             eta = optax.apply_updates(eta, change)
         after = TrainState(made.state, eta, meta_opt_state, made.env_state)
         params = state.inner.params

@@ -75,7 +75,9 @@ class RunDirectory:
         try:
             document = json.loads(file.read_text())
         except FileNotFoundError as error:
-            raise UsageError(f"--resume: {self.path} is no run directory ({name} is missing)") from error
+            raise UsageError(
+                f"--resume: {self.path} is no run directory ({name} is missing)"
+            ) from error
         except (OSError, ValueError) as error:
             raise UsageError(f"--resume: {file} is damaged ({error})") from error
         if not isinstance(document, dict):
@@ -84,9 +86,12 @@ class RunDirectory:
 
     def write_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Replace a JSON file atomically."""
-        self._replace(name, lambda temporary: temporary.write_text(
-            json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-        ))
+        self._replace(
+            name,
+            lambda temporary: temporary.write_text(
+                json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+            ),
+        )
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """Append one record to a JSON-lines file, and flush."""
@@ -97,7 +102,9 @@ class RunDirectory:
         """Forget metrics and probes from `iteration` on: a resumed run makes them again."""
         for name in ("metrics.jsonl", "timings.jsonl"):
             kept = [
-                line for line in self._whole_lines(name) if json.loads(line)["iteration"] < iteration
+                line
+                for line in self._whole_lines(name)
+                if json.loads(line)["iteration"] < iteration
             ]
             self._replace(name, lambda temporary, kept=kept: temporary.write_text("".join(kept)))
         for probe in self.probes():

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -169,7 +168,10 @@ def spectral_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
         ("mass_at_zero", "zero", "at 0 to rounding"),
         ("mass_undecided", "undecided", "on a side that its error leaves open"),
     ):
-        scalars[name] = (lambda s, k=split: getattr(s.masses, k)[0], f"share of H's spectrum {where}")
+        scalars[name] = (
+            lambda s, k=split: getattr(s.masses, k)[0],
+            f"share of H's spectrum {where}",
+        )
         scalars[f"{name}_se"] = (lambda s, k=split: getattr(s.masses, k)[1], "its standard error")
     variables = {name: (steps, table(read), text, "1") for name, (read, text) in scalars.items()}
     variables["exceeds_one"] = (

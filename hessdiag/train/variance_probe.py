@@ -105,7 +105,9 @@ def prediction_variables(
     optimiser = settings.learning.optimiser
     evidence = variance.Evidence(
         radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
-        radius_error=np.array([[s.spectral_radius_minus_one_error for s in row] for row in shifted]),
+        radius_error=np.array(
+            [[s.spectral_radius_minus_one_error for s in row] for row in shifted]
+        ),
         optimiser=optimiser,
         memory=FIRST_MOMENT_DECAY.get(optimiser),
     )

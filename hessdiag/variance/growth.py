@@ -47,9 +47,7 @@ def measure_spread(
     m = samples.shape[2]
     defined = samples[:, 0].std(axis=0) > 0
     nowhere = np.full((samples.shape[1], 1), np.nan)
-    whole = bca_interval(
-        statistics, samples, confidence=confidence, resamples=resamples, rng=rng
-    )
+    whole = bca_interval(statistics, samples, confidence=confidence, resamples=resamples, rng=rng)
     mean, std, ratio = (
         Interval(*(part[:, block * m : (block + 1) * m] for part in whole)) for block in range(3)
     )

@@ -1,0 +1,6 @@
+"""Reports: figures, tables and one HTML page, made from a run directory alone."""
+
+from hessdiag.report.run_data import RunData, load
+from hessdiag.report.write import write_report
+
+__all__ = ["RunData", "load", "write_report"]

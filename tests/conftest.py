@@ -1,0 +1,13 @@
+"""Shared by all tests: strict JAX settings, and compiled things that many tests use."""
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,76 @@
+"""Problems small enough for exact references, in double precision."""
+
+from dataclasses import dataclass
+
+import jax
+import pytest
+
+from hessdiag import problems
+from hessdiag.meta import (
+    InnerUpdate,
+    annealing,
+    initial_eta,
+    inner_optimiser,
+    unroll,
+)
+from tests.oracles.meta_gradient import with_dead_units
+
+ALPHA, CLIP, N = 1e-2, 0.002, 3
+SMALL_SNAKE = {
+    "rows": 5,
+    "cols": 4,
+    "batch_size": 3,
+    "rollout_length": 5,
+    "maps": 4,
+    "torso": 6,
+    "head": 5,
+}
+
+
+@dataclass
+class Case:
+    """A problem at a state with some history, and an unroll of N steps validated everywhere."""
+
+    update: InnerUpdate
+    params: object  # before the history
+    history: list  # gradients fed to the optimiser before the unroll
+    state: object
+    eta: jax.Array
+    env_state: object
+    key: jax.Array
+    points: object
+
+
+def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP) -> Case:
+    problem = problems.make(env, SMALL_SNAKE if env == "snake" else {"batch_size": 8})
+    update = InnerUpdate(
+        problem, inner_optimiser(optimiser, clip_norm=clip), annealing("constant", ALPHA, 1)
+    )
+    params, env_state = problem.init(jax.random.key(0))
+    params = with_dead_units(params)
+    eta = initial_eta(problem.meta_parameters)
+    key = jax.random.key(1)
+    _, seen = problem.rollout(params, env_state, jax.random.key(2))
+    gradient = jax.jit(update.gradient)(params, eta, seen)
+    history = [jax.tree.map(lambda g, s=s: s * g, gradient) for s in (1.0, -0.5, 2.0)]
+    state = update.init(params)
+    for fed in history:  # a first Adam step is a sign: it would hardly depend on η
+        state = update.apply(state, fed)
+    points = jax.jit(
+        lambda eta: unroll(update, state, eta, env_state, key, n=N, validate_all=True)
+    )(eta)
+    return Case(update, params, history, state, eta, env_state, key, points)
+
+
+@pytest.fixture(scope="module", params=["mrp", "snake"])
+def adam_case(request):
+    """Under clipped Adam, with dead units."""
+    with jax.enable_x64(True):
+        yield make_case(request.param)
+
+
+@pytest.fixture(scope="module")
+def sgd_case():
+    """Under plain SGD, where eq. 11 is exact."""
+    with jax.enable_x64(True):
+        yield make_case("mrp", "sgd", clip=0.0)

@@ -1,0 +1,150 @@
+"""Every way to compute a meta-gradient against references that share no code with it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hessdiag.meta import (
+    Estimator,
+    adjoint_meta_gradient,
+    all_horizons,
+    meta_step,
+    mix_weights,
+    unroll,
+)
+from tests.meta.conftest import ALPHA, CLIP, N
+from tests.oracles.meta_gradient import (
+    central_differences,
+    equation_11,
+    fed,
+    replayed_outer_loss,
+)
+from tests.tolerance import assert_close
+
+
+@pytest.fixture(scope="module")
+def reference(adam_case):
+    """(N, m): the i-step meta-gradients by central differences through optax's own Adam."""
+    case = adam_case
+    tx = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(ALPHA))
+    start = fed(tx, case.params, case.history)
+    rows = []
+    for horizon in range(1, N + 1):
+        loss = jax.jit(replayed_outer_loss(case.update, start, case.points, tx, horizon=horizon))
+        rows.append(central_differences(loss, np.asarray(case.eta)))
+    return np.stack(rows)
+
+
+def assert_near(actual, expected):
+    """Agreement to the truncation and rounding error of central differences."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7 * np.abs(expected).max())
+
+
+def test_the_case_has_dead_units_and_active_clipping(adam_case):
+    case = adam_case
+    gradient = case.update.gradient(
+        case.state.params, case.eta, jax.tree.map(lambda leaf: leaf[0], case.points.trajectories)
+    )
+    assert any(bool(jnp.any(leaf == 0)) for leaf in jax.tree.leaves(gradient))
+    assert float(optax.tree.norm(gradient)) > CLIP
+
+
+def test_forward_sensitivities_equal_central_differences(adam_case, reference):
+    case = adam_case
+    sweep = jax.jit(
+        lambda eta: all_horizons(case.update, case.state, eta, case.env_state, case.key, n=N)
+    )
+    assert_near(sweep(case.eta), reference)
+
+
+@pytest.mark.parametrize("remat", [True, False])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_n_step_equals_central_differences(adam_case, reference, n, remat):
+    estimator = Estimator("n-step", n, remat=remat)
+    assert_near(estimate(adam_case, estimator), reference[n - 1])
+
+
+@pytest.mark.parametrize("remat", [True, False])
+@pytest.mark.parametrize("kappa", [None, 0.0, 1.0])
+def test_mix_is_the_weighted_sum(adam_case, reference, kappa, remat):
+    estimator = Estimator("mix", N, kappa=kappa, remat=remat)
+    assert_near(estimate(adam_case, estimator), mix_weights(N, kappa) @ reference)
+
+
+def test_equals_equation_11_under_sgd(sgd_case):
+    """Bonnet et al. 2021, eq. 11: exact for plain SGD, term by term with dense Hessians."""
+    case = sgd_case
+    sweep = all_horizons(case.update, case.state, case.eta, case.env_state, case.key, n=N)
+    for horizon in range(1, N + 1):
+        explicit = equation_11(case.update, case.eta, case.points, horizon=horizon, alpha=ALPHA)
+        assert_close(sweep[horizon - 1], explicit, rounding=1e5)
+    assert_close(adjoint_meta_gradient(case.update, case.eta, case.points), explicit, rounding=1e5)
+
+
+def test_zero_steps_leave_the_hyper_parameters_alone(adam_case):
+    case = adam_case
+    made = one_step(case, Estimator("n-step", 0), case.key)
+    np.testing.assert_array_equal(made.meta_gradient, np.zeros(case.eta.size))
+    assert_close(made.state.params, jax.tree.map(lambda leaf: leaf[1], case.points.states).params)
+
+
+def test_training_keeps_the_first_inner_update(adam_case):
+    case = adam_case
+    made = one_step(case, Estimator("n-step", N), case.key)
+    first = case.update(
+        case.state, case.eta, jax.tree.map(lambda leaf: leaf[0], case.points.trajectories)
+    )
+    assert_close(made.state.params, first.params)
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_monte_carlo_is_the_mean_of_single_estimates(sgd_case, chunk):
+    """Bonnet et al. 2021, eq. 9; θ moves by the first batch alone (eq. 8)."""
+    case = sgd_case
+    single = Estimator("n-step", 2)
+    keys = [case.key, *(jax.random.fold_in(case.key, 2**31 + k) for k in range(2))]
+    mean = np.mean([one_step(case, single, key).meta_gradient for key in keys], axis=0)
+    averaged = one_step(case, Estimator("n-step", 2, monte_carlo=3, chunk=chunk), case.key)
+    assert_close(averaged.meta_gradient, mean, rounding=1e4)
+    assert_close(averaged.state.params, one_step(case, single, case.key).state.params)
+    assert np.abs(mean - one_step(case, single, case.key).meta_gradient).max() > 0
+
+
+def test_shorter_unrolls_are_the_beginnings_of_longer_ones(sgd_case):
+    """Common random numbers across horizons."""
+    case = sgd_case
+    short = unroll(case.update, case.state, case.eta, case.env_state, case.key, n=1)
+    np.testing.assert_array_equal(short.trajectories[0], case.points.trajectories[0])
+    np.testing.assert_array_equal(short.validation[0], case.points.validation[0])
+
+
+def test_validation_is_independent_of_what_the_inner_updates_saw(sgd_case):
+    trajectories, validation = sgd_case.points.trajectories, sgd_case.points.validation
+    for inner in trajectories:
+        for outer in validation:
+            assert not np.array_equal(inner, outer)
+
+
+def test_mix_weights_sum_to_one_and_follow_equation_10():
+    """Bonnet et al. 2021, eq. 10."""
+    for n in (1, 3, 5):
+        kappa = 1 - 1 / n
+        expected = [kappa ** (i - 1) * (1 - kappa) / (1 - kappa**n) for i in range(1, n + 1)]
+        np.testing.assert_allclose(mix_weights(n), expected)
+    np.testing.assert_allclose(mix_weights(4, 1.0), 0.25)
+    np.testing.assert_allclose(mix_weights(3, 0.0), [1, 0, 0])
+
+
+def estimate(case, estimator):
+    """The meta-gradient of an estimator at a case."""
+    return one_step(case, estimator, case.key).meta_gradient
+
+
+def one_step(case, estimator, key):
+    """A compiled meta step at a case."""
+    step = jax.jit(
+        lambda key: meta_step(estimator, case.update, case.state, case.eta, case.env_state, key)
+    )
+    return step(key)

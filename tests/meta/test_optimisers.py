@@ -1,0 +1,74 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hessdiag.errors import UsageError
+from hessdiag.meta.optimisers import (
+    clip_by_global_norm,
+    inner_optimiser,
+    safe_sqrt,
+    scale_by_adam,
+)
+from tests.tolerance import assert_close
+
+PAIRS = {
+    "adam": (scale_by_adam(), optax.scale_by_adam()),
+    "clip, active": (clip_by_global_norm(0.5), optax.clip_by_global_norm(0.5)),
+    "clip, idle": (clip_by_global_norm(1e6), optax.clip_by_global_norm(1e6)),
+}
+
+
+def gradients(step: int):
+    """Gradients with entries that have been zero so far."""
+    key = jax.random.fold_in(jax.random.key(0), step)
+    return {"w": jax.random.normal(key, (5, 3)).at[2].set(0.0), "b": jnp.zeros(4).at[step].set(1.0)}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_forward_equals_optax(name):
+    ours, theirs = PAIRS[name]
+    our_state, their_state = ours.init(gradients(0)), theirs.init(gradients(0))
+    for step in range(3):
+        our_direction, our_state = ours.update(gradients(step), our_state)
+        their_direction, their_state = theirs.update(gradients(step), their_state)
+        assert_close(our_direction, their_direction, rounding=4)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_derivative_is_finite_at_zero_gradient(name):
+    tx, stock = PAIRS[name]
+    zero = jax.tree.map(jnp.zeros_like, gradients(0))
+
+    def total(tx, gradient):
+        direction, _ = tx.update(gradient, tx.init(gradient))
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(direction))
+
+    finite = [np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.grad(total, 1)(tx, zero))]
+    assert all(finite)
+    if name != "clip, idle":
+        stock_slope = jax.tree.leaves(jax.grad(total, 1)(stock, zero))
+        assert not all(np.isfinite(leaf).all() for leaf in stock_slope), "the guard is needed"
+
+
+def test_derivative_at_zero_is_the_limit_of_central_differences():
+    """First Adam step: u(g) = g / (|g| + ε) has slope 1/ε at zero; seen with a large ε."""
+    tx = scale_by_adam(eps=0.5)
+    slope = jax.grad(lambda g: tx.update(g, tx.init(g))[0])(0.0)
+    up, down = (tx.update(g, tx.init(g))[0] for g in (1e-3, -1e-3))
+    np.testing.assert_allclose(slope, (up - down) / 2e-3, rtol=5e-3)
+    np.testing.assert_allclose(slope, 1 / 0.5, rtol=1e-5)
+
+
+def test_safe_sqrt_is_sqrt():
+    x = jnp.array([0.0, 1e-30, 2.0])
+    np.testing.assert_array_equal(safe_sqrt(x), jnp.sqrt(x))
+    np.testing.assert_array_equal(jax.vmap(jax.grad(safe_sqrt))(x)[0], 0.0)
+
+
+def test_unknown_optimiser_is_refused():
+    with pytest.raises(
+        UsageError, match="'lion' is unknown; allowed: adam, sgd, momentum, rmsprop"
+    ):
+        inner_optimiser("lion")

@@ -1,0 +1,62 @@
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hessdiag import problems
+from hessdiag.rl.conv import conv_pool_tiles, conv_pool_xla
+from hessdiag.rl.networks import BoardActorCritic, count_parameters
+from tests.oracles.networks import StockBoardActorCritic
+from tests.tolerance import assert_close
+
+
+def boards(rows, cols, num=6, seed=0):
+    """Sparse binary maps, as Snake's: many windows tie, as they do there."""
+    return jax.random.bernoulli(jax.random.key(seed), 0.1, (num, rows, cols, 5)).astype(float)
+
+
+def warm_params(network, x):
+    """Initial parameters with nonzero biases, so that empty windows are alive and tie."""
+    params = network.init(jax.random.key(1), x)
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(2), len(leaves))
+    noisy = [p + 0.1 * jax.random.normal(k, p.shape) for p, k in zip(leaves, keys, strict=True)]
+    return jax.tree.unflatten(structure, noisy)
+
+
+def test_snake_network_has_the_papers_parameter_count():
+    params, _ = jax.eval_shape(problems.make("snake", {}).init, jax.random.key(0))
+    assert count_parameters(params) == 24_895
+
+
+@pytest.mark.parametrize("form", ["tiles", "xla"])
+def test_forward_equals_flax(form):
+    x = boards(12, 12)
+    ours = BoardActorCritic(actions=4, conv_form=form)
+    params = warm_params(ours, x)
+    assert_close(ours.apply(params, x), StockBoardActorCritic().apply(params, x))
+
+
+def test_gradient_and_hessian_product_equal_flax():
+    x = boards(12, 12)
+    ours, stock = BoardActorCritic(actions=4, conv_form="tiles"), StockBoardActorCritic()
+    params = warm_params(ours, x)
+    direction = warm_params(ours, x)
+
+    def loss(network, params):
+        logits, value = network.apply(params, x)
+        return jnp.mean(jax.nn.log_softmax(logits) ** 2) + jnp.mean(value**2)
+
+    def both(network):
+        gradient = jax.grad(lambda p: loss(network, p))
+        return jax.jvp(gradient, (params,), (direction,))
+
+    assert_close(jax.jit(lambda: both(ours))(), jax.jit(lambda: both(stock))())
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(4, 4), (5, 7), (6, 9), (12, 12)])
+def test_tiles_equal_xla_on_any_board(rows, cols):
+    x = boards(rows, cols)
+    kernel = jax.random.normal(jax.random.key(3), (3, 3, 5, 8))
+    bias = jax.random.normal(jax.random.key(4), (8,))
+    with jax.numpy_rank_promotion("allow"):
+        assert_close(conv_pool_tiles(x, kernel, bias), conv_pool_xla(x, kernel, bias))
