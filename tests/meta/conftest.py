@@ -11,8 +11,10 @@ from hessdiag.meta import (
     annealing,
     initial_eta,
     inner_optimiser,
+    point,
     unroll,
 )
+from tests.oracles.actor_critic import FrozenActorCritic
 from tests.oracles.meta_gradient import with_dead_units
 
 ALPHA, CLIP, N = 1e-2, 0.002, 3
@@ -39,6 +41,21 @@ class Case:
     env_state: object
     key: jax.Array
     points: object
+
+    @property
+    def losses(self):
+        """(θ, η, j) → L and (θ, i) → L' on what the unroll saw, what is stopped being frozen."""
+        if hasattr(self.update.problem, "rollout_length"):
+            frozen = FrozenActorCritic(self.update.problem, self.points)
+            return frozen.inner, frozen.outer
+        return (
+            lambda params, eta, j: self.update.loss(
+                params, eta, point(self.points.trajectories, j)
+            ),
+            lambda params, i: self.update.problem.outer_loss(
+                params, point(self.points.validation, i - 1)
+            ),
+        )
 
 
 def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP) -> Case:

@@ -32,7 +32,7 @@ def reference(adam_case):
     start = fed(tx, case.params, case.history)
     rows = []
     for horizon in range(1, N + 1):
-        loss = jax.jit(replayed_outer_loss(case.update, start, case.points, tx, horizon=horizon))
+        loss = jax.jit(replayed_outer_loss(*case.losses, start, tx, horizon=horizon))
         rows.append(central_differences(loss, np.asarray(case.eta)))
     return np.stack(rows)
 

@@ -10,13 +10,13 @@ from jax.flatten_util import ravel_pytree
 from hessdiag.meta import InnerUpdate, point
 
 
-def replayed_outer_loss(update: InnerUpdate, start, points, tx, *, horizon: int) -> Callable:
-    """η ↦ L'(θ^(i)) with all trajectories held fixed, by a plain loop over an optax optimiser.
+def replayed_outer_loss(inner: Callable, outer: Callable, start, tx, *, horizon: int) -> Callable:
+    """η ↦ L'(θ^(i)) with everything sampled held fixed, by a plain loop over an optax optimiser.
 
     Args:
-        update: gives the loss; its own optimiser is not used.
+        inner: (θ, η, j) → L on τ^(j).
+        outer: (θ, i) → L' on τ̃^(i).
         start: parameters and state of `tx` that the unroll starts from.
-        points: an unroll with validation everywhere.
         tx: optax optimiser, learning rate included.
         horizon: i.
     """
@@ -24,10 +24,9 @@ def replayed_outer_loss(update: InnerUpdate, start, points, tx, *, horizon: int)
     def loss(eta):
         params, opt_state = start
         for j in range(horizon):
-            gradient = jax.grad(update.loss)(params, eta, point(points.trajectories, j))
-            change, opt_state = tx.update(gradient, opt_state, params)
+            change, opt_state = tx.update(jax.grad(inner)(params, eta, j), opt_state, params)
             params = optax.apply_updates(params, change)
-        return update.problem.outer_loss(params, point(points.validation, horizon - 1))
+        return outer(params, horizon)
 
     return loss
 

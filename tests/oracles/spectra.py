@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from hessdiag.spectra import LanczosDecomposition, Operator, lanczos
 
@@ -105,5 +106,5 @@ def mlp_problem(dtype, sizes: tuple[int, ...] = (5, 7, 6, 3), batch: int = 20):
 
 def dense_hessian(loss, params) -> np.ndarray:
     """Hessian by `jax.hessian`, rows and columns in the order of `ravel_pytree`."""
-    flat, unravel = jax.flatten_util.ravel_pytree(params)
+    flat, unravel = ravel_pytree(params)
     return np.asarray(jax.jit(jax.hessian(lambda x: loss(unravel(x))))(flat), np.float64)

@@ -1,0 +1,81 @@
+"""The whole spectrum by LAPACK: oracle for Lanczos, and the better choice for small problems."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hessdiag.spectra.operators import Operator, require_symmetric
+from hessdiag.spectra.ritz import RitzValues, rounding_error
+
+DENSE_LIMIT = 500
+"""Size up to which the dense spectrum is to be preferred.
+
+It costs d products, but in batches, which at d = 500 takes about as long as a few Lanczos runs one
+product at a time; and it gives multiplicities, which Lanczos cannot.
+"""
+
+_BATCH = 64  # products at a time, which bounds memory
+
+
+def dense_matrix(operator: Operator) -> Float[Array, "d d"]:
+    """The operator as a matrix, by d products; works under jit.
+
+    Args:
+        operator: Any linear map.
+
+    Returns:
+        The matrix A, as computed: not symmetrised.
+    """
+    identity = jnp.eye(operator.size, dtype=operator.dtype)
+    return jax.lax.map(operator.matvec, identity, batch_size=_BATCH).T
+
+
+def dense_spectrum(operator: Operator) -> RitzValues:
+    """Every eigenvalue of an operator, with multiplicity.
+
+    Args:
+        operator: A symmetric map of moderate size, see `DENSE_LIMIT`.
+
+    Returns:
+        The spectrum in the form that Lanczos gives, exact, with weights 1 / d.
+
+    Raises:
+        NonSymmetricOperatorError: If the matrix is not symmetric to within rounding.
+    """
+    return matrix_spectrum(np.asarray(jax.jit(lambda: dense_matrix(operator))()))
+
+
+def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
+    """Every eigenvalue of a symmetric matrix, solved in float64.
+
+    Args:
+        matrix: Result of `dense_matrix`, in the dtype of the products.
+
+    Returns:
+        The spectrum with the errors of `rounding_error`; all NaN if an entry is not finite.
+
+    Raises:
+        NonSymmetricOperatorError: If the matrix is not symmetric to within rounding.
+    """
+    size = len(matrix)
+    wide = np.asarray(matrix, np.float64)
+    finite = bool(np.isfinite(wide).all())
+    if finite:
+        # What `symmetry_defect` estimates, up to the chance of its two vectors.
+        defect = np.linalg.norm(wide - wide.T) / (2 * np.sqrt(size) * (np.linalg.norm(wide) or 1))
+        require_symmetric(float(defect), matrix.dtype)
+        values = np.linalg.eigvalsh((wide + wide.T) / 2)
+    else:
+        values = np.full(size, np.nan)
+    rounding = rounding_error(values, matrix.dtype)
+    return RitzValues(
+        values=values,
+        weights=np.full(size, 1 / size),
+        errors=np.full(size, rounding),
+        matvecs=size,
+        converged=finite,
+        orthogonality=0.0,
+        rounding=rounding,
+        exact=True,
+    )

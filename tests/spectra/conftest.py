@@ -1,0 +1,16 @@
+import jax
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def strict_jax():
+    with jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Each dtype, with x64 enabled only where it is needed."""
+    with jax.enable_x64(request.param == "float64"):
+        yield np.dtype(request.param)

@@ -1,0 +1,83 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hessdiag.spectra import (
+    NonSymmetricOperatorError,
+    Operator,
+    dense_matrix,
+    dense_spectrum,
+    extremes,
+    hessian,
+    lanczos,
+    matrix_spectrum,
+    ritz_values,
+)
+from tests.oracles.spectra import (
+    dense_hessian,
+    matrix_operator,
+    mlp_loss,
+    mlp_problem,
+    prescribed_matrix,
+    random_starts,
+    tolerance,
+)
+
+
+def test_matrix_is_not_transposed_and_batches_leave_no_gap(dtype):
+    matrix = np.asarray(np.random.default_rng(0).standard_normal((131, 131)), dtype)
+    operator = matrix_operator(jnp.asarray(matrix))
+    np.testing.assert_array_equal(jax.jit(lambda: dense_matrix(operator))(), matrix)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_every_prescribed_eigenvalue_within_its_error(dtype, scale):
+    eigenvalues = scale * np.sort(np.repeat([-2.0, 0.0, 1e-3, 1.0, 7.0], [3, 20, 10, 30, 7]))
+    spectrum = dense_spectrum(matrix_operator(jnp.asarray(prescribed_matrix(eigenvalues), dtype)))
+    assert (np.abs(spectrum.values - eigenvalues) <= spectrum.errors).all()
+    assert spectrum.errors[0] < tolerance(dtype, 7 * scale, factor=50)
+    np.testing.assert_allclose(spectrum.weights, 1 / 70)
+    assert (spectrum.matvecs, spectrum.converged, spectrum.exact) == (70, True, True)
+    np.testing.assert_array_equal(spectrum.errors, spectrum.rounding)
+
+
+def test_a_real_hessian_dense_by_lanczos_and_by_autodiff(dtype):
+    """Three ways agree within the errors they state; the softmax gauge gives exact zeros."""
+    params, inputs, labels = mlp_problem(dtype)
+
+    def loss(p):
+        return mlp_loss(p, inputs, labels)
+
+    @jax.jit
+    def both_ways(params, start):
+        operator = hessian(loss, params)
+        return dense_matrix(operator), lanczos(operator, start, max_matvecs=80, tolerance=1e-5)
+
+    truth = np.linalg.eigvalsh(dense_hessian(loss, params))
+    matrix, decomposition = both_ways(params, random_starts(1, len(truth), dtype)[0])
+    spectrum, run = matrix_spectrum(np.asarray(matrix)), ritz_values(decomposition)
+    assert (np.abs(spectrum.values - truth) <= spectrum.errors).all()
+    assert np.sum(np.abs(spectrum.values) <= spectrum.errors) >= 7  # hidden units + 1
+    assert extremes([spectrum, run]).disagreement <= 1
+
+
+def test_a_non_symmetric_matrix_is_refused(dtype):
+    matrix = np.eye(30)
+    matrix[3, 5] = 1e-3
+    operator = matrix_operator(jnp.asarray(matrix, dtype))
+    with pytest.raises(NonSymmetricOperatorError, match="symmetry defect"):
+        dense_spectrum(operator)
+
+
+def test_a_matrix_that_is_not_finite_gives_nan():
+    spectrum = matrix_spectrum(np.full((3, 3), np.nan))
+    assert np.isnan(spectrum.values).all()
+    assert np.isnan(spectrum.errors).all()
+    assert not spectrum.converged
+
+
+def test_the_zero_operator(dtype):
+    spectrum = dense_spectrum(Operator(matvec=jnp.zeros_like, size=4, dtype=dtype))
+    np.testing.assert_array_equal(spectrum.values, 0)
+    np.testing.assert_array_equal(spectrum.errors, 0)

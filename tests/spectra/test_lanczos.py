@@ -1,0 +1,219 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hessdiag.spectra import Operator, hessian, lanczos, ritz_values
+from hessdiag.spectra.lanczos import _orthogonalise
+from tests.oracles.spectra import (
+    matrix_operator,
+    matrix_runs,
+    mlp_loss,
+    mlp_problem,
+    outlier_spectrum,
+    prescribed_matrix,
+    random_starts,
+    tolerance,
+)
+
+
+def single(runs):
+    """The only run of a batch of one."""
+    return jax.tree.map(lambda leaf: leaf[0], runs)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 17, 40])
+@pytest.mark.parametrize("seed", range(3))
+def test_defining_identity_and_orthonormality(dtype, depth, seed):
+    """A Q' = Q' T + r e' with Q Q' = I, Q r = 0 and |r| = beta, at every depth up to d."""
+    eigenvalues = np.random.default_rng(seed).standard_normal(40)
+    matrix = prescribed_matrix(eigenvalues, seed)
+    starts = random_starts(1, 40, dtype, seed)
+    run = single(matrix_runs(jnp.asarray(matrix, dtype), starts, max_matvecs=depth))
+    basis = np.asarray(run.basis, np.float64)
+    alpha, beta = np.asarray(run.alpha, np.float64), np.asarray(run.beta, np.float64)
+    allowed = tolerance(dtype, np.max(np.abs(eigenvalues)))
+    rounding = tolerance(dtype, 1.0)
+
+    assert int(run.active) == depth
+    assert run.alpha.dtype == run.basis.dtype == dtype
+    np.testing.assert_allclose(basis @ basis.T, np.eye(depth), atol=rounding)
+    np.testing.assert_allclose(
+        basis[0], np.asarray(starts[0]) / np.linalg.norm(starts[0]), atol=rounding
+    )
+    tridiagonal = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
+    remainder = matrix @ basis.T - basis.T @ tridiagonal
+    np.testing.assert_allclose(remainder[:, :-1], 0, atol=allowed)
+    np.testing.assert_allclose(np.linalg.norm(remainder[:, -1]), beta[-1], atol=allowed)
+    np.testing.assert_allclose(basis @ remainder[:, -1], 0, atol=allowed)
+
+
+def test_reported_orthogonality_and_scale_are_those_of_the_basis(dtype):
+    matrix = jnp.asarray(prescribed_matrix(outlier_spectrum()), dtype)
+    run = single(matrix_runs(matrix, random_starts(1, 600, dtype), max_matvecs=60))
+    basis = np.asarray(run.basis, np.float64)
+    defect = np.max(np.abs(basis @ basis.T - np.eye(60)))
+    products = np.linalg.norm(np.asarray(matrix, np.float64) @ basis.T, axis=0)
+    assert defect < tolerance(dtype, 1.0)
+    # Sixty inner products of 600 terms, in the dtype of the basis.
+    np.testing.assert_allclose(run.orthogonality, defect, atol=tolerance(dtype, 1.0))
+    np.testing.assert_allclose(run.scale, np.max(products), rtol=tolerance(dtype, 1.0))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_stops_early_once_both_ends_have_converged(dtype, scale):
+    matrix = jnp.asarray(scale * prescribed_matrix(outlier_spectrum()), dtype)
+    run = single(matrix_runs(matrix, random_starts(1, 600, dtype), max_matvecs=60, tolerance=1e-3))
+    ritz = ritz_values(run)
+    active = int(run.active)
+    assert bool(run.converged)
+    assert not bool(run.broke_down)
+    assert active < 30
+    assert active % 4 == 0
+    assert np.max(ritz.errors[[0, -1]]) <= 1.01e-3 * float(run.scale)
+    np.testing.assert_array_equal(run.alpha[active:], 0)
+    np.testing.assert_array_equal(run.beta[active:], 0)
+
+
+def test_a_stop_four_steps_earlier_would_not_have_met_the_tolerance(dtype):
+    """The in-loop test agrees with the residual bounds that the host computes."""
+    matrix = jnp.asarray(prescribed_matrix(outlier_spectrum()), dtype)
+    starts = random_starts(1, 600, dtype)
+    run = single(matrix_runs(matrix, starts, max_matvecs=60, tolerance=1e-3))
+    before = single(matrix_runs(matrix, starts, max_matvecs=int(run.active) - 4))
+    assert np.max(ritz_values(before).errors[[0, -1]]) > 1e-3 * float(before.scale)
+
+
+def test_the_cap_is_reported_as_not_converged_unless_it_happens_to_be(dtype):
+    """Seven steps: a tolerance met only by the last of them is noticed without a regular check."""
+    matrix = jnp.asarray(prescribed_matrix(outlier_spectrum()), dtype)
+    starts = random_starts(1, 600, dtype)
+    run = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=1e-6))
+    assert int(run.active) == 7
+    assert not bool(run.converged)
+    reached = float(np.max(ritz_values(run).errors[[0, -1]]) / run.scale)
+    lucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=1.001 * reached))
+    unlucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=0.999 * reached))
+    assert int(lucky.active) == int(unlucky.active) == 7
+    assert bool(lucky.converged)
+    assert not bool(unlucky.converged)
+
+
+@pytest.mark.parametrize("cap", [12, 100])
+def test_a_cap_beyond_the_size_gives_the_whole_spectrum(dtype, cap):
+    eigenvalues = np.linspace(-2, 5, 12)
+    matrix = jnp.asarray(prescribed_matrix(eigenvalues), dtype)
+    run = single(matrix_runs(matrix, random_starts(1, 12, dtype), max_matvecs=cap))
+    assert run.alpha.shape == (12,)
+    assert int(run.active) == 12
+    assert bool(run.converged)
+    np.testing.assert_allclose(ritz_values(run).values, eigenvalues, atol=tolerance(dtype, 5.0))
+
+
+@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("multiple", [0.0, -3.0, 1e-8, 1e8])
+def test_a_multiple_of_the_identity_breaks_down_at_once(dtype, multiple, size):
+    matrix = multiple * jnp.eye(size, dtype=dtype)
+    run = single(matrix_runs(matrix, random_starts(1, size, dtype), max_matvecs=20))
+    ritz = ritz_values(run)
+    assert int(run.active) == 1
+    assert bool(run.broke_down)
+    assert bool(run.converged)
+    np.testing.assert_allclose(ritz.values, [multiple], rtol=tolerance(dtype, 1.0))
+    assert abs(ritz.values[0] - multiple) <= ritz.errors[0]
+
+
+@pytest.mark.parametrize(("first_bad", "bad"), [(0, np.inf), (3, np.nan)])
+def test_a_product_that_is_not_finite_ends_the_run_unconverged(dtype, first_bad, bad):
+    """Diagonal operator whose product turns bad once the Krylov space reaches a coordinate."""
+    size = 30
+
+    def matvec(v):  # a shift coupling: step k reaches coordinate k
+        moved = 2 * v + jnp.roll(v, 1).at[0].set(0) + jnp.roll(v, -1).at[-1].set(0)
+        return jnp.where(jnp.abs(v[first_bad]) > 1e-3, bad, 1.0) * moved
+
+    start = jnp.zeros(size, dtype).at[0].set(1)
+    operator = Operator(matvec=matvec, size=size, dtype=dtype)
+    run = lanczos(operator, start, max_matvecs=20, tolerance=1e3, check_every=30)
+    ritz = ritz_values(run)
+    assert int(run.active) == first_bad + 1
+    assert not bool(run.converged)
+    assert not bool(run.broke_down)
+    assert not np.isfinite(run.beta[first_bad])
+    assert np.isnan(ritz.values).all()
+    assert np.isnan(ritz.errors).all()
+    assert not ritz.converged
+
+
+def test_a_zero_start_vector_gives_nan(dtype):
+    for matvec in (jnp.zeros_like, lambda v: 2 * v):
+        operator = Operator(matvec=matvec, size=10, dtype=dtype)
+        run = lanczos(operator, jnp.zeros(10, dtype), max_matvecs=5, tolerance=1e-3)
+        assert int(run.active) == 1
+        assert not bool(run.converged)
+        assert np.isnan(run.alpha[0])
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e30])
+def test_the_length_of_the_start_vector_does_not_matter(dtype, length):
+    matrix = jnp.asarray(prescribed_matrix(np.linspace(-1, 1, 50)), dtype)
+    starts = random_starts(1, 50, dtype)
+    expected = single(matrix_runs(matrix, starts, max_matvecs=10))
+    run = single(matrix_runs(matrix, length * starts, max_matvecs=10))
+    # Early Lanczos coefficients are well conditioned in the start vector.
+    np.testing.assert_allclose(run.alpha, expected.alpha, atol=tolerance(dtype, 1.0, factor=100))
+
+
+def test_a_second_call_traces_nothing():
+    """Parameters, data and start are arguments: a new inner step reuses the compiled run."""
+    traces = []
+    params, inputs, labels = mlp_problem(np.float32)
+
+    @jax.jit
+    def run(params, inputs, labels, start):
+        traces.append(None)
+        operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
+        return lanczos(operator, start, max_matvecs=20, tolerance=1e-3)
+
+    starts = random_starts(2, 111, np.float32)
+    first = run(params, inputs, labels, starts[0])
+    second = run(jax.tree.map(lambda leaf: 0.5 * leaf, params), inputs, labels, starts[1])
+    assert len(traces) == 1
+    assert float(first.scale) != float(second.scale)
+
+
+@pytest.mark.parametrize("over_starts", ["vmap", "map"])
+def test_batched_starts_equal_a_loop(dtype, over_starts):
+    """Also when the runs stop after different numbers of steps."""
+    eigenvalues = np.concatenate([np.linspace(-1, 1, 58), [4.0, 9.0]])
+    operator = matrix_operator(jnp.asarray(prescribed_matrix(eigenvalues), dtype))
+    run = functools.partial(lanczos, operator, max_matvecs=40, tolerance=1e-2, check_every=1)
+    starts = random_starts(4, 60, dtype)
+    top = np.linalg.eigh(prescribed_matrix(eigenvalues))[1][:, -1]
+    starts = starts.at[3].set(jnp.asarray(top, dtype))
+    map_over = {"vmap": lambda: jax.vmap(run)(starts), "map": lambda: jax.lax.map(run, starts)}
+    batched = map_over[over_starts]()
+    compiled = jax.jit(run)
+    loop = [compiled(start) for start in starts]
+    assert len({int(result.active) for result in loop}) > 1
+    for i, expected in enumerate(loop):
+        assert int(batched.active[i]) == int(expected.active)
+        assert bool(batched.converged[i]) == bool(expected.converged)
+        # Batched products round differently, which later coefficients amplify; Ritz values do not.
+        np.testing.assert_allclose(
+            ritz_values(jax.tree.map(lambda leaf, i=i: leaf[i], batched)).values[[0, -1]],
+            ritz_values(expected).values[[0, -1]],
+            atol=tolerance(dtype, 9.0),
+        )
+
+
+def test_a_vector_almost_inside_the_basis_is_orthogonalised_twice(dtype):
+    """One pass would leave eps |before| / |after| = 1e4 eps of the basis behind."""
+    rows = np.linalg.qr(np.random.default_rng(0).standard_normal((300, 33)))[0].T
+    basis = jnp.zeros((32, 300), dtype).at[:20].set(jnp.asarray(rows[:20], dtype))
+    vector = jnp.asarray(np.sum(rows[:20], axis=0) + 1e-4 * rows[32], dtype)
+    residual = _orthogonalise((basis[:16], basis[16:]), vector, jnp.asarray(20))
+    overlaps = basis @ (residual / jnp.linalg.norm(residual))
+    np.testing.assert_allclose(overlaps, 0, atol=tolerance(dtype, 1.0))
