@@ -73,12 +73,12 @@ def _through_update(
     update: InnerUpdate, state: InnerState, eta: Eta, trajectories, cotangent: Augmented
 ) -> tuple[Augmented, Float[Array, " m"]]:
     """Cotangents of x^(j) and of η, from that of x^(j+1)."""
-    gradients = jax.grad(update.loss, argnums=(0, 1))
-    gradient = update.gradient(state.params, eta, trajectories)
+    (gradient, _), products = jax.linearize(
+        lambda params: jax.grad(update.loss, argnums=(0, 1))(params, eta, trajectories),
+        state.params,
+    )
     _, transpose = jax.vjp(response(update, state), augmented(state), gradient)
     to_state, to_gradient = transpose(cotangent)
-    _, (to_params, to_eta) = jax.jvp(
-        lambda params: gradients(params, eta, trajectories), (state.params,), (to_gradient,)
-    )
+    to_params, to_eta = products(to_gradient)
     params = jax.tree.map(jnp.add, to_state.params, to_params)
     return to_state._replace(params=params), to_eta

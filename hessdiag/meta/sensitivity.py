@@ -62,7 +62,9 @@ def _advance(
     gradient, along = jax.linearize(
         lambda params, eta: update.gradient(params, eta, trajectories), state.params, eta
     )
-    gradient_tangents = jax.vmap(along)(tangents.params, jnp.eye(eta.size))
+    basis = jnp.eye(eta.size)
+    # one tangent at a time: several at once leave the CPU's caches, and are slower there
+    gradient_tangents = jax.lax.map(lambda now: along(*now), (tangents.params, basis))
     _, along = jax.linearize(response(update, state), augmented(state), gradient)
     return update.apply(state, gradient), jax.vmap(along)(tangents, gradient_tangents)
 
