@@ -33,10 +33,11 @@ format: $(READY)  ## Put the code into the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## Measure what README claims about speed; writes benchmarks/results/.
+bench: $(READY)  ## Measure what README claims about speed; writes benchmarks/README.md.
 	$(BIN)/python -m benchmarks.meta_gradient
 	$(BIN)/python -m benchmarks.spectra
-	$(BIN)/python -m benchmarks.start_up
+	$(BIN)/python -m benchmarks.default_run
+	$(BIN)/python -m benchmarks.table
 
 clean:  ## Remove the environment.
 	rm -rf $(VENV)

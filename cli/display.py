@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hessdiag.cli.summary_table import summary_table
-from hessdiag.cli.words import hyper_text, probe_text, returns_text
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from hessdiag.train.observer import Observer
-from hessdiag.train.settings import Settings
+from hessdiag.train.settings import Settings, probe_iterations
+
+from .pace import Pace
+from .summary_table import summary_table
+from .words import hyper_text, probe_text, returns_text
 
 PLAIN_SECONDS = 15.0  # between two lines of progress when not on a terminal
 
@@ -106,10 +108,10 @@ class PlainDisplay(Display):
         self._began = time.monotonic()
         self._last_line = 0.0
         self._record: Mapping[str, Any] = {}
-        self._rate = Rate()
 
     def opened(self, settings: Settings) -> None:
         """Tell which run this is."""
+        self._pace = Pace(settings.train.iterations, probe_iterations(settings))
         print(f"hessdiag: {settings.env}, n = {settings.n}, {settings.estimator}: {self._path}")
 
     def on_iteration(self, record: Mapping[str, Any]) -> None:
@@ -122,12 +124,11 @@ class PlainDisplay(Display):
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
         """A line when there has been none for a while."""
-        if phase == "training":
-            self._rate.advance(done)
+        self._pace.note(phase, done, total)
         now = time.monotonic()
         if now - self._last_line >= PLAIN_SECONDS or phase == "compiling":
             self._last_line = now
-            self._line(f"{phase} {done}/{total} {self._rate.text(total)} {self._numbers()}")
+            self._line(f"{phase} {done}/{total} {self._pace.text()} {self._numbers()}")
 
     def finished(self) -> None:
         """The table of probes and where the report is."""
@@ -154,15 +155,13 @@ class LiveDisplay(Display):
             TextColumn("{task.description:<10}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]}"),
             console=self._console,
         )
-        self._training = self._bars.add_task("training", total=None, rate="")
-        self._phase = self._bars.add_task("compiling", total=None, rate="")
+        self._training = self._bars.add_task("training", total=None, pace="")
+        self._phase = self._bars.add_task("compiling", total=None, pace="")
         self._record: Mapping[str, Any] = {}
         self._probe: Mapping[str, Any] = {}
-        self._rate = Rate()
 
     @contextlib.contextmanager
     def shown(self, settings: Settings, path: Path) -> Iterator[None]:
@@ -170,6 +169,7 @@ class LiveDisplay(Display):
         self._path = path
         self._console.print(f"{settings.env}, n = {settings.n}, {settings.estimator} → {path}")
         self._bars.update(self._training, total=settings.train.iterations)
+        self._pace = Pace(settings.train.iterations, probe_iterations(settings))
         with Live(self._bars, console=self._console, refresh_per_second=4) as live:
             self._live = live
             yield
@@ -178,9 +178,10 @@ class LiveDisplay(Display):
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
         """Move the bars."""
+        self._pace.note(phase, done, total)
+        self._bars.update(self._training, pace=self._pace.text())
         if phase == "training":
-            self._rate.advance(done)
-            self._bars.update(self._training, completed=done, rate=self._rate.text(None))
+            self._bars.update(self._training, completed=done)
             self._bars.update(self._phase, visible=False)
         else:
             self._bars.update(
@@ -205,25 +206,3 @@ class LiveDisplay(Display):
             at = self._probe["iteration"]
             page.add_row(Text(f"last probe ({at}): {probe_text(self._probe)}"))
         self._live.update(page)
-
-
-class Rate:
-    """Iterations per second, and the time that the rest will take at that rate."""
-
-    def __init__(self):
-        self._first: tuple[float, int] | None = None
-        self._last: tuple[float, int] | None = None
-
-    def advance(self, done: int) -> None:
-        """Note that `done` iterations are done."""
-        self._last = (time.monotonic(), done)
-        self._first = self._first or self._last
-
-    def text(self, total: int | None) -> str:
-        """The rate, and the time left if the total is known; empty before it is known."""
-        if self._first is None or self._last is None or self._last[1] == self._first[1]:
-            return ""
-        seconds = self._last[0] - self._first[0]
-        rate = (self._last[1] - self._first[1]) / max(seconds, 1e-9)
-        left = "" if total is None else f", {max(total - self._last[1], 0) / rate:.0f} s left"
-        return f"{rate:.2f} it/s{left}"

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from hessdiag.cli.compilation import use_persistent_cache
-from hessdiag.cli.display import Display, make_display
 
 from hessdiag.report import write_report
 from hessdiag.train.interrupt import Interrupted, StopRequest
@@ -15,6 +13,9 @@ from hessdiag.train.provenance import utc_now
 from hessdiag.train.run import Run, reopen, start
 from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings
+
+from .compilation import use_persistent_cache
+from .display import Display, make_display
 
 
 def new_run(

@@ -75,7 +75,7 @@ def run(
     if resume is not None:
         _refuse_beside_resume(flags, config, out)
 
-    from hessdiag.cli.drive import continue_run, new_run
+    from .drive import continue_run, new_run
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     if resume is not None:

@@ -9,7 +9,8 @@ import click
 @click.argument("directory", type=click.Path(path_type=Path))
 def show(directory: Path) -> None:
     """Print what the run in DIRECTORY found."""
-    from hessdiag.cli.summary_table import summary_table
     from rich.console import Console
+
+    from .summary_table import summary_table
 
     Console(soft_wrap=False).print(summary_table(directory))

@@ -9,6 +9,8 @@ from rich.text import Text
 
 from hessdiag.errors import UsageError
 
+from .words import growth_text, number, radius_text
+
 
 def summary_table(path: Path) -> Group:
     """Status, finding, and a row per probe.
@@ -48,10 +50,9 @@ def _cells(probe: dict) -> tuple[str, ...]:
     capped = "" if probe["converged"] else " (capped)"
     return (
         str(probe["iteration"]),
-        f"{probe['growth']:.3g} [{probe['growth_low']:.3g}, {probe['growth_high']:.3g}]",
-        f"{probe['predicted']:.5g}",
-        f"{probe['spectral_radius_minus_one']:.2e} "
-        f"± {probe['spectral_radius_minus_one_error']:.0e}",
-        f"{100 * probe['mass_above_zero']:.0f} %",
+        growth_text(probe),
+        number(probe["predicted"], ".5g"),
+        radius_text(probe),
+        number(probe["mass_above_zero"], ".0%"),
         f"{probe['matvecs']}{capped}",
     )

@@ -24,9 +24,25 @@ def probe_text(record: Mapping[str, Any]) -> str:
     if "growth" not in record:
         return "no meta-gradient (n = 0)"
     return (
-        f"std ratio {record['growth']:.3g} "
-        f"[{record['growth_low']:.3g}, {record['growth_high']:.3g}], "
-        f"E1 predicts {record['predicted']:.4g}, "
-        f"ρ(I+H) − 1 = {record['spectral_radius_minus_one']:.2g} "
-        f"± {record['spectral_radius_minus_one_error']:.0e}"
+        f"std ratio {growth_text(record)}, E1 predicts {number(record['predicted'], '.4g')}, "
+        f"ρ(I+H) − 1 = {radius_text(record)}"
     )
+
+
+def growth_text(record: Mapping[str, Any]) -> str:
+    """The growth of the standard deviation and its interval."""
+    growth, low, high = (
+        number(record[name], ".3g") for name in ("growth", "growth_low", "growth_high")
+    )
+    return f"{growth} [{low}, {high}]"
+
+
+def radius_text(record: Mapping[str, Any]) -> str:
+    """The spectral radius, minus one, and its error."""
+    radius = number(record["spectral_radius_minus_one"], ".2e")
+    return f"{radius} ± {number(record['spectral_radius_minus_one_error'], '.0e')}"
+
+
+def number(value: float | None, form: str) -> str:
+    """A number, or a question mark for the null of one that is not finite."""
+    return "?" if value is None else format(value, form)

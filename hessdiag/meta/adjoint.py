@@ -2,9 +2,9 @@
 
 The cotangent of the augmented state x = (θ, s) is carried from point to point. Going back through
 one inner update needs the transpose of the optimiser, which is elementwise, and the product of
-the cotangent w of the gradient with ∂g/∂(θ, η). Second derivatives of the loss are symmetric
-(what `stop_gradient` freezes counts as a constant), so that product is the forward derivative of
-∇_(θ,η) L along w: no reverse mode through reverse mode, and memory for one inner step at a time.
+the cotangent w of the gradient with ∂g/∂(θ, η). Second derivatives of the loss are symmetric,
+so that product is the forward derivative of ∇_(θ,η) L along w: no reverse mode through reverse
+mode. Linearisations are those that the unroll stored, or are made again, one inner step at a time.
 """
 
 import jax
@@ -38,11 +38,13 @@ def adjoint_meta_gradient(
 
     def back(carry, at):
         cotangent, gradient = carry
-        state, trajectories, entering = at
+        state, trajectories, linearised, entering = at
         if weights is not None:
             validated, validation, weight = entering
             cotangent = _add(cotangent, outer_gradient(validated, validation), weight)
-        cotangent, contribution = _through_update(update, state, eta, trajectories, cotangent)
+        if linearised is None:
+            linearised = update.linearised_gradient(state.params, eta, trajectories)
+        cotangent, contribution = _through_update(update, state, linearised, cotangent)
         return (cotangent, gradient + contribution), None
 
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
@@ -57,7 +59,7 @@ def adjoint_meta_gradient(
     (_, gradient), _ = jax.lax.scan(
         back,
         (cotangent, jnp.zeros_like(eta)),
-        (states, points.trajectories, entering),
+        (states, points.trajectories, points.linearised, entering),
         reverse=True,
     )
     return gradient
@@ -70,13 +72,10 @@ def _add(cotangent: Augmented, outer_gradient, weight) -> Augmented:
 
 
 def _through_update(
-    update: InnerUpdate, state: InnerState, eta: Eta, trajectories, cotangent: Augmented
+    update: InnerUpdate, state: InnerState, linearised, cotangent: Augmented
 ) -> tuple[Augmented, Float[Array, " m"]]:
     """Cotangents of x^(j) and of η, from that of x^(j+1)."""
-    (gradient, _), products = jax.linearize(
-        lambda params: jax.grad(update.loss, argnums=(0, 1))(params, eta, trajectories),
-        state.params,
-    )
+    gradient, products = linearised
     _, transpose = jax.vjp(response(update, state), augmented(state), gradient)
     to_state, to_gradient = transpose(cotangent)
     to_params, to_eta = products(to_gradient)

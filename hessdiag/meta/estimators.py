@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.adjoint import adjoint_meta_gradient
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
-from hessdiag.meta.unroll import Unroll, point, unroll
+from hessdiag.meta.unroll import point, unroll
 
 ESTIMATORS = ("n-step", "mix")
 
@@ -25,8 +25,8 @@ class Estimator:
         kappa: mixing factor κ; None means 1 − 1/n (section 3.5).
         monte_carlo: number K of independent estimates that are averaged (eq. 9).
         chunk: how many of them are computed at once.
-        remat: sweep back one inner step at a time, recomputing it (memory: one state and one batch
-            of trajectories per step); else plain reverse mode, which stores every step.
+        remat: linearise inner steps again in the reverse sweep (memory: a state and a batch of
+            trajectories per step); else the unroll stores their linearisations.
     """
 
     kind: str = "n-step"
@@ -96,40 +96,24 @@ def _one(estimator: Estimator, update, state, eta, env_state, key) -> MetaStep:
     mix = estimator.kind == "mix" and estimator.n > 0
     weights = jnp.asarray(mix_weights(estimator.n, estimator.kappa), eta.dtype) if mix else None
 
-    def look_ahead(eta) -> Unroll:
-        n = max(estimator.n, 1)
-        return unroll(update, state, eta, env_state, key, n=n, validate_all=mix)
-
-    if estimator.n == 0 or estimator.remat:
-        points = look_ahead(eta)
-        gradient = jnp.zeros_like(eta)
-        if estimator.n > 0:
-            gradient = adjoint_meta_gradient(update, eta, points, weights)
-    else:
-
-        def weighted_loss(eta):
-            points = look_ahead(eta)
-            return _weighted_outer_loss(update, points, weights), points
-
-        gradient, points = jax.grad(weighted_loss, has_aux=True)(eta)
+    points = unroll(
+        update,
+        state,
+        eta,
+        env_state,
+        key,
+        n=max(estimator.n, 1),
+        validate_all=mix,
+        store=estimator.n > 0 and not estimator.remat,
+    )
+    gradient = jnp.zeros_like(eta)
+    if estimator.n > 0:
+        gradient = adjoint_meta_gradient(update, eta, points, weights)
+    end = point((points.states.params, points.validation), -1)
     return MetaStep(
         gradient,
         point(points.states, 1),
         points.env_state,
         point(points.trajectories, 0),
-        _outer_loss(update, points, -1),
+        update.problem.outer_loss(*end),
     )
-
-
-def _outer_loss(update: InnerUpdate, points: Unroll, i: int) -> Float[Array, ""]:
-    """L' at validated point i, counted from the end."""
-    return update.problem.outer_loss(*point((points.states.params, points.validation), i))
-
-
-def _weighted_outer_loss(update: InnerUpdate, points: Unroll, weights) -> Float[Array, ""]:
-    """The scalar whose derivative in η is the estimate."""
-    if weights is None:
-        return _outer_loss(update, points, -1)
-    n = len(weights)
-    losses = [_outer_loss(update, points, i - n) for i in range(n)]
-    return jnp.dot(weights, jnp.stack(losses))

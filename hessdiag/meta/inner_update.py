@@ -53,6 +53,18 @@ class InnerUpdate:
         """∇_θ L(θ, η, τ)."""
         return jax.grad(self.loss)(params, eta, trajectories)
 
+    def linearised_gradient(self, params, eta: Eta, trajectories) -> tuple[Any, Any]:
+        """∇_θ L, and the map w ↦ (∇²_θθ L w, ∇²_ηθ L w), a pytree that replays its linearisation.
+
+        Second derivatives of the loss are symmetric (what `stop_gradient` freezes counts as a
+        constant), so that this is also the transposed derivative of the gradient in (θ, η).
+        """
+        gradients = jax.grad(self.loss, argnums=(0, 1))
+        (gradient, _), products = jax.linearize(
+            lambda params: gradients(params, eta, trajectories), params
+        )
+        return gradient, products
+
     def apply(self, state: InnerState, gradient) -> InnerState:
         """The update, given the gradient: clip, optimiser, step of length α."""
         direction, opt_state = self.optimiser.update(gradient, state.opt_state, state.params)

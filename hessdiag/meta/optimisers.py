@@ -35,10 +35,10 @@ def scale_by_adam(
         eps: added outside the root; there is no constant inside it.
     """
 
-    def update(gradient, state, params=None):
+    def update(updates, state, params=None, **_):
         del params
-        mu = optax.tree.update_moment(gradient, state.mu, b1, 1)
-        nu = optax.tree.update_moment_per_elem_norm(gradient, state.nu, b2, 2)
+        mu = optax.tree.update_moment(updates, state.mu, b1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
         count = optax.safe_increment(state.count)
         mu_hat = optax.tree.bias_correction(mu, b1, count)
         nu_hat = optax.tree.bias_correction(nu, b2, count)
@@ -51,14 +51,14 @@ def scale_by_adam(
 def clip_by_global_norm(max_norm: float) -> optax.GradientTransformation:
     """Scale the gradient down to norm `max_norm` where it is longer; differentiable at zero."""
 
-    def update(gradient, state, params=None):
+    def update(updates, state, params=None, **_):
         del params
-        norm = safe_sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
+        norm = safe_sqrt(optax.tree.norm(updates, squared=True))
         longer = norm > max_norm
         scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
-        return jax.tree.map(lambda leaf: scale * leaf, gradient), state
+        return jax.tree.map(lambda leaf: scale * leaf, updates), state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(optax.identity().init, update)
 
 
 OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {

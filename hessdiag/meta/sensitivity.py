@@ -72,4 +72,4 @@ def _advance(
 def _contract(outer_gradient, tangents) -> Float[Array, " m"]:
     """T · dθ/dη, with T = ∂L'/∂θ and a row of `tangents` per meta-parameter."""
     products = jax.tree.map(lambda t, d: jnp.tensordot(d, t, axes=t.ndim), outer_gradient, tangents)
-    return sum(jax.tree.leaves(products))
+    return jnp.sum(jnp.stack(jax.tree.leaves(products)), axis=0)

@@ -11,11 +11,12 @@ from hessdiag.problems import Problem
 
 
 class Unroll(NamedTuple):
-    """n inner updates; the leaves of the first three fields are stacked."""
+    """n inner updates; the leaves of all fields but the last are stacked."""
 
     states: InnerState  # x^(0) … x^(n)
     trajectories: Any  # τ^(0) … τ^(n−1), sampled from θ^(0) … θ^(n−1): what the updates learn from
     validation: Any  # τ̃^(1) … τ̃^(n), or τ̃^(n) alone, sampled from θ^(i)
+    linearised: Any  # gradients of the updates with their derivatives, stacked; or None
     env_state: Any  # after τ^(0): where training continues
 
 
@@ -46,6 +47,7 @@ def unroll(
     *,
     n: int,
     validate_all: bool = False,
+    store: bool = False,
 ) -> Unroll:
     """Take n inner updates from `state`; differentiable in η through every update.
 
@@ -57,25 +59,30 @@ def unroll(
         key: randomness of all rollouts.
         n: number of inner updates, n ≥ 1.
         validate_all: validate every θ^(i), not θ^(n) alone.
+        store: keep the linearisation of every inner gradient, for a reverse sweep.
     """
     problem = update.problem
 
     def step(now, j):
         state, env_state = now
         env_state, trajectories = inner_sample(problem, state.params, env_state, key, j)
-        after = update(state, eta, trajectories)
-        validation = None
+        linearised = validation = None
+        if store:
+            linearised = update.linearised_gradient(state.params, eta, trajectories)
+            after = update.apply(state, linearised[0])
+        else:
+            after = update(state, eta, trajectories)
         if validate_all:
             validation = validation_sample(problem, after.params, env_state, key, j + 1)
-        return (after, env_state), (state, trajectories, validation, env_state)
+        return (after, env_state), (state, trajectories, validation, linearised, env_state)
 
     (end, end_env), seen = jax.lax.scan(step, (state, env_state), jnp.arange(n))
-    states, trajectories, validation, env_states = seen
+    states, trajectories, validation, linearised, env_states = seen
     if not validate_all:
         last = validation_sample(problem, end.params, end_env, key, n)
         validation = jax.tree.map(lambda leaf: leaf[None], last)
     states = jax.tree.map(lambda stack, leaf: jnp.concatenate([stack, leaf[None]]), states, end)
-    return Unroll(states, trajectories, validation, point(env_states, 0))
+    return Unroll(states, trajectories, validation, linearised, point(env_states, 0))
 
 
 def point(stacked: Any, i: int) -> Any:

@@ -104,14 +104,17 @@ class MarkovRewardProcess:
         del trajectories
         rewards = jnp.where(np.arange(self.states) % 2 == 1, 0.0, self.even_reward)
         truth = jnp.cumsum(rewards[::-1])[::-1]
-        return {"value_error": jnp.mean((self.network.apply(params, self.inputs) - truth) ** 2)}
+        return {"value_error": jnp.mean((self.values(params) - truth) ** 2)}
 
-    def _discounts(self, gammas) -> Float[Array, "S S"]:
+    def values(self, params) -> Float[Array, " S"]:
+        """v(s) of every state."""
+        return jnp.asarray(self.network.apply(params, self.inputs))
+
+    def _discounts(self, gammas: Float[Array, " S"] | float) -> Float[Array, "S S"]:
         """Entry (i, j) is γ_j^{j−i+1} for j ≥ i, else 0."""
         lag = np.arange(self.states)[None, :] - np.arange(self.states)[:, None] + 1
         powers = jnp.broadcast_to(gammas, (self.states, self.states)) ** np.maximum(lag, 1)
         return jnp.where(lag >= 1, powers, 0.0)
 
     def _squared_error(self, params, targets: Float[Array, "B S"]) -> Float[Array, ""]:
-        v = self.network.apply(params, self.inputs)
-        return 0.5 * jnp.mean((targets - v[None, :]) ** 2)
+        return 0.5 * jnp.mean((targets - self.values(params)[None, :]) ** 2)

@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import Problem
@@ -41,7 +41,7 @@ def factory(name: str) -> Callable[..., Problem]:
         ) from error
     if not callable(made):
         raise UsageError(f"--env: {name!r} is a {type(made).__name__}; allowed: a callable")
-    return made
+    return cast(Callable[..., Problem], made)
 
 
 def settings_of(name: str) -> dict[str, Any]:

@@ -161,7 +161,8 @@ class Snake:
 
     def _losses(self, params, trajectories: Trajectory, *, gamma, lam) -> ActorCriticLosses:
         boards = trajectories.observation  # (B, T + 1, rows, cols, 5)
-        logits, v = self.network.apply(params, boards.reshape(-1, *boards.shape[2:]))
+        flat = boards.reshape(-1, *boards.shape[2:])
+        logits, v = map(jnp.asarray, self.network.apply(params, flat))
         logits = logits.reshape(*boards.shape[:2], -1)[:, :-1]
         losses = jax.vmap(lambda *one: actor_critic_losses(*one, gamma=gamma, lam=lam))(
             logits, v.reshape(boards.shape[:2]), trajectories.transitions

@@ -51,6 +51,7 @@ def step_table(probe: xr.Dataset) -> Table | None:
         "ρ − 1": lambda at: _valued(at, _RADIUS),
         "ρ > 1": lambda at: str(at["exceeds_one"].values) if "exceeds_one" in at else MISSING,
         "share > 0": lambda at: _valued(at, "mass_above_zero", suffix="_se"),
+        "side open": lambda at: _valued(at, "mass_undecided", suffix="_se"),
         "matvecs": lambda at: str(int(at["matvecs"])) if "matvecs" in at else MISSING,
         "converged": lambda at: _yes(at["converged"]) if "converged" in at else MISSING,
     }
@@ -105,6 +106,7 @@ def _columns() -> dict[str, _Cell]:
         "ρ > 1": _counts,
         "share > 0": lambda probe: _mass(probe, "mass_above_zero"),
         "share < −2": lambda probe: _mass(probe, "mass_below_minus_two"),
+        "side open": lambda probe: _mass(probe, "mass_undecided"),
         "matvecs": _matvecs,
         "converged": _converged,
     }

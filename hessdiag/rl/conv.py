@@ -28,9 +28,7 @@ def conv_pool_tiles(x: Images, kernel: Kernel, bias: Bias) -> Pooled:
     """
     _, height, width, num = x.shape
     windows = (_tile_matrix(kernel) @ _tiles(x)).reshape(4, kernel.shape[-1], -1)
-    pooled = jnp.maximum(
-        jnp.maximum(windows[0], windows[1]), jnp.maximum(windows[2], windows[3])
-    )
+    pooled = jnp.maximum(jnp.maximum(windows[0], windows[1]), jnp.maximum(windows[2], windows[3]))
     return jax.nn.relu(pooled + bias[:, None]).reshape(-1, height // 2, width // 2, num)
 
 

@@ -1,9 +1,14 @@
-"""Checkpoints by orbax: arrays only, in the order of the state's leaves."""
+"""Checkpoints by orbax: the bytes of the state's leaves, in their order, as one array.
 
+One array, because orbax leaves tracebacks of the others behind when one of many cannot be read.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -28,7 +33,7 @@ class Checkpoints:
         """Save the state before `iteration`; nothing happens where it is saved already."""
         if self.latest() == iteration:
             return
-        self._manager.save(iteration, args=ocp.args.StandardSave(_as_arrays(state)))
+        self._manager.save(iteration, args=ocp.args.StandardSave(_packed(state)))
         self._manager.wait_until_finished()
 
     def restore(self, iteration: int, template: Any) -> Any:
@@ -37,16 +42,16 @@ class Checkpoints:
         Raises:
             UsageError: the checkpoint is damaged, or of a different run.
         """
-        expected = _as_arrays(template)
+        expected = _packed(template)
         try:
-            arrays = self._manager.restore(iteration, args=ocp.args.StandardRestore(expected))
+            packed = self._manager.restore(iteration, args=ocp.args.StandardRestore(expected))
         except Exception as error:  # orbax and its stores raise many kinds
             first_line = str(error).strip().splitlines()[:1]
             raise UsageError(
                 f"--resume: the checkpoint {self._directory / str(iteration)} is damaged "
                 f"({type(error).__name__}: {''.join(first_line)[:200]})"
             ) from error
-        return _like(template, arrays)
+        return _unpacked(template, packed)
 
     def close(self) -> None:
         """Release the manager's threads."""
@@ -54,18 +59,30 @@ class Checkpoints:
 
 
 def _is_key(leaf) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _as_arrays(state: Any) -> dict[str, np.ndarray]:
-    leaves = [jax.random.key_data(x) if _is_key(x) else x for x in jax.tree.leaves(state)]
-    return {f"{k:05d}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
+def _data(leaf) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
 
 
-def _like(template: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _packed(state: Any) -> dict[str, np.ndarray]:
+    parts = [np.frombuffer(_data(leaf).tobytes(), np.uint8) for leaf in jax.tree.leaves(state)]
+    return {"state": np.concatenate(parts)}
+
+
+def _unpacked(template: Any, packed: Mapping[str, Any]) -> Any:
     leaves, structure = jax.tree.flatten(template)
+    data = [_data(leaf) for leaf in leaves]
+    parts = np.split(np.asarray(packed["state"]), np.cumsum([part.nbytes for part in data])[:-1])
     restored = [
-        jax.random.wrap_key_data(array) if _is_key(leaf) else jax.numpy.asarray(array)
-        for leaf, (_, array) in zip(leaves, sorted(arrays.items()), strict=True)
+        jnp.asarray(part.view(like.dtype).reshape(like.shape))
+        for part, like in zip(parts, data, strict=True)
     ]
-    return jax.tree.unflatten(structure, restored)
+    return jax.tree.unflatten(
+        structure,
+        [
+            jax.random.wrap_key_data(part) if _is_key(leaf) else part
+            for part, leaf in zip(restored, leaves, strict=True)
+        ],
+    )

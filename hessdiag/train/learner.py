@@ -71,7 +71,7 @@ class Learner:
             remat=settings.remat,
         )
         names = ("init", "train", "probe", "lanczos")
-        self.keys = dict(
+        self.keys: dict[str, PRNGKeyArray] = dict(
             zip(names, jax.random.split(jax.random.key(settings.seed), 4), strict=True)
         )
         self._meta_optimiser = meta_optimiser(
@@ -94,7 +94,7 @@ class Learner:
         eta, meta_opt_state = state.eta, state.meta_opt_state
         if self.estimator.n > 0:
             change, meta_opt_state = self._meta_optimiser.update(made.meta_gradient, meta_opt_state)
-            eta = optax.apply_updates(eta, change)
+            eta = eta + jnp.asarray(change)
         after = TrainState(made.state, eta, meta_opt_state, made.env_state)
         params = state.inner.params
         loss = self.update.loss(params, state.eta, made.trajectories)

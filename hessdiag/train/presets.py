@@ -8,7 +8,7 @@ from typing import Any
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
-from hessdiag.train.settings import Settings, flatten, from_flat
+from hessdiag.train.settings import Settings, cast_to, flatten, from_flat
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
@@ -55,15 +55,16 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
     """
     given = (read_toml(config) if config else {}) | dict(flags)
     defaults = Settings()
-    env = given.get("env", defaults.env)
-    preset = given.get("preset", defaults.preset)
+    env = cast_to(str, "env", given.get("env", defaults.env))
+    preset = cast_to(str, "preset", given.get("preset", defaults.preset))
     if preset not in PRESETS:
         raise UsageError(f"--preset: {preset!r} is unknown; allowed: {', '.join(PRESETS)}")
     about, learning = _of_problem(env)
     flat = flatten(defaults)
     flat |= {f"learning.{key}": value for key, value in dataclasses.asdict(learning).items()}
-    flat |= {f"problem.{key}": value for key, value in problems.settings_of(env).items()}
-    flat |= dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
+    of_problem = {f"problem.{key}": value for key, value in problems.settings_of(env).items()}
+    flat |= of_problem | dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
+    flat |= {key: cast_to(type(value), key, flat[key]) for key, value in of_problem.items()}
     settings = from_flat(flat | {"preset": preset})
     problems.make(settings.env, settings.problem)  # refuses what the problem does not allow
     return settings

@@ -78,7 +78,10 @@ def reopen(path: Path) -> tuple[Settings, RunDirectory]:
     for key, value in stored.items():
         table = value if isinstance(value, Mapping) else None
         flat |= {key: value} if table is None else {f"{key}.{k}": v for k, v in table.items()}
-    return from_flat(flat), directory
+    try:
+        return from_flat(flat), directory
+    except UsageError as error:
+        raise UsageError(f"--resume: {path}/config.json is damaged ({error})") from error
 
 
 class Run:
@@ -185,7 +188,13 @@ class Run:
             self._stop.check()
 
         progress(0)
-        dataset = self._prober.probe(state, t, progress=progress)
+        try:
+            dataset = self._prober.probe(state, t, progress=progress)
+        except NotFiniteError as error:
+            raise NotFiniteError(
+                f"{error} at iteration {t}; the state before that iteration is saved in "
+                f"{self._directory.path}"
+            ) from error
         self._directory.write_probe(t, dataset)
         self._probes.append(dataset)
         self._observer.on_probe(headline(dataset))
@@ -242,7 +251,7 @@ def headline(dataset: xarray.Dataset) -> dict[str, Any]:
         return record
     last = dataset.isel(horizon=-1)
     growth = last.sel(estimator=dataset.attrs["headline_estimator"])
-    at = int(np.nanargmax(dataset.spectral_radius_minus_one.values))
+    at = int(np.argmax(dataset.spectral_radius_minus_one.fillna(-np.inf).values))
     read: dict[str, Callable[[], Any]] = {
         "growth": lambda: growth.growth,
         "growth_low": lambda: growth.growth_low,

@@ -34,12 +34,12 @@ class RunDirectory:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir()
             (path / "probes").mkdir()
-        except FileExistsError as error:
-            raise UsageError(
-                f"--out: {path} exists; a run directory is never overwritten "
-                "(allowed: a new path, or --resume)"
-            ) from error
         except OSError as error:
+            if path.exists():
+                raise UsageError(
+                    f"--out: {path} exists; a run directory is never overwritten "
+                    "(allowed: a new path, or --resume)"
+                ) from error
             raise UsageError(
                 f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
             ) from error
@@ -99,13 +99,20 @@ class RunDirectory:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def cut_after(self, iteration: int) -> None:
-        """Forget metrics and probes from `iteration` on: a resumed run makes them again."""
+        """Forget metrics and probes from `iteration` on: a resumed run makes them again.
+
+        Raises:
+            UsageError: a file is damaged.
+        """
         for name in ("metrics.jsonl", "timings.jsonl"):
-            kept = [
-                line
-                for line in self._whole_lines(name)
-                if json.loads(line)["iteration"] < iteration
-            ]
+            try:
+                kept = [
+                    line
+                    for line in self._whole_lines(name)
+                    if json.loads(line)["iteration"] < iteration
+                ]
+            except (ValueError, TypeError, KeyError) as error:
+                raise UsageError(f"--resume: {self.path / name} is damaged ({error})") from error
             self._replace(name, lambda temporary, kept=kept: temporary.write_text("".join(kept)))
         for probe in self.probes():
             if int(probe.stem.rpartition("_")[2]) > iteration:

@@ -117,6 +117,10 @@ _AT_LEAST = {
     "problem.batch_size": 1,
     "problem.rollout_length": 1,
     "problem.time_limit": 1,
+    "problem.maps": 1,
+    "problem.torso": 1,
+    "problem.head": 1,
+    "problem.hidden": 1,
 }
 _ABOVE_ZERO = ("learning.learning_rate", "learning.meta_learning_rate", "probe.tolerance")
 _ONE_OF = {"estimator": ("n-step", "mix"), "learning.schedule": ("constant", "linear")}
@@ -149,7 +153,10 @@ def from_flat(flat: Mapping[str, Any]) -> Settings:
     top: dict[str, Any] = {}
     for key, value in flat.items():
         table, _, name = key.partition(".")
-        (tables[table] if name and table in tables else top)[name or table] = value
+        if name and table in tables:
+            tables[table][name] = value
+        else:
+            top[key] = value
     settings = Settings(
         **_typed("", Settings, top),
         problem=tables["problem"],
@@ -178,14 +185,21 @@ def _typed(prefix: str, cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in plain:
             allowed = ", ".join(prefix + field for field in plain)
             raise UsageError(f"{prefix}{name}: no such setting; allowed: {allowed}")
-        try:
-            typed[name] = _CASTS[fields[name]](value)
-        except (TypeError, ValueError) as error:
-            wanted = getattr(fields[name], "__name__", str(fields[name]))
-            raise UsageError(
-                f"{flag_of(prefix + name)}: {value!r} is not allowed; allowed: {wanted}"
-            ) from error
+        typed[name] = cast_to(fields[name], prefix + name, value)
     return typed
+
+
+def cast_to(kind: Any, key: str, value: Any) -> Any:
+    """The value as the type `kind`; other types than those of settings pass as they are.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    try:
+        return _CASTS[kind](value) if kind in _CASTS else value
+    except (TypeError, ValueError, OverflowError) as error:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise UsageError(f"{flag_of(key)}: {value!r} is not allowed; allowed: {wanted}") from error
 
 
 def _integer(value: Any) -> int:
@@ -229,7 +243,8 @@ def _check_ranges(settings: Settings) -> None:
         raise UsageError(f"{flag_of(key)}: {flat[key]!r} is not allowed; allowed: {allowed}")
 
     for key, least in _AT_LEAST.items():
-        if key in flat and flat[key] < least:
+        value = flat.get(key, least)
+        if not isinstance(value, int | float) or value < least:
             refuse(key, f"{least} or more")
     for key in _ABOVE_ZERO:
         if flat[key] <= 0:

@@ -16,6 +16,9 @@ from hessdiag.train.settings import ProbeSettings
 
 GRID = 256  # points of the density's axis
 
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray, str, str]]
+"""Name → dimensions, values, long name, units."""
+
 
 @dataclass(frozen=True)
 class StepSpectrum:
@@ -128,11 +131,11 @@ class SpectralProbe:
         return spectra.symmetry_defect(operator, check_key), jax.lax.map(decompose, starts)
 
 
-def spectral_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
-    """The measurements as labelled arrays: name → (dimensions, values, long name, units)."""
+def spectral_variables(measured: list[list[StepSpectrum]]) -> Variables:
+    """The measurements as labelled arrays."""
     steps = ("unroll", "inner_step")
 
-    def table(read: Callable[[StepSpectrum], Any], dtype=float) -> np.ndarray:
+    def table(read: Callable[[StepSpectrum], Any], dtype: Any = float) -> np.ndarray:
         return np.array([[read(step) for step in row] for row in measured], dtype)
 
     ends = "of the Hessian of the inner loss"
@@ -173,7 +176,9 @@ def spectral_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
             f"share of H's spectrum {where}",
         )
         scalars[f"{name}_se"] = (lambda s, k=split: getattr(s.masses, k)[1], "its standard error")
-    variables = {name: (steps, table(read), text, "1") for name, (read, text) in scalars.items()}
+    variables: Variables = {
+        name: (steps, table(read), text, "1") for name, (read, text) in scalars.items()
+    }
     variables["exceeds_one"] = (
         steps,
         table(lambda s: s.shifted.exceeds_one, object),
@@ -196,12 +201,12 @@ def spectral_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
     return variables | _ritz_variables(measured) | _density_variables(measured)
 
 
-def _ritz_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
+def _ritz_variables(measured: list[list[StepSpectrum]]) -> Variables:
     """All Ritz values, padded with NaN to the longest run."""
     starts = len(measured[0][0].runs)
     longest = max(len(run.values) for row in measured for step in row for run in step.runs)
     dims = ("unroll", "inner_step", "start", "ritz")
-    variables = {}
+    variables: Variables = {}
     for name, field, text in (
         ("ritz_value", "values", "eigenvalue estimate of the Hessian of the inner loss"),
         ("ritz_weight", "weights", "its weight in the spectral measure of the start"),
@@ -215,7 +220,7 @@ def _ritz_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
     return variables
 
 
-def _density_variables(measured: list[list[StepSpectrum]]) -> dict[str, tuple]:
+def _density_variables(measured: list[list[StepSpectrum]]) -> Variables:
     """Smoothed density and cumulative measure of every spectrum, each on its own axis."""
     dims = ("unroll", "inner_step", "grid")
     shape = (len(measured), len(measured[0]), GRID)

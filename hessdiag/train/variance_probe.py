@@ -11,7 +11,7 @@ from hessdiag.errors import NotFiniteError
 from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
 from hessdiag.train.learner import TrainState
 from hessdiag.train.settings import Settings
-from hessdiag.train.spectral_probe import StepSpectrum
+from hessdiag.train.spectral_probe import StepSpectrum, Variables
 
 
 class VarianceProbe:
@@ -57,8 +57,8 @@ class VarianceProbe:
 
 def variance_variables(
     settings: Settings, meta_gradients: np.ndarray, *, iteration: int
-) -> dict[str, tuple]:
-    """Spread of both estimators as labelled arrays: name → (dimensions, values, text, units)."""
+) -> Variables:
+    """Spread of both estimators as labelled arrays."""
     n = settings.n
     weights = [mix_weights(i, settings.kappa) for i in range(1, n + 1)]
     estimates = {
@@ -76,7 +76,7 @@ def variance_variables(
     ]
     per_parameter = ("estimator", "horizon", "meta_parameter")
     units = "per unit of eta"
-    variables: dict[str, tuple] = {
+    variables: Variables = {
         "meta_gradient": (
             ("sample", "horizon", "meta_parameter"),
             meta_gradients,
@@ -99,7 +99,7 @@ def variance_variables(
 
 def prediction_variables(
     settings: Settings, measured: list[list[StepSpectrum]]
-) -> tuple[list[str], dict[str, tuple]]:
+) -> tuple[list[str], Variables]:
     """Labels of the explanations, and what each predicts for the growth."""
     shifted = [[step.shifted for step in row] for row in measured]
     optimiser = settings.learning.optimiser
@@ -114,7 +114,7 @@ def prediction_variables(
     made = variance.predictions(evidence)
     dims = ("explanation", "horizon")
     text = "predicted growth of the standard deviation"
-    variables = {
+    variables: Variables = {
         "prediction" + suffix: (
             dims,
             np.stack([getattr(prediction, end) for prediction in made.values()]),

@@ -8,6 +8,7 @@ import xarray
 from hessdiag.variance.correlation import Correlation, rank_correlation
 
 SPECTRAL = "E1 spectral radius"
+INDISTINGUISHABLE = 0.01  # relative difference of two predictions that no probe can resolve
 
 
 def correlations(probes: Sequence[xarray.Dataset]) -> dict[str, Correlation]:
@@ -87,13 +88,19 @@ def _prediction_sentence(probes, n: int) -> str:
     radii = np.median(predicted) / n
     share = np.median(np.log(predicted / n) / np.log(np.where(growth > 0, growth, np.nan)))
     outside = [_outside(probe, SPECTRAL) for probe in probes]
+    same = (
+        " So close to n, the prediction cannot be told from mere accumulation (E3, coherent): "
+        "where it fits, it is the number of terms that fits, not the spectral radius."
+        if np.abs(predicted / n - 1.0).max() < INDISTINGUISHABLE
+        else ""
+    )
     return (
         f"From these radii the published explanation (E1) predicts a growth of {_span(predicted)}; "
         f"{n} of it is the mere number of terms, and the radii themselves multiply it by "
         f"{radii:.6g}, which is {100 * share:.2g} % of the measured log-growth (medians). The "
         f"prediction lies above the confidence interval of the measured growth at "
         f"{outside.count('above')} probes, below it at {outside.count('below')}, inside at "
-        f"{outside.count('inside')}."
+        f"{outside.count('inside')}.{same}"
     )
 
 
@@ -141,7 +148,7 @@ def _outside(probe: xarray.Dataset, label: str) -> str:
 
 def _span(values: np.ndarray) -> str:
     """The range of some values, or the value where they agree to the digits shown."""
-    low, high = f"{values.min():.4g}", f"{values.max():.4g}"
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
     return low if low == high else f"{low} to {high}"
 
 

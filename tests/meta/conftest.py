@@ -8,6 +8,7 @@ import pytest
 from hessdiag import problems
 from hessdiag.meta import (
     InnerUpdate,
+    Unroll,
     annealing,
     initial_eta,
     inner_optimiser,
@@ -40,7 +41,7 @@ class Case:
     eta: jax.Array
     env_state: object
     key: jax.Array
-    points: object
+    points: Unroll
 
     @property
     def losses(self):

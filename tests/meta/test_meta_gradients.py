@@ -30,9 +30,10 @@ def reference(adam_case):
     case = adam_case
     tx = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(ALPHA))
     start = fed(tx, case.params, case.history)
+    inner, outer = case.losses
     rows = []
     for horizon in range(1, N + 1):
-        loss = jax.jit(replayed_outer_loss(*case.losses, start, tx, horizon=horizon))
+        loss = jax.jit(replayed_outer_loss(inner, outer, start, tx, horizon=horizon))
         rows.append(central_differences(loss, np.asarray(case.eta)))
     return np.stack(rows)
 

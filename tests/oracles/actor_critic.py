@@ -56,5 +56,6 @@ class FrozenActorCritic:
 
     def apply(self, params, boards):
         """Logits (B, T + 1, A) and values (B, T + 1)."""
-        logits, values = self.network.apply(params, boards.reshape(-1, *boards.shape[2:]))
+        flat = boards.reshape(-1, *boards.shape[2:])
+        logits, values = map(jnp.asarray, self.network.apply(params, flat))
         return logits.reshape(*boards.shape[:2], -1), values.reshape(boards.shape[:2])

@@ -7,8 +7,9 @@ import pytest
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
+from hessdiag.problems.mrp import MarkovRewardProcess
 
-PROBLEM = problems.make("mrp", {"batch_size": 4})
+PROBLEM = MarkovRewardProcess(batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_even_rewards_are_fixed_and_odd_ones_standard_normal():
 def test_inner_loss_uses_the_printed_non_recursive_targets(sampled):
     params, rewards = sampled
     gammas = np.linspace(0.2, 0.9, 10)
-    v = np.asarray(PROBLEM.network.apply(params, PROBLEM.inputs))
+    v = np.asarray(PROBLEM.values(params))
     loss = 0.0
     for r in np.asarray(rewards):
         for i in range(10):
@@ -45,7 +46,7 @@ def test_inner_loss_uses_the_printed_non_recursive_targets(sampled):
 
 def test_outer_targets_are_undiscounted_returns(sampled):
     params, rewards = sampled
-    v = np.asarray(PROBLEM.network.apply(params, PROBLEM.inputs))
+    v = np.asarray(PROBLEM.values(params))
     to_go = np.cumsum(np.asarray(rewards)[:, ::-1], axis=1)[:, ::-1]
     expected = 0.5 * np.mean((to_go - v) ** 2)
     np.testing.assert_allclose(PROBLEM.outer_loss(params, rewards), expected, rtol=1e-5)

@@ -1,3 +1,4 @@
+import jax
 import pytest
 
 from hessdiag import problems
@@ -47,5 +48,7 @@ def test_unknown_names_and_settings_are_refused():
 @pytest.mark.parametrize("name", problems.BUILT_IN)
 def test_built_in_problems_keep_the_contract(name):
     made = problems.make(name, {})
-    assert made.about.headline in made.metrics.__doc__ or made.about.summary
+    params, env_state = made.init(jax.random.key(0))
+    _, trajectories = jax.jit(made.rollout)(params, env_state, jax.random.key(1))
+    assert made.about.headline in made.metrics(params, trajectories)
     assert problems.settings_of(name)["batch_size"] == 32

@@ -1,5 +1,7 @@
 """The real Jumanji Snake, batched (Bonnet et al. 2021, sections 3.1 and B.2)."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
+from hessdiag.problems.snake import Snake
 
 PROBLEM = problems.make("snake", {"rows": 4, "cols": 5, "batch_size": 3, "rollout_length": 40})
 
@@ -21,8 +24,8 @@ def played():
 
 
 def test_settings_are_the_papers():
-    default = problems.make("snake", {})
-    environment = default.environment.unwrapped
+    default = Snake()
+    environment: Any = default.environment.unwrapped
     assert (environment.num_rows, environment.num_cols) == (12, 12)
     assert environment.time_limit == 5000
     assert (default.outer_gamma, default.outer_lambda) == (0.99, 0.99)

@@ -11,7 +11,7 @@ def test_value_is_spearmans_and_the_interval_holds_it():
     y = x + rng.normal(size=40)
     made = rank_correlation(x, y, confidence=0.95)
     assert made is not None
-    assert made.value == pytest.approx(spearmanr(x, y).statistic)
+    assert made.value == pytest.approx(spearmanr(x, y)[0])
     assert -1 <= made.low < made.value < made.high <= 1
 
 

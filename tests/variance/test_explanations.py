@@ -5,7 +5,7 @@ from hessdiag.variance import Evidence, predictions
 E1 = "E1 spectral radius"
 
 
-def evidence(radius_minus_one, error=0.0, memory=0.9):
+def evidence(radius_minus_one, error=0.0, memory: float | None = 0.9):
     radius = np.atleast_2d(np.asarray(radius_minus_one, float))
     return Evidence(radius, np.full_like(radius, error), "adam", memory)
 

@@ -34,6 +34,7 @@ def test_e1_is_named_where_it_predicts_the_growth():
     text = " ".join(finding(probes))
     assert "agrees most often with E1 spectral radius (" in text
     assert "inside at 6" in text
+    assert "cannot be told from" not in text
     assert correlations(probes)["E1 spectral radius"].value == 1.0
     assert "is 1.00 [" in text
     assert "sign is not decided" not in text
@@ -46,6 +47,7 @@ def test_e1_is_not_named_where_its_radii_are_one():
     assert "not decided" in text
     assert "below it at 6" in text
     assert "multiply it by 1.00004" in text
+    assert "cannot be told from mere accumulation" in text
 
 
 def test_undecided_radii_are_counted_as_such():

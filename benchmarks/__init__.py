@@ -1,0 +1,1 @@
+"""What is claimed about speed, measured: ratios within one run, never absolute promises."""

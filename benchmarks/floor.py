@@ -1,0 +1,78 @@
+"""The arithmetic floor: the matrix products that cannot be avoided, at the speed measured for them.
+
+Convolutions count as patches times matrix, without the making of patches; nothing but products
+counts. What is recomputed, copied, pooled or stepped by the environment is overhead over the floor.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.timing import medians
+
+LOOPS = 10
+Product = tuple[int, int, int]  # (rows, inner, columns)
+
+
+def layers(num: int, board: int = 12) -> list[tuple[Product, bool]]:
+    """The products of one forward pass over `num` boards; whether the input needs a gradient."""
+    half = board // 2
+    return [
+        ((num * board**2, 45, 32), False),
+        ((num * half**2, 288, 32), True),
+        ((num, 288, 40), True),
+        ((num, 40, 60), True),
+    ]
+
+
+def floor_seconds(n: int, *, batch: int = 32, length: int = 20, repeats: int = 15) -> float:
+    """Seconds of the products of one n-step meta-gradient by a reverse sweep.
+
+    n + 1 rollouts, n inner gradients and one outer one, and n products with second derivatives,
+    each of which has every product of a gradient twice, but for the first layer's.
+    """
+    acting, learning = layers(batch), layers(batch * (length + 1))
+    rate = _product_seconds(acting, learning, repeats)
+    forward = sum(rate["forward", shape] for shape, _ in learning)
+    weights = sum(rate["weights", shape] for shape, _ in learning)
+    inputs = sum(rate["inputs", shape] for shape, needed in learning if needed)
+    gradient = forward + weights + inputs
+    first = learning[0][0]
+    once = rate["forward", first] + rate["weights", first]
+    second = 2 * gradient - once  # the observations have no tangent
+    play = length * sum(rate["forward", shape] for shape, _ in acting)
+    return (n + 1) * play + (n + 1) * gradient + n * second
+
+
+def _product_seconds(acting, learning, repeats: int) -> dict[tuple[str, Product], float]:
+    """Median seconds of each product: forward, for the weights, for the inputs."""
+    calls, timed = {}, {}
+    for shape, _ in [*acting, *learning]:
+        rows, inner, columns = shape
+        x, w, g = (
+            jax.random.normal(jax.random.key(k), dims)
+            for k, dims in enumerate([(rows, inner), (inner, columns), (rows, columns)])
+        )
+        for name, function, operands in (
+            ("forward", lambda a, b: a @ b, (x, w)),
+            ("weights", lambda a, b: a.T @ b, (x, g)),
+            ("inputs", lambda a, b: a @ b.T, (g, w)),
+        ):
+            operands = (*operands, jnp.int32(LOOPS))
+            calls[name, shape] = _looped(function).lower(*operands).compile(), operands
+    for key, (call, operands) in calls.items():
+        timed[str(key)] = lambda call=call, operands=operands: call(*operands)
+    seconds = medians(timed, repeats=repeats)
+    return {key: seconds[str(key)] / LOOPS for key in calls}
+
+
+def _looped(product):
+    """The product many times in one program, so that neither dispatch nor page faults count."""
+
+    def loop(a, b, times):  # a traced number of times, so that the loop is not unrolled
+        def body(i, _):
+            held, other, _ = jax.lax.optimization_barrier((a, b, i))  # or it is done once
+            return product(held, other)
+
+        return jax.lax.fori_loop(0, times, body, jnp.zeros_like(product(a, b)))
+
+    return jax.jit(loop)

@@ -1,0 +1,75 @@
+"""Lanczos on the Snake network's Hessian: overhead over its products, and over the floor."""
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from benchmarks.snake_case import make_case
+from benchmarks.timing import medians, save
+from hessdiag import spectra
+from hessdiag.problems.snake import Snake
+
+MATVECS = 48
+
+
+def main() -> None:
+    case = make_case(Snake())
+    _, trajectories = case.update.problem.rollout(case.state.params, case.env_state, case.key)
+    size = ravel_pytree(case.state.params)[0].size
+    start = jax.random.normal(jax.random.key(2), (size,))
+
+    def operator(params):
+        return spectra.hessian(lambda p: case.update.loss(p, case.eta, trajectories), params)
+
+    @jax.jit
+    def products(params):
+        matvec = operator(params).matvec
+        return jax.lax.fori_loop(
+            0, MATVECS, lambda _, v: matvec(v) / jnp.maximum(jnp.linalg.norm(v), 1e-6), start
+        )
+
+    @jax.jit
+    def lanczos(params):
+        made = spectra.lanczos(operator(params), start, max_matvecs=MATVECS, tolerance=0.0)
+        return made.alpha, made.active
+
+    @jax.jit
+    def gradient(params):
+        return case.update.gradient(params, case.eta, trajectories)
+
+    params = case.state.params
+    assert int(lanczos(params)[1]) == MATVECS
+    seconds = medians(
+        {
+            "products": lambda: products(params),
+            "lanczos": lambda: lanczos(params),
+            "gradient": lambda: gradient(params),
+        },
+        repeats=7,
+    )
+    save(
+        "spectra",
+        "python -m benchmarks.spectra",
+        [
+            {
+                "what": f"Lanczos with {MATVECS} products / {MATVECS} products alone, time",
+                "value": seconds["lanczos"] / seconds["products"],
+                "unit": "×",
+                "goal": "≤ 1.15",
+            },
+            {
+                "what": "one Hessian-vector product, linearisation shared",
+                "value": seconds["products"] / MATVECS * 1e3,
+                "unit": "ms",
+            },
+            {
+                "what": "Hessian-vector product / gradient, time",
+                "value": seconds["products"] / MATVECS / seconds["gradient"],
+                "unit": "×",
+            },
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The house's one rule: arrows run downward only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BELOW = {  # what each part may import besides itself and hessdiag.errors
+    "rl": set(),
+    "problems": {"rl"},
+    "meta": {"problems", "rl"},
+    "spectra": set(),
+    "report": set(),
+    "variance": {"meta", "problems", "rl"},
+    "train": {"variance", "meta", "spectra", "problems", "rl"},
+    "cli": {"train", "report", "variance", "meta", "spectra", "problems", "rl"},
+}
+FILES = {part: sorted((ROOT / "hessdiag" / part).rglob("*.py")) for part in BELOW if part != "cli"}
+FILES["cli"] = sorted((ROOT / "cli").rglob("*.py"))
+
+
+def imported(file: Path) -> set[str]:
+    """The modules that a file imports absolutely, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("part", BELOW)
+def test_arrows_run_downward(part):
+    assert FILES[part]
+    allowed = BELOW[part] | {part, "errors"}
+    for file in FILES[part]:
+        ours = {name.split(".")[1] for name in imported(file) if name.startswith("hessdiag.")}
+        assert ours <= allowed, f"{file.name} imports {ours - allowed}"
+
+
+def test_report_imports_no_jax():
+    for file in FILES["report"]:
+        assert not any(name.split(".")[0] in ("jax", "jaxlib") for name in imported(file))
+
+
+def test_every_folder_is_in_the_rule_and_in_the_package():
+    folders = {file.parent.name for file in (ROOT / "hessdiag").glob("*/__init__.py")}
+    assert folders | {"cli"} == set(BELOW)
+    declared = (ROOT / "pyproject.toml").read_text()
+    assert all(f'"hessdiag.{part}"' in declared for part in BELOW)
+
+
+def test_every_part_has_tests():
+    assert all(list((ROOT / "tests" / part).glob("test_*.py")) for part in BELOW)

@@ -1,0 +1,88 @@
+"""What README tells people to type does what it says."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from hessdiag.train.presets import resolve
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_two_commands_are_targets_of_the_makefile():
+    commands = blocks("console")[0].split("\n")
+    assert commands[:2] == ["make run", "make test"]
+    for command in commands[:2]:
+        plan = subprocess.run(
+            [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        assert ("hessdiag run --env snake --n 5" in plan) or ("pytest" in plan)
+
+
+@pytest.mark.slow
+def test_console_commands_run(tmp_path):
+    hessdiag = Path(sys.executable).with_name("hessdiag")
+    ran = 0
+    for line in blocks("console")[1].strip().splitlines():
+        command = line.replace(".venv/bin/hessdiag", str(hessdiag))
+        assert command != line
+        done = subprocess.run(
+            command.split(), cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
+        )
+        assert done.returncode == 0, done.stderr
+        ran += 1
+    assert ran == 4
+    assert (tmp_path / "my-run" / "report.html").stat().st_size > 100_000
+
+
+def test_the_toml_example_is_accepted(tmp_path):
+    (example,) = blocks("toml")
+    file = tmp_path / "settings.toml"
+    file.write_text(example)
+    settings = resolve({}, file)
+    assert settings.probe.samples == tomllib.loads(example)["probe"]["samples"]
+    assert settings.learning.optimiser == "sgd"
+
+
+def test_the_library_example_runs():
+    (example,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=True
+    )
+    for printed, truth in zip(done.stdout.split(", "), (-1.0, 27.0), strict=True):
+        value, error = map(float, printed.split(" ± "))
+        assert abs(value - truth) <= error + 1e-4  # four digits are shown
+
+
+def test_links_lead_to_files():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [link for link in links if "://" not in link]
+    assert len(local) >= 5
+    for link in local:
+        assert (ROOT / link).exists(), link
+
+
+def test_presets_are_described_as_they_are():
+    for name, iterations, points, samples in (
+        ("smoke", 40, 3, 8),
+        ("laptop", 200, 6, 16),
+        ("paper", 100_000, 300, 96),
+    ):
+        settings = resolve({"preset": name})
+        assert (settings.train.iterations, settings.probe.points, settings.probe.samples) == (
+            iterations,
+            points,
+            samples,
+        )
+        assert f"{points} × {samples}" in README
