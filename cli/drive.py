@@ -1,5 +1,6 @@
 """Driving a run from the command line: set-up, display, report, exit code."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,7 @@ def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int
         with StopRequest() as stop, display.shown(settings, directory.path):
             Run(settings, directory, observer=display, stop=stop).go()
     except Interrupted as stopped:
-        click.echo(
-            f"hessdiag: {stopped}; saved. Go on with: hessdiag run --resume {directory.path}",
-            err=True,
-        )
+        command = shlex.join(["hessdiag", "run", "--resume", str(directory.path)])
+        click.echo(f"hessdiag: {stopped}; saved. Go on with: {command}", err=True)
         return 128 + stopped.signal_number
     return 0

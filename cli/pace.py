@@ -33,6 +33,7 @@ class Pace:
         self._iteration_seconds: deque[float] = deque(maxlen=RECENT)
         self._probe_seconds: list[float] = []
         self._probe_began = 0.0
+        self._probed: int | None = None  # where the latest whole probe was
 
     def note(self, phase: str, done: int, total: int) -> None:
         """Take in an event: a phase has reached `done` of `total`."""
@@ -52,6 +53,7 @@ class Pace:
         if done == total:
             self._probe_seconds.append(now - self._probe_began)
             self._fraction = 0.0
+            self._probed = self._done
 
     @property
     def rate(self) -> float | None:
@@ -64,9 +66,8 @@ class Pace:
     def seconds_left(self) -> float | None:
         """Time to the end; None before an iteration, or before the first probe where one is due."""
         rate = self.rate
-        due = sum(at > self._done for at in self._probes) + (1.0 - self._fraction) * (
-            self._fraction > 0.0
-        )
+        here = self._done in self._probes and self._probed != self._done
+        due = sum(at > self._done for at in self._probes) + here * (1.0 - self._fraction)
         if rate is None or (due and not self._probe_seconds):
             return None
         per_probe = self._probe_seconds[-1] if self._probe_seconds else 0.0

@@ -8,13 +8,13 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from hessdiag.report.palette import DARK, VARIABLES
+from hessdiag.report.figures.palette import DARK, VARIABLES
+from hessdiag.report.figures.registry import SECTIONS
 from hessdiag.report.probes import confidence, early_middle_late, iteration
-from hessdiag.report.registry import SECTIONS
 from hessdiag.report.run_data import RunData
-from hessdiag.report.table_explanations import explanation_table
-from hessdiag.report.table_probes import horizon_table, probe_table, solver_note, step_table
-from hessdiag.report.tables import meta_parameter_table, provenance_table, settings_table
+from hessdiag.report.tables.explanations import explanation_table
+from hessdiag.report.tables.probes import horizon_table, probe_table, solver_note, step_table
+from hessdiag.report.tables.table import meta_parameter_table, provenance_table, settings_table
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from hessdiag.report.atomic import write_atomically
-from hessdiag.report.canvas import NARROW, WIDE, saved, styled
 from hessdiag.report.csv_text import csv_bytes
-from hessdiag.report.inline_svg import inline_svg, standalone_svg
+from hessdiag.report.figures.canvas import NARROW, WIDE, saved, styled
+from hessdiag.report.figures.inline_svg import inline_svg, standalone_svg
+from hessdiag.report.figures.registry import FIGURES
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.page import DrawnFigure, page
 from hessdiag.report.probes import without_infinities
-from hessdiag.report.registry import FIGURES
 from hessdiag.report.run_data import RunData, load
-from hessdiag.report.spec import FigureSpec
-from hessdiag.report.table_probes import spectrum_rows
+from hessdiag.report.tables.probes import spectrum_rows
 
 
 def write_report(directory: Path | str) -> Path:

@@ -150,10 +150,11 @@ class Run:
             state = self._iterate(t, state)
             self._iteration = t + 1
             minutes = (time.monotonic() - saved) / 60.0
-            if self._stop.signal_number or minutes >= self._settings.train.checkpoint_minutes:
+            stopping = self._stop.signal_number is not None
+            if stopping or minutes >= self._settings.train.checkpoint_minutes:
                 self._checkpoints.save(t + 1, state)
                 saved = time.monotonic()
-            if t + 1 < iterations:
+            if stopping and t + 1 < iterations:
                 self._stop.check()
         self._checkpoints.save(iterations, state)
         self._summarise("finished")

@@ -1,8 +1,8 @@
 import matplotlib as mpl
 import pytest
 
-from hessdiag.report.canvas import signed_decades, styled, thin
-from hessdiag.report.palette import CATEGORIES, DARK, SEQUENCE, sequence
+from hessdiag.report.figures.canvas import signed_decades, styled, thin
+from hessdiag.report.figures.palette import CATEGORIES, DARK, SEQUENCE, sequence
 
 
 def test_style_ends_with_its_block() -> None:

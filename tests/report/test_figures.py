@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hessdiag.report import RunData, load
-from hessdiag.report.figure_density import converged_outliers
-from hessdiag.report.figure_learning import smooth
+from hessdiag.report.figures.density import converged_outliers
+from hessdiag.report.figures.learning import smooth
+from hessdiag.report.figures.registry import FIGURES
 from hessdiag.report.probes import early_middle_late
-from hessdiag.report.registry import FIGURES
 
 
 @pytest.fixture(scope="module")

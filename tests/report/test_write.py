@@ -10,7 +10,7 @@ import xarray as xr
 
 from hessdiag.report import write_report
 from hessdiag.report.atomic import write_atomically
-from hessdiag.report.registry import FIGURES
+from hessdiag.report.figures.registry import FIGURES
 from tests.oracles.run_directory import make_run_directory
 
 _FETCHING = ("src", "href", "xlink:href", "srcset", "action", "data", "poster", "background")

@@ -2,7 +2,7 @@
 
 import re
 
-from hessdiag.report.palette import VARIABLES
+from hessdiag.report.figures.palette import VARIABLES
 
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
 _COORDINATES = re.compile(r" (?:d|x|y|transform)=\"[^\"]*\"")

@@ -7,12 +7,12 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import Layout, iteration_axis, legend_below, log_axis, panels
 from hessdiag.report.csv_text import long_rows
-from hessdiag.report.palette import CATEGORIES
+from hessdiag.report.figures.canvas import Layout, iteration_axis, legend_below, log_axis, panels
+from hessdiag.report.figures.palette import CATEGORIES
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.probes import confidence, having, iterations, labels, last_horizon
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
 
 _PANELS = 12
 _DIMENSIONS = ("estimator", "horizon", "meta_parameter")

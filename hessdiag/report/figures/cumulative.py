@@ -7,14 +7,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import Layout, legend_below, linear_axis, panels
 from hessdiag.report.csv_text import long_rows
-from hessdiag.report.figure_density import shown_steps
-from hessdiag.report.palette import CATEGORIES, INK
+from hessdiag.report.figures.canvas import Layout, legend_below, linear_axis, panels
+from hessdiag.report.figures.density import shown_steps
+from hessdiag.report.figures.palette import CATEGORIES, INK
+from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.figures.spectrum_axis import (
+    draw_interval,
+    eigenvalues_of_h,
+    linear_width,
+    set_axis,
+)
 from hessdiag.report.probes import early_middle_late, having, iteration
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
-from hessdiag.report.spectrum_axis import draw_interval, eigenvalues_of_h, linear_width, set_axis
 
 
 def _probes(data: RunData) -> list[xr.Dataset]:

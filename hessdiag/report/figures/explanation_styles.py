@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hessdiag.report.palette import CATEGORIES
+from hessdiag.report.figures.palette import CATEGORIES
 
 _DASHES = ((5, 3.5), (1.2, 1.8), (6, 2, 1.2, 2), (10, 3))
 _SHIFT = 4.25  # lines that coincide show through each other's gaps

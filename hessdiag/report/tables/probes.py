@@ -10,7 +10,7 @@ from hessdiag.report.csv_text import long_rows
 from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
 from hessdiag.report.probes import having, headline_estimator, iteration
 from hessdiag.report.run_data import RunData
-from hessdiag.report.tables import Table
+from hessdiag.report.tables.table import Table
 
 _RADIUS = "spectral_radius_minus_one"
 _Cell = Callable[[xr.Dataset], str]

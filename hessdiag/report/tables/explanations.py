@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from hessdiag.report.figure_scatter import comparisons, correlation_text
+from hessdiag.report.figures.scatter import comparisons, correlation_text
 from hessdiag.report.numbers import plain
 from hessdiag.report.run_data import RunData
-from hessdiag.report.tables import Table
+from hessdiag.report.tables.table import Table
 
 
 def explanation_table(data: RunData) -> Table | None:

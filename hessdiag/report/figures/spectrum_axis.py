@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from hessdiag.report.canvas import signed_decades
+from hessdiag.report.figures.canvas import signed_decades
+from hessdiag.report.figures.palette import MUTED, SHADE
 from hessdiag.report.numbers import power_tick
-from hessdiag.report.palette import MUTED, SHADE
 
 _SMALLEST_SHARE = 1e-4  # of the largest eigenvalue: the linear part is never narrower
 

@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hessdiag.report.canvas import Layout, legend_below, log_axis, panels
 from hessdiag.report.csv_text import long_rows
-from hessdiag.report.explanations import styles
-from hessdiag.report.palette import INK, MUTED, PAPER
+from hessdiag.report.figures.canvas import Layout, legend_below, log_axis, panels
+from hessdiag.report.figures.explanation_styles import styles
+from hessdiag.report.figures.palette import INK, MUTED, PAPER
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.probes import (
     confidence,
     early_middle_late,
@@ -21,7 +22,6 @@ from hessdiag.report.probes import (
     last_horizon,
 )
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
 
 _GROWTH = ("growth", "growth_low", "growth_high")
 _PREDICTION = ("prediction", "prediction_low", "prediction_high")

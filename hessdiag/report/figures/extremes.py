@@ -7,7 +7,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import (
+from hessdiag.report.csv_text import long_rows
+from hessdiag.report.figures.canvas import (
     Layout,
     iteration_axis,
     legend_below,
@@ -16,11 +17,10 @@ from hessdiag.report.canvas import (
     signed_axis,
     thin,
 )
-from hessdiag.report.csv_text import long_rows
-from hessdiag.report.palette import MUTED, PAPER, SHADE, sequence
+from hessdiag.report.figures.palette import MUTED, PAPER, SHADE, sequence
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.probes import having, iterations
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
 
 _RADIUS = "spectral_radius_minus_one"
 _ENDS = ("paper_high", "paper_low")

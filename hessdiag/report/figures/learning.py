@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import Layout, iteration_axis, linear_axis, panels, thin
-from hessdiag.report.palette import CATEGORIES, MUTED
+from hessdiag.report.figures.canvas import Layout, iteration_axis, linear_axis, panels, thin
+from hessdiag.report.figures.palette import CATEGORIES, MUTED
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
 
 _POINTS = 1500
 

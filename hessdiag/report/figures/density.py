@@ -7,14 +7,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import NARROW, Layout, legend_below, log_axis, panels
 from hessdiag.report.csv_text import long_rows
+from hessdiag.report.figures.canvas import NARROW, Layout, legend_below, log_axis, panels
+from hessdiag.report.figures.palette import CATEGORIES, MUTED
+from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.figures.spectrum_axis import (
+    draw_interval,
+    eigenvalues_of_h,
+    linear_width,
+    set_axis,
+)
 from hessdiag.report.numbers import plain
-from hessdiag.report.palette import CATEGORIES, MUTED
 from hessdiag.report.probes import early_middle_late, having, iteration
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
-from hessdiag.report.spectrum_axis import draw_interval, eigenvalues_of_h, linear_width, set_axis
 
 _DECADES = 7
 _SURE = 0.01  # a Ritz value counts as converged when its error is below this share of its size

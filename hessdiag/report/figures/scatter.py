@@ -7,10 +7,11 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import Layout, log_axis, panels
-from hessdiag.report.explanations import family
+from hessdiag.report.figures.canvas import Layout, log_axis, panels
+from hessdiag.report.figures.explanation_styles import family
+from hessdiag.report.figures.palette import MUTED, sequence
+from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.numbers import plain
-from hessdiag.report.palette import MUTED, sequence
 from hessdiag.report.probes import (
     confidence,
     having,
@@ -20,7 +21,6 @@ from hessdiag.report.probes import (
     last_horizon,
 )
 from hessdiag.report.run_data import RunData
-from hessdiag.report.spec import FigureSpec
 
 _SIDES = ("measured", "predicted")
 _ENDS = ("", "_low", "_high")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from hessdiag.report.canvas import Layout
 from hessdiag.report.csv_text import Row
+from hessdiag.report.figures.canvas import Layout
 from hessdiag.report.run_data import RunData
 
 

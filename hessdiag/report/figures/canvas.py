@@ -21,8 +21,8 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from hessdiag.report.figures.palette import GRID, INK, MUTED, PAPER
 from hessdiag.report.numbers import power_tick, tick
-from hessdiag.report.palette import GRID, INK, MUTED, PAPER
 
 _DOTS_PER_INCH = 110
 
