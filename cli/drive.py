@@ -1,6 +1,7 @@
 """Driving a run from the command line: set-up, display, report, exit code."""
 
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings
 
 from .compilation import use_persistent_cache
-from .display import Display, make_display
+from .display import Display, QuietDisplay
+from .json_display import JsonDisplay
+from .live_display import LiveDisplay
+from .plain_display import PlainDisplay
 
 
 def new_run(
@@ -48,6 +52,15 @@ def default_path(settings: Settings) -> Path:
     mix = "-mix" if settings.estimator == "mix" else ""
     time = utc_now().strftime("%Y%m%dT%H%M%SZ")
     return Path("reports") / f"{name}-n{settings.n}{mix}-seed{settings.seed}-{time}"
+
+
+def make_display(*, quiet: bool, as_json: bool) -> Display:
+    """The display that fits the flags and where standard output goes."""
+    if as_json:
+        return JsonDisplay()
+    if quiet:
+        return QuietDisplay()
+    return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
 
 
 def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int:

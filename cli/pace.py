@@ -27,33 +27,27 @@ class Pace:
         self._iterations = iterations
         self._probes = probes
         self._clock = clock
-        self._last: tuple[str, float] | None = None
         self._done = 0
-        self._fraction = 0.0  # of the probe under way
+        self._last_iteration: float | None = None
         self._iteration_seconds: deque[float] = deque(maxlen=RECENT)
-        self._probe_seconds: list[float] = []
-        self._probe_began = 0.0
-        self._probed: int | None = None  # where the latest whole probe was
+        self._probe_began: float | None = None  # while one is under way
+        self._probe_seconds: float | None = None  # of the last one
 
-    def note(self, phase: str, done: int, total: int) -> None:
-        """Take in an event: a phase has reached `done` of `total`."""
+    def note(self, phase: str, done: int) -> None:
+        """Take in an event: a phase has come to `done`.
+
+        A probe lasts until the next iteration is done: its statistics and the report belong to it.
+        """
         now = self._clock()
         if phase == "training":
-            self._done = done
-            if self._last is not None and self._last[0] == "training":
-                self._iteration_seconds.append(now - self._last[1])
-        if phase == "probing":
-            self._note_probe(now, done, total)
-        self._last = (phase, now)
-
-    def _note_probe(self, now: float, done: int, total: int) -> None:
-        if done == 0:
+            if self._probe_began is not None:
+                self._probe_seconds = now - self._probe_began
+            elif self._last_iteration is not None:
+                self._iteration_seconds.append(now - self._last_iteration)
+            self._probe_began = None
+            self._done, self._last_iteration = done, now
+        if phase == "probing" and self._probe_began is None:
             self._probe_began = now
-        self._fraction = done / total
-        if done == total:
-            self._probe_seconds.append(now - self._probe_began)
-            self._fraction = 0.0
-            self._probed = self._done
 
     @property
     def rate(self) -> float | None:
@@ -65,13 +59,14 @@ class Pace:
     @property
     def seconds_left(self) -> float | None:
         """Time to the end; None before an iteration, or before the first probe where one is due."""
-        rate = self.rate
-        here = self._done in self._probes and self._probed != self._done
-        due = sum(at > self._done for at in self._probes) + here * (1.0 - self._fraction)
-        if rate is None or (due and not self._probe_seconds):
+        rate, under_way = self.rate, 0.0
+        due = sum(at > self._done for at in self._probes)
+        if self._probe_began is not None:
+            due, under_way = due + 1, self._clock() - self._probe_began
+        if rate is None or (due and self._probe_seconds is None):
             return None
-        per_probe = self._probe_seconds[-1] if self._probe_seconds else 0.0
-        return (self._iterations - self._done) / rate + due * per_probe
+        probing = due * (self._probe_seconds or 0.0)
+        return (self._iterations - self._done) / rate + max(probing - under_way, 0.0)
 
     def text(self) -> str:
         """Rate and time left, as far as they are known."""

@@ -3,6 +3,7 @@
 There is one definition of it, used by training, by every meta-gradient and by every operator.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from hessdiag.meta.meta_parameters import hyper_parameters
-from hessdiag.problems import Problem
+from hessdiag.problems import MetaParameter, Problem
 
 Eta = Float[Array, " m"]
 
@@ -34,11 +35,21 @@ class InnerUpdate:
         problem: where loss and meta-parameters come from.
         optimiser: gradient → direction (clipping included), any optax transformation.
         learning_rate: schedule, inner step count → α.
+        transform: transform of all meta-parameters; None leaves each its own.
     """
 
     problem: Problem
     optimiser: optax.GradientTransformation
     learning_rate: Callable[[Int[Array, ""]], Float[Array, ""]]
+    transform: str | None = None
+
+    @property
+    def meta_parameters(self) -> tuple[MetaParameter, ...]:
+        """The problem's meta-parameters, with the transforms in force."""
+        own = tuple(self.problem.meta_parameters)
+        if self.transform is None:
+            return own
+        return tuple(dataclasses.replace(p, transform=self.transform) for p in own)
 
     def init(self, params) -> InnerState:
         """The state before the first update."""
@@ -46,7 +57,7 @@ class InnerUpdate:
 
     def loss(self, params, eta: Eta, trajectories) -> Float[Array, ""]:
         """L(θ, η, τ)."""
-        hyper = hyper_parameters(self.problem.meta_parameters, eta)
+        hyper = hyper_parameters(self.meta_parameters, eta)
         return self.problem.inner_loss(params, hyper, trajectories)
 
     def gradient(self, params, eta: Eta, trajectories):

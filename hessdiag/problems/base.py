@@ -38,6 +38,7 @@ class Learning:
         clip_norm: global-norm clipping of the inner gradient; 0 turns it off.
         meta_learning_rate: learning rate β of the meta-optimiser (Adam).
         meta_clip_norm: global-norm clipping of the meta-gradient; 0 turns it off.
+        transform: "sigmoid" or "identity" for all meta-parameters; None leaves each its own.
     """
 
     optimiser: str = "adam"
@@ -46,6 +47,7 @@ class Learning:
     clip_norm: float = 0.0
     meta_learning_rate: float = 1e-3
     meta_clip_norm: float = 0.0
+    transform: str | None = None
 
 
 @dataclass(frozen=True)

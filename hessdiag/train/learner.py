@@ -61,6 +61,7 @@ class Learner:
             self.problem,
             inner_optimiser(learning.optimiser, clip_norm=learning.clip_norm),
             annealing(learning.schedule, learning.learning_rate, settings.train.iterations),
+            transform=learning.transform,
         )
         self.estimator = Estimator(
             kind=settings.estimator,
@@ -85,7 +86,7 @@ class Learner:
 
     def _init(self, key: PRNGKeyArray) -> TrainState:
         params, env_state = self.problem.init(key)
-        eta = initial_eta(self.problem.meta_parameters)
+        eta = initial_eta(self.update.meta_parameters)
         return TrainState(self.update.init(params), eta, self._meta_optimiser.init(eta), env_state)
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
@@ -104,7 +105,7 @@ class Learner:
             outer_loss=made.outer_loss,
             metrics=dict(self.problem.metrics(params, made.trajectories)),
             eta=state.eta,
-            hyper=hyper_parameters(self.problem.meta_parameters, state.eta),
+            hyper=hyper_parameters(self.update.meta_parameters, state.eta),
             meta_gradient=made.meta_gradient,
             finite=_finite(loss, made, eta),
         )

@@ -52,7 +52,7 @@ def start(settings: Settings, path: Path, *, command: str) -> RunDirectory:
             "provenance": provenance(command),
             "meta_parameters": [
                 {"name": p.name, "start": p.start, "transform": p.transform}
-                for p in learner.problem.meta_parameters
+                for p in learner.update.meta_parameters
             ],
             "problem": {
                 "description": about.summary,
@@ -105,7 +105,7 @@ class Run:
         self._prober = Prober(self._learner, settings)
         self._probes: list[xarray.Dataset] = []
         self._checkpoints = Checkpoints(directory.path / "checkpoints")
-        self._names = [p.name for p in self._learner.problem.meta_parameters]
+        self._names = [p.name for p in self._learner.update.meta_parameters]
 
     def go(self) -> None:
         """Train and probe from the last checkpoint, or the beginning, to the end.

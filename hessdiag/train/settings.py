@@ -123,7 +123,11 @@ _AT_LEAST = {
     "problem.hidden": 1,
 }
 _ABOVE_ZERO = ("learning.learning_rate", "learning.meta_learning_rate", "probe.tolerance")
-_ONE_OF = {"estimator": ("n-step", "mix"), "learning.schedule": ("constant", "linear")}
+_ONE_OF = {
+    "estimator": ("n-step", "mix"),
+    "learning.schedule": ("constant", "linear"),
+    "learning.transform": (None, "sigmoid", "identity"),
+}
 _INSIDE_UNIT = ("probe.confidence",)
 
 
@@ -232,6 +236,7 @@ _CASTS = {
     bool: _boolean,
     str: _text,
     float | None: lambda value: None if value is None else _number(value),
+    str | None: lambda value: None if value is None else _text(value),
     tuple[int, ...]: lambda value: tuple(_integer(entry) for entry in value),
 }
 
@@ -254,7 +259,7 @@ def _check_ranges(settings: Settings) -> None:
             refuse(key, "between 0 and 1")
     for key, choices in _ONE_OF.items():
         if flat[key] not in choices:
-            refuse(key, ", ".join(choices))
+            refuse(key, ", ".join(choice for choice in choices if choice))
     if settings.kappa is not None and not 0 <= settings.kappa <= 1:
         refuse("kappa", "0 to 1")
     if settings.estimator == "mix" and settings.n == 0:

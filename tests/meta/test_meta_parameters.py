@@ -2,8 +2,15 @@ import jax
 import numpy as np
 import pytest
 
+from hessdiag import problems
 from hessdiag.errors import UsageError
-from hessdiag.meta import hyper_parameters, initial_eta
+from hessdiag.meta import (
+    InnerUpdate,
+    annealing,
+    hyper_parameters,
+    initial_eta,
+    inner_optimiser,
+)
 from hessdiag.problems import MetaParameter
 
 PARAMETERS = (MetaParameter("gamma", 0.99), MetaParameter("scale", 3.5, "identity"))
@@ -18,6 +25,18 @@ def test_sigmoid_slope():
     eta = initial_eta(PARAMETERS)
     slope = jax.grad(lambda e: hyper_parameters(PARAMETERS, e)["gamma"])(eta)
     np.testing.assert_allclose(slope, [0.99 * 0.01, 0.0], rtol=1e-5)
+
+
+def test_one_transform_can_be_put_on_all_meta_parameters():
+    problem = problems.make("mrp", {})
+    update = InnerUpdate(problem, inner_optimiser("sgd"), annealing("constant", 0.1, 1), "identity")
+    np.testing.assert_array_equal(initial_eta(update.meta_parameters), 0.5)
+    params, env_state = problem.init(jax.random.key(0))
+    _, rewards = problem.rollout(params, env_state, jax.random.key(1))
+    hyper = {f"gamma_{i}": jax.numpy.asarray(0.3) for i in range(10)}
+    eta = jax.numpy.full(10, 0.3)
+    expected = problem.inner_loss(params, hyper, rewards)
+    np.testing.assert_allclose(update.loss(params, eta, rewards), expected, rtol=1e-6)
 
 
 def test_unknown_transform_is_refused():
