@@ -1,0 +1,175 @@
+"""What a probe records against dense Hessians of the very losses that training uses."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy.sparse.linalg import LinearOperator, eigsh
+
+from hessdiag import spectra
+from hessdiag.meta import point, unroll
+from hessdiag.train.learner import Learner
+from hessdiag.train.presets import resolve
+from hessdiag.train.probe import Prober
+from hessdiag.train.spectral_probe import SpectralProbe, spectral_variables
+
+N = 2
+SNAKE = {
+    "env": "snake",
+    "problem.rows": 5,
+    "problem.cols": 5,
+    "problem.batch_size": 8,
+    "problem.rollout_length": 6,
+    "problem.maps": 6,
+    "problem.torso": 8,
+    "problem.head": 6,
+}
+MRP = {"env": "mrp", "problem.batch_size": 8}
+
+
+@dataclasses.dataclass
+class Measured:
+    """A probe's spectra, and the dense spectra on the same unroll."""
+
+    learner: Learner
+    state: object
+    steps: list
+    dense: list  # (n, d) eigenvalues of ∇²L, ascending
+    settings: object
+
+
+def measure(flags) -> Measured:
+    settings = resolve({"n": N, "probe.max_matvecs": 80, "probe.tolerance": 1e-5, **flags})
+    learner = Learner(settings)
+    state = learner.init()
+    for t in range(3):
+        state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
+    key = jax.random.key(7)
+    probe = SpectralProbe(learner.update, settings.probe, n=N)
+    (steps,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
+    return Measured(learner, state, steps, dense_spectra(learner, state, key), settings)
+
+
+def dense_spectra(learner, state, key):
+    """By jax.hessian, in double precision of the eigensolver."""
+    update = learner.update
+    points = unroll(update, state.inner, state.eta, state.env_state, key, n=N)
+    spectra = []
+    for j in range(N):
+        flat, unravel = ravel_pytree(point(points.states, j).params)
+        seen = point(points.trajectories, j)
+        hessian = jax.jit(
+            jax.hessian(
+                lambda x, unravel=unravel, seen=seen: update.loss(unravel(x), state.eta, seen)
+            )
+        )(flat)
+        matrix = np.asarray(hessian, np.float64)
+        spectra.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
+    return spectra
+
+
+@pytest.fixture(scope="module", params=[SNAKE, MRP], ids=["snake", "mrp"])
+def measured(request):
+    return measure(request.param)
+
+
+def test_small_problems_are_solved_whole_and_large_ones_by_lanczos(measured):
+    size = len(measured.dense[0])
+    runs = measured.steps[0].runs
+    assert all(run.exact for run in runs) == (size <= spectra.DENSE_LIMIT)
+    assert (size > spectra.DENSE_LIMIT) == (measured.settings.env == "snake")
+
+
+def test_extremes_equal_the_dense_hessians(measured):
+    for step, dense in zip(measured.steps, measured.dense, strict=True):
+        scale = np.abs(dense).max()
+        assert abs(step.ends.lowest - dense[0]) <= step.ends.lowest_error
+        assert abs(step.ends.highest - dense[-1]) <= step.ends.highest_error
+        assert step.ends.highest_error < 1e-3 * scale
+
+
+def test_extremes_equal_eigsh(measured):
+    """scipy's ARPACK on the same Hessian-vector product."""
+    update, state = measured.learner.update, measured.state
+    points = unroll(update, state.inner, state.eta, state.env_state, jax.random.key(7), n=N)
+    flat, unravel = ravel_pytree(point(points.states, 1).params)
+    seen = point(points.trajectories, 1)
+    gradient = jax.grad(lambda x: update.loss(unravel(x), state.eta, seen))
+    product = jax.jit(lambda v: jax.jvp(gradient, (flat,), (v,))[1])
+
+    class Products(LinearOperator):
+        def _matvec(self, x):
+            return np.asarray(product(x.astype(np.float32)))
+
+    operator = Products(np.float32, (flat.size, flat.size))
+    low, high = np.sort(eigsh(operator, k=2, which="BE", return_eigenvectors=False))
+    ends = measured.steps[1].ends
+    assert abs(ends.lowest - low) <= ends.lowest_error + 1e-4 * abs(high)
+    assert abs(ends.highest - high) <= ends.highest_error + 1e-4 * abs(high)
+
+
+def test_spectral_radius_is_that_of_the_dense_update_matrix(measured):
+    """ρ(I + H) − 1 from the dense matrix, and the verdict on it."""
+    for step, dense in zip(measured.steps, measured.dense, strict=True):
+        radius = np.abs(1.0 - step.alpha * dense).max()
+        error = step.shifted.spectral_radius_minus_one_error + 1e-15
+        assert abs(step.shifted.spectral_radius_minus_one - (radius - 1.0)) <= error
+        assert step.shifted.exceeds_one == ("yes" if radius - 1.0 > error else "undecided")
+
+
+def test_learning_rate_is_the_one_in_force_at_the_inner_step(measured):
+    schedule = measured.learner.update.learning_rate
+    assert [step.alpha for step in measured.steps] == [float(schedule(3 + j)) for j in range(N)]
+
+
+def test_moments_of_the_density_equal_traces(measured):
+    """Σw λ and Σw λ² against trace/d, within four standard errors of the random starts."""
+    for step, dense in zip(measured.steps, measured.dense, strict=True):
+        size = len(dense)
+        for order in (1, 2):
+            truth = np.mean(dense**order)
+            mean, _ = spectra.moment(step.runs, order)
+            spread = np.sqrt(2 * np.mean(dense ** (2 * order)) / size / len(step.runs))
+            slack = 1e-4 * np.abs(dense).max() ** order
+            assert abs(mean - truth) <= 4 * spread + slack
+
+
+def test_masses_are_counts_of_dense_eigenvalues(measured):
+    for step, dense in zip(measured.steps, measured.dense, strict=True):
+        masses = step.masses
+        parts = (masses.above, masses.inside, masses.below, masses.zero)
+        np.testing.assert_allclose(sum(part[0] for part in parts), 1.0, rtol=1e-6)
+        negative = np.mean(dense < 0)
+        zero = np.mean(np.abs(dense) < 1e-6 * np.abs(dense).max())
+        allowed = zero + masses.undecided[0] + 4 * (masses.above[1] + masses.undecided[1]) + 0.01
+        assert abs(masses.above[0] - negative) <= allowed
+
+
+def test_variables_hold_the_measurements(measured):
+    variables = spectral_variables([measured.steps])
+    dims, values, _, _ = variables["spectral_radius_minus_one"]
+    assert dims == ("unroll", "inner_step")
+    expected = [[step.shifted.spectral_radius_minus_one for step in measured.steps]]
+    np.testing.assert_array_equal(values, expected)
+    ritz = variables["ritz_value"][1][0, 0, 0]
+    run = measured.steps[0].runs[0].values
+    np.testing.assert_array_equal(ritz[: len(run)], run)
+    assert np.isnan(ritz[len(run) :]).all()
+
+
+def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
+    """The unroll of sample k in the spectra has the randomness of sample k of the variance."""
+    settings = resolve(
+        {**MRP, "n": N, "probe.samples": 4, "probe.unrolls": 2, "train.iterations": 9}
+    )
+    learner = Learner(settings)
+    state = learner.init()
+    prober = Prober(learner, settings)
+    dataset = prober.probe(state, 5, progress=lambda _: None)
+    keys = jax.random.split(jax.random.fold_in(learner.keys["probe"], 5), 4)
+    for k in range(2):
+        dense = dense_spectra(learner, state, keys[k])
+        np.testing.assert_allclose(dataset.hessian_max[k], [d[-1] for d in dense], rtol=1e-4)
+    assert dataset.hessian_max[0, 0] != dataset.hessian_max[1, 0]
