@@ -1,5 +1,6 @@
 """Driving a run from the command line: set-up, display, report, exit code."""
 
+import logging
 import shlex
 import sys
 from collections.abc import Mapping
@@ -64,6 +65,7 @@ def make_display(*, quiet: bool, as_json: bool) -> Display:
 
 
 def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int:
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's; its errors are raised as well
     display.publish = lambda: write_report(directory.path)
     try:
         with StopRequest() as stop, display.shown(settings, directory.path):

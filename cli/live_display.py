@@ -41,14 +41,15 @@ class LiveDisplay(Display):
     def shown(self, settings: Settings, path: Path) -> Iterator[None]:
         """Redraw while the run is on; leave the table of probes behind."""
         self._path = path
-        self._console.print(f"{settings.env}, n = {settings.n}, {settings.estimator} → {path}")
+        heading = f"{settings.env}, n = {settings.n}, {settings.estimator} → {path}"
+        self._console.print(heading, markup=False)
         self._bars.update(self._training, total=settings.train.iterations)
         self._pace = Pace(settings.train.iterations, probe_iterations(settings))
         with Live(self._bars, console=self._console, refresh_per_second=4) as live:
             self._live = live
             yield
         self._console.print(summary_table(path))
-        self._console.print(f"report: {path / 'report.html'}", soft_wrap=True)
+        self._console.print(f"report: {path / 'report.html'}", soft_wrap=True, markup=False)
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
         """Move the bars."""

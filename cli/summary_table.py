@@ -11,6 +11,8 @@ from hessdiag.errors import UsageError
 
 from .words import growth_text, number, radius_text
 
+REQUIRED = ("status", "iteration", "iterations", "finding", "probes")
+
 
 def summary_table(path: Path) -> Group:
     """Status, finding, and a row per probe.
@@ -19,7 +21,7 @@ def summary_table(path: Path) -> Group:
         UsageError: `path` is no run directory or its summary is damaged.
     """
     summary = read_summary(path)
-    table = Table(title=f"probes of {path.name}", title_justify="left")
+    table = Table(title=Text(f"probes of {path.name}", "italic"), title_justify="left")
     for heading in ("iteration", "std ratio [interval]", "E1", "ρ(I+H) − 1", "above 0", "matvecs"):
         table.add_column(heading, justify="right")
     for probe in summary["probes"]:
@@ -39,11 +41,15 @@ def read_summary(path: Path) -> dict:
     """
     file = path / "summary.json"
     try:
-        return json.loads(file.read_text())
+        summary = json.loads(file.read_text())
     except FileNotFoundError as error:
         raise UsageError(f"{path} is no run directory ({file.name} is missing)") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} is damaged ({error})") from error
+    missing = [key for key in REQUIRED if not isinstance(summary, dict) or key not in summary]
+    if missing:
+        raise UsageError(f"{file} is damaged (it has no {', '.join(missing)})")
+    return summary
 
 
 def _cells(probe: dict) -> tuple[str, ...]:

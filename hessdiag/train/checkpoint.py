@@ -51,6 +51,12 @@ class Checkpoints:
                 f"--resume: the checkpoint {self._directory / str(iteration)} is damaged "
                 f"({type(error).__name__}: {''.join(first_line)[:200]})"
             ) from error
+        found, wanted = packed["state"].size, expected["state"].size
+        if found != wanted:
+            raise UsageError(
+                f"--resume: the checkpoint {self._directory / str(iteration)} is damaged "
+                f"({found} bytes instead of {wanted})"
+            )
         return _unpacked(template, packed)
 
     def close(self) -> None:

@@ -1,0 +1,46 @@
+import subprocess
+import sys
+
+from hessdiag.cli.compilation import use_persistent_cache  # pyright: ignore[reportMissingImports]
+
+from tests.cli.arguments import TINY_RUN
+
+COUNTING = """
+import atexit, collections, sys
+import jax
+events = collections.Counter()
+jax.monitoring.register_event_listener(lambda event, **_: events.update([event]))
+names = ("compile_requests_use_cache", "cache_hits", "cache_misses")
+count = lambda: [events[f"/jax/compilation_cache/{name}"] for name in names]
+atexit.register(lambda: print(*count(), file=sys.stderr))
+from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.main import main  # pyright: ignore[reportMissingImports]
+drive.write_report = lambda path: path  # figures take seconds and compile nothing
+main()
+"""
+
+
+def _requests_hits_misses(*arguments: object) -> tuple[int, ...]:
+    """Of the compiler, by a process that runs the command."""
+    command = [sys.executable, "-c", COUNTING, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return tuple(map(int, done.stderr.split()))
+
+
+def test_a_second_start_compiles_nothing(tmp_path):
+    first, _, _ = _requests_hits_misses(*TINY_RUN, "--quiet", "--out", tmp_path / "first")
+    second = _requests_hits_misses(*TINY_RUN, "--quiet", "--out", tmp_path / "second")
+    assert second == (first, first, 0)
+    assert first > 5
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    chosen = {}
+    monkeypatch.setattr("jax.config.update", chosen.__setitem__)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
+    use_persistent_cache()
+    assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "mine")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    use_persistent_cache()
+    assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "hessdiag" / "xla")

@@ -1,0 +1,160 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.arguments import UNPROBED_RUN
+
+HEAVY = ("jax", "jaxlib", "flax", "optax", "numpy", "matplotlib")
+NAMES = ("env", "n", "estimator", "seed", "preset", "config", "out", "resume", "quiet", "json")
+
+
+def _help_and_imports(*arguments: str) -> tuple[str, list[str]]:
+    code = (
+        "import atexit, json, sys\n"
+        "from hessdiag.cli.main import main\n"
+        "tops = lambda: json.dumps(sorted({name.split('.')[0] for name in sys.modules}))\n"
+        "atexit.register(lambda: print(tops(), file=sys.stderr))\n"
+        f"sys.argv = ['hessdiag', *{list(arguments)}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout, json.loads(done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["show", "-h"], ["report", "-h"], ["--version"]]
+)
+def test_help_is_quick(arguments):
+    text, modules = _help_and_imports(*arguments)
+    assert text
+    assert "click" in modules
+    assert not set(HEAVY) & set(modules)
+
+
+def test_help_names_every_command_and_flag(cli):
+    assert all(command in cli("--help").out for command in ("run", "report", "show", "envs"))
+    text = cli("run", "--help").out
+    assert all(f"--{name} " in text for name in NAMES)
+
+
+def test_no_command_shows_the_help(cli):
+    done = cli()
+    assert done.code == 2
+    assert done.err.startswith("Usage: hessdiag [OPTIONS] COMMAND")
+    assert len(done.err.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("fly", "No such command 'fly'."),
+        ("run --fly", "No such option '--fly'."),
+        ("run --n two", "Invalid value for '--n': 'two' is not a valid integer."),
+        ("run -K 2.5", "Invalid value for '--samples' / '-K': '2.5' is not a valid integer."),
+        ("run --seed", "Option '--seed' requires an argument."),
+        ("run extra", "Got unexpected extra argument (extra)"),
+        ("run --env chess", "--env: 'chess' is unknown; allowed: snake, mrp, or module:factory"),
+        ("run --env broken:make", "--env: 'broken:make' could not be imported (RuntimeError: boo"),
+        ("run --env nowhere:make", "--env: 'nowhere:make' could not be imported (ModuleNotFound"),
+        ("run --n -1", "--n: -1 is not allowed; allowed: 0 or more"),
+        ("run -K 1", "--samples (K): 1 is not allowed; allowed: 2 or more"),
+        ("run --board-size 3", "--board-size (rows): 3 is too small for the network, which"),
+        ("run --env mrp --board-size 4", "problem.rows: 'mrp' has no such setting; allowed: stat"),
+        ("run --estimator best", "--estimator: 'best' is not allowed; allowed: n-step, mix"),
+        ("run --estimator mix --n 0", "--n: 0 is not allowed; allowed: 1 or more with --estimat"),
+        ("run --preset huge", "--preset: 'huge' is unknown; allowed: smoke, laptop, paper"),
+        ("run --kappa 2", "--kappa: 2.0 is not allowed; allowed: 0 to 1"),
+        ("run --set colour", "--set: 'colour' is not allowed; allowed: KEY=VALUE"),
+        ("run --set =1", "--set: '=1' is not allowed; allowed: KEY=VALUE"),
+        ("run --set colour=1", "colour: no such setting; allowed: env, n, estimator"),
+        ("run --set n=inf", "--n: inf is not allowed; allowed: int"),
+        ("run --config bad.toml", "--config: bad.toml cannot be read as TOML (Invalid value (at"),
+        ("run --config none.toml", "--config: none.toml cannot be read as TOML ([Errno 2] No suc"),
+        ("run --config key.toml", "probe.colour: no such setting; allowed: probe.points, probe.a"),
+        ("run --out file/run", "--out: file/run cannot be written (File exists); allowed: a wri"),
+        ("run --out file", "--out: file exists; a run directory is never overwritten (allowed:"),
+        ("run --resume none", "--resume: none is no run directory (config.json is missing)"),
+        ("run --resume newer", "--resume: newer has format version 99; this hessdiag reads vers"),
+        ("run --resume damaged", "--resume: damaged/config.json is damaged (Expecting property"),
+        ("run --resume newer --n 3", "--resume: cannot be combined with n; a resumed run keeps"),
+        ("run --resume newer --out x", "--resume: cannot be combined with --out; a resumed run"),
+        ("run --resume newer --set n=3", "--resume: cannot be combined with n; a resumed run ke"),
+        ("show none", "none is no run directory (summary.json is missing)"),
+        ("show damaged", "damaged/summary.json is damaged ("),
+        ("show", "Missing argument 'DIRECTORY'."),
+        ("report none", "none: there is no such run directory"),
+        ("report newer", "newer/config.json: format version 99 is newer than 1"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(cli, tmp_path, monkeypatch, arguments, message):
+    (tmp_path / "bad.toml").write_text("n = ")
+    (tmp_path / "key.toml").write_text("[probe]\ncolour = 1")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('boom\\nboom')")
+    (tmp_path / "file").write_text("mine")
+    for name, config in (("newer", '{"format_version": 99}'), ("damaged", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+    (tmp_path / "damaged" / "summary.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    done = cli(*arguments.split())
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith(f"hessdiag: {message}")
+    assert done.err.count("\n") == 1
+    made = set(tmp_path.rglob("*")) - set(before)
+    assert {path for path in made if "__pycache__" not in path.parts} == set()
+
+
+def test_bad_input_of_the_installed_command(spawn):
+    process = spawn("run", "--n", "-1")
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert (out, err) == ("", "hessdiag: --n: -1 is not allowed; allowed: 0 or more\n")
+
+
+def test_damaged_checkpoint_is_one_line_of_the_installed_command(whole, tmp_path, spawn):
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    for path in (copy / "checkpoints" / "6").rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    process = spawn("run", "--resume", copy, "--quiet")
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert out == ""
+    assert err.startswith(f"hessdiag: --resume: the checkpoint {copy}/checkpoints/6 is damaged (")
+    assert err.count("\n") == 1
+
+
+def test_flags_reach_the_settings(cli, tmp_path):
+    config = tmp_path / "my.toml"
+    config.write_text("kappa = 0.5\n[train]\niterations = 50\n[probe]\nsamples = 5")
+    flags = "--env mrp --n 1 --estimator mix --seed 4 --preset smoke --iterations 2 --probes 0"
+    more = "--batch-size 4 --learning-rate 0.01 --meta-learning-rate 0.02 --chunk 3 --no-remat"
+    out = tmp_path / "run"
+    done = cli("run", *flags.split(), *more.split(), "--config", config, "--out", out, "--quiet")
+    assert done.code == 0
+    stored = json.loads((out / "config.json").read_text())
+    settings = stored["settings"]
+    top = ("env", "n", "estimator", "kappa", "seed", "preset", "remat")
+    assert [settings[key] for key in top] == ["mrp", 1, "mix", 0.5, 4, "smoke", False]
+    assert settings["train"]["iterations"] == 2
+    assert [settings["probe"][key] for key in ("points", "samples", "chunk")] == [0, 5, 3]
+    assert settings["problem"]["batch_size"] == 4
+    assert settings["learning"]["learning_rate"] == 0.01
+    assert settings["learning"]["meta_learning_rate"] == 0.02
+    assert stored["provenance"]["command"].startswith("hessdiag run --env mrp --n 1 ")
+
+
+def test_a_run_without_out_goes_under_reports(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = cli(*UNPROBED_RUN, "--quiet")
+    assert done.code == 0
+    (made,) = (tmp_path / "reports").iterdir()
+    assert made.name.startswith("mrp-n2-seed0-20")
+    assert done.out == f"reports/{made.name}/report.html\n"

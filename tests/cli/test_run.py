@@ -1,0 +1,138 @@
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.json_display import JsonDisplay  # pyright: ignore[reportMissingImports]
+
+from tests.cli.arguments import TINY_RUN, UNPROBED_RUN, tiny_run
+from tests.train.driving import TINY, assert_same_run, metrics, probes
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def _refuse_constant(name: str):
+    raise ValueError(name)
+
+
+def _events(text: str) -> list[dict]:
+    """One object per line, and no NaN, which is not JSON."""
+    return [json.loads(line, parse_constant=_refuse_constant) for line in text.splitlines()]
+
+
+@pytest.mark.usefixtures("stub_report")
+def test_json_is_one_object_per_line(cli, whole, tmp_path):
+    done = cli(*TINY_RUN, "--json", "--out", tmp_path / "run")
+    assert (done.code, done.err) == (0, "")
+    events = _events(done.out)
+    kinds = [event.pop("event") for event in events]
+    assert (kinds[0], kinds[-1]) == ("start", "finish")
+    iterations = [event for kind, event in zip(kinds, events, strict=True) if kind == "iteration"]
+    assert iterations == [json.loads(line) for line in metrics(whole).splitlines()]
+    assert kinds.count("probe") == 1
+    assert events[-1]["report"] == str(tmp_path / "run" / "report.html")
+    assert events[-1]["summary"]["status"] == "finished"
+    assert_same_run(tmp_path / "run", whole)
+
+
+@pytest.mark.usefixtures("stub_report")
+def test_plain_output_has_no_control_characters(cli, tmp_path):
+    done = cli(*TINY_RUN, "--out", tmp_path / "run")
+    assert (done.code, done.err) == (0, "")
+    assert CONTROL.search(done.out) is None
+    lines = done.out.splitlines()
+    assert lines[0] == f"hessdiag: mrp, n = 2, n-step: {tmp_path / 'run'}"
+    assert sum("probe at iteration 3: std ratio" in line for line in lines) == 1
+    assert "finished at iteration 6 of 6" in lines
+    assert lines[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
+
+
+def test_quiet_prints_only_where_the_report_is(cli, tmp_path):
+    report = tmp_path / "run" / "report.html"
+    assert cli(*UNPROBED_RUN, "--quiet", "--out", tmp_path / "run") == (0, f"{report}\n", "")
+    assert report.is_file()
+
+
+class _Watching(JsonDisplay):
+    """Notes at every iteration what there is to read."""
+
+    seen: dict[int, str]
+
+    def on_iteration(self, record) -> None:
+        _Watching.seen[record["iteration"]] = (self._path / "report.html").read_text()
+        super().on_iteration(record)
+
+
+def test_the_report_is_there_from_the_first_probe_on(cli, tmp_path, monkeypatch):
+    _Watching.seen = {}
+    monkeypatch.setattr(drive, "make_display", lambda **_: _Watching())
+    assert cli(*TINY_RUN, "--out", tmp_path / "run").code == 0
+    assert list(_Watching.seen) == list(range(TINY["train.iterations"]))
+    with_growth = {t for t, page in _Watching.seen.items() if 'id="growth"' in page}
+    assert with_growth == {3, 4, 5}
+
+
+def test_horizon_zero_runs(cli, tmp_path):
+    path = tmp_path / "run"
+    done = cli(*tiny_run(n=0), "--out", path)
+    assert (done.code, done.err) == (0, "")
+    assert "probe at iteration 3: no meta-gradient (n = 0)" in done.out
+    assert [list(probe.data_vars) for probe in probes(path).values()] == [[]]
+    records = [json.loads(line) for line in metrics(path).splitlines()]
+    assert {record["meta_gradient_norm"] for record in records} == {0.0}
+    assert len({json.dumps(record["eta"]) for record in records}) == 1
+    assert "No meta-gradient was measured" in (path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("stub_report")
+def test_terminal_shows_bars_and_the_last_probe(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    done = cli(*TINY_RUN, "--out", tmp_path / "a [b] run")
+    assert (done.code, done.err) == (0, "")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out)
+    assert text.startswith(f"mrp, n = 2, n-step → {tmp_path / 'a [b] run'}".split()[0])
+    assert "training" in text
+    assert "6/6" in text
+    assert "last probe (3): std ratio" in text
+    assert "a [b] run/report.html" in text
+
+
+@pytest.mark.usefixtures("stub_report")
+def test_meta_gradients_that_never_vary_have_no_growth_to_show(cli, tmp_path):
+    done = cli(*tiny_run(problem__odd_std=0.0), "--out", tmp_path / "run")
+    assert (done.code, done.err) == (0, "")
+    assert "std ratio ? [?, ?]" in done.out
+
+
+@pytest.mark.usefixtures("stub_report")
+def test_resuming_a_finished_run_says_where_its_report_is(cli, whole, tmp_path):
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    done = cli("run", "--resume", copy, "--quiet")
+    assert done == (0, f"{copy / 'report.html'}\n", "")
+    assert_same_run(copy, whole)
+
+
+def test_nan_is_code_1_and_leaves_a_report(cli, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "train"))
+    path = tmp_path / "run"
+    done = cli(*tiny_run(env="turns_nan:make_problem", probe__at=[5]), "--out", path)
+    assert done.code == 1
+    message = "NaN or infinity in the inner loss at iteration 1; the last good state, before that"
+    assert done.err.startswith(f"hessdiag: {message}")
+    assert done.err.count("\n") == 1
+    summary = json.loads((path / "summary.json").read_text())
+    assert summary["status"] == "failed"
+    assert summary["message"].startswith(message)
+    assert message in (path / "report.html").read_text()
+    assert [file.name for file in (path / "checkpoints").iterdir()] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["a run", "a [b] run"])
+def test_names_of_directories_are_taken_as_they_are(cli, whole, tmp_path, name):
+    copy = Path(shutil.copytree(whole, tmp_path / name))
+    done = cli("show", copy)
+    assert (done.code, done.err) == (0, "")
+    assert f"probes of {name}" in done.out

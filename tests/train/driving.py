@@ -1,0 +1,91 @@
+"""Tiny runs, driven to their end or to a signal, and the comparison of two runs."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray
+
+from hessdiag.train.interrupt import StopRequest
+from hessdiag.train.observer import Observer
+from hessdiag.train.presets import resolve
+from hessdiag.train.run import Run, reopen, start
+
+TINY = {
+    "env": "mrp",
+    "n": 2,
+    "train.iterations": 6,
+    "probe.at": [3],
+    "probe.samples": 3,
+    "probe.chunk": 2,
+    "probe.resamples": 100,
+    "problem.batch_size": 3,
+}
+SNAKE = {
+    "env": "snake",
+    "n": 2,
+    "train.iterations": 4,
+    "probe.at": [2],
+    "probe.samples": 3,
+    "probe.max_matvecs": 6,
+    "probe.resamples": 100,
+    "problem.rows": 4,
+    "problem.cols": 4,
+    "problem.batch_size": 3,
+    "problem.rollout_length": 4,
+    "problem.maps": 4,
+    "problem.torso": 6,
+    "problem.head": 5,
+}
+
+
+def fresh(path: Path, settings: Mapping[str, Any], observer: Observer | None = None) -> Path:
+    """Start a run in `path` and drive it to its end."""
+    made = resolve(settings)
+    directory = start(made, path, command="hessdiag run")
+    with StopRequest() as stop:
+        Run(made, directory, observer=observer or Observer(), stop=stop).go()
+    return path
+
+
+def resume(path: Path, observer: Observer | None = None) -> Path:
+    """Drive the run in `path` on to its end."""
+    settings, directory = reopen(path)
+    with StopRequest() as stop:
+        Run(settings, directory, observer=observer or Observer(), stop=stop).go()
+    return path
+
+
+def metrics(path: Path) -> bytes:
+    return (path / "metrics.jsonl").read_bytes()
+
+
+def probes(path: Path) -> dict[str, xarray.Dataset]:
+    """The probes by file name."""
+    return {
+        file.name: xarray.load_dataset(file, engine="h5netcdf")
+        for file in sorted((path / "probes").iterdir())
+    }
+
+
+def assert_same_run(actual: Path, expected: Path) -> None:
+    """Metrics agree to the byte; probes in every value, label and attribute."""
+    assert metrics(actual) == metrics(expected)
+    actual_probes, expected_probes = probes(actual), probes(expected)
+    assert actual_probes.keys() == expected_probes.keys()
+    for name, probe in actual_probes.items():
+        assert probe.identical(expected_probes[name]), name
+
+
+class SignalAt(Observer):
+    """Sends this process a signal when a phase has reached `done`."""
+
+    def __init__(self, number: int, phase: str, done: int):
+        self._number = number
+        self._at = (phase, done)
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        del total
+        if (phase, done) == self._at:
+            os.kill(os.getpid(), self._number)

@@ -1,0 +1,126 @@
+import math
+
+import pytest
+
+from hessdiag.errors import UsageError
+from hessdiag.train.presets import resolve
+from hessdiag.train.settings import Settings, flatten, from_flat, probe_iterations
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("n", -1, r"--n: -1 is not allowed; allowed: 0 or more"),
+        ("n", 2.5, r"--n: 2\.5 is not allowed; allowed: int"),
+        ("n", math.inf, r"--n: inf is not allowed; allowed: int"),
+        ("n", "five", r"--n: 'five' is not allowed; allowed: int"),
+        ("n", True, r"--n: True is not allowed; allowed: int"),
+        ("seed", -1, r"--seed: -1 is not allowed; allowed: 0 or more"),
+        ("remat", 1, r"remat: 1 is not allowed; allowed: bool"),
+        ("monte_carlo", 0, r"--monte-carlo: 0 is not allowed; allowed: 1 or more"),
+        ("estimator", "best", r"--estimator: 'best' is not allowed; allowed: n-step, mix"),
+        ("estimator", 3, r"--estimator: 3 is not allowed; allowed: str"),
+        ("env", 3, r"--env: 3 is not allowed; allowed: str"),
+        ("env", "chess", r"--env: 'chess' is unknown; allowed: snake, mrp, or module:factory"),
+        ("preset", "huge", r"--preset: 'huge' is unknown; allowed: smoke, laptop, paper"),
+        ("preset", [], r"--preset: \[\] is not allowed; allowed: str"),
+        ("kappa", 1.5, r"--kappa: 1\.5 is not allowed; allowed: 0 to 1"),
+        ("kappa", -0.1, r"--kappa: -0\.1 is not allowed; allowed: 0 to 1"),
+        ("kappa", math.nan, r"--kappa: nan is not allowed; allowed: float \| None"),
+        ("kappa", "half", r"--kappa: 'half' is not allowed"),
+        ("train.iterations", 0, r"--iterations: 0 is not allowed; allowed: 1 or more"),
+        ("train.checkpoint_minutes", -1, r"train\.checkpoint_minutes: -1\.0 .* 0 or more"),
+        ("probe.points", -1, r"--probes: -1 is not allowed; allowed: 0 or more"),
+        ("probe.samples", 1, r"--samples \(K\): 1 is not allowed; allowed: 2 or more"),
+        ("probe.chunk", 0, r"--chunk: 0 is not allowed; allowed: 1 or more"),
+        ("probe.starts", 0, r"probe\.starts: 0 is not allowed; allowed: 1 or more"),
+        ("probe.max_matvecs", 1, r"probe\.max_matvecs: 1 is not allowed; allowed: 2 or more"),
+        ("probe.resamples", 99, r"probe\.resamples: 99 is not allowed; allowed: 100 or more"),
+        ("probe.tolerance", 0.0, r"probe\.tolerance: 0\.0 is not allowed; allowed: more than 0"),
+        ("probe.confidence", 1, r"probe\.confidence: 1\.0 is not allowed; allowed: between 0 and"),
+        ("probe.at", [3000], r"probe\.at: \(3000,\) is not allowed; allowed: 0 to 2999"),
+        ("probe.at", [-1], r"probe\.at: \(-1,\) is not allowed; allowed: 0 to 2999"),
+        ("probe.at", 3, r"probe\.at: 3 is not allowed; allowed: tuple"),
+        ("probe.at", [math.inf], r"probe\.at: \[inf\] is not allowed; allowed: tuple"),
+        ("probe.unrolls", 65, r"probe\.unrolls: 65 is not allowed; allowed: 64 \(the samples\)"),
+        ("learning.learning_rate", 0, r"--learning-rate: 0\.0 is not allowed; allowed: more than"),
+        ("learning.learning_rate", 10**400, r"--learning-rate: 1000.* is not allowed; allowed: f"),
+        ("learning.meta_learning_rate", -1, r"--meta-learning-rate: -1\.0 .*allowed: more than 0"),
+        ("learning.clip_norm", -1, r"learning\.clip_norm: -1\.0 is not allowed; allowed: 0 or"),
+        ("learning.schedule", "cosine", r"learning\.schedule: 'cosine' .* constant, linear"),
+        ("problem.batch_size", 0, r"--batch-size: 0 is not allowed; allowed: 1 or more"),
+        ("problem.batch_size", "many", r"--batch-size: 'many' is not allowed; allowed: int"),
+        ("problem.batch_size", 2.5, r"--batch-size: 2\.5 is not allowed; allowed: int"),
+        ("problem.hidden", 0, r"problem\.hidden: 0 is not allowed; allowed: 1 or more"),
+        ("problem.states", 0, r"problem\.states: 0 is not allowed; allowed: 1 or more"),
+        ("problem.odd_std", "wide", r"problem\.odd_std: 'wide' is not allowed; allowed: float"),
+        ("problem.colour", 1, r"problem\.colour: 'mrp' has no such setting; allowed: states"),
+        ("colour", 1, r"colour: no such setting; allowed: env, n, estimator"),
+        ("probe.colour", 1, r"probe\.colour: no such setting; allowed: probe\.points"),
+        ("training.seed", 1, r"training\.seed: no such setting"),
+        ("probe", 1, r"probe: no such setting"),
+    ],
+)
+def test_what_is_not_allowed_is_named_with_what_is(key, value, message):
+    with pytest.raises(UsageError, match=f"^{message}") as raised:
+        resolve({"env": "mrp", key: value})
+    assert "\n" not in str(raised.value)
+
+
+def test_mix_needs_a_horizon():
+    with pytest.raises(UsageError, match=r"--n: 0 is not allowed; allowed: 1 or more with --est"):
+        resolve({"env": "mrp", "n": 0, "estimator": "mix"})
+
+
+@pytest.mark.parametrize("key", ["problem.rows", "problem.cols"])
+def test_board_too_small(key):
+    message = r"--board-size \((rows|cols)\): 3 is too small .* allowed: 4 or more"
+    with pytest.raises(UsageError, match=message):
+        resolve({"env": "snake", key: 3})
+
+
+@pytest.mark.parametrize("key", ["problem.maps", "problem.torso", "problem.head"])
+def test_network_without_units(key):
+    with pytest.raises(UsageError, match=rf"{key}: 0 is not allowed; allowed: 1 or more"):
+        resolve({"env": "snake", key: 0})
+
+
+def test_edges_of_what_is_allowed():
+    settings = resolve(
+        {
+            "env": "mrp",
+            "n": 0,
+            "kappa": 1,
+            "train.iterations": 4,
+            "train.checkpoint_minutes": 0,
+            "probe.at": [0, 3],
+            "probe.samples": 2,
+            "problem.odd_std": 0,
+        }
+    )
+    assert (settings.n, settings.kappa, settings.probe.at) == (0, 1.0, (0, 3))
+    assert isinstance(settings.problem["odd_std"], float)
+
+
+def test_flat_and_back():
+    settings = resolve({"env": "snake", "kappa": 0.3, "probe.at": [5]})
+    assert from_flat(flatten(settings)) == settings
+
+
+@pytest.mark.parametrize(
+    ("iterations", "points", "expected"),
+    [
+        (100, 0, ()),
+        (100, 1, (50,)),
+        (100, 3, (25, 50, 75)),
+        (200, 6, (29, 57, 86, 114, 143, 171)),
+        (1, 1, (0,)),
+    ],
+)
+def test_probes_lie_evenly_inside_training(iterations, points, expected):
+    flat = flatten(Settings()) | {"train.iterations": iterations, "probe.points": points}
+    assert probe_iterations(from_flat(flat)) == expected
+
+
+def test_probes_at_given_iterations():
+    assert probe_iterations(from_flat(flatten(Settings()) | {"probe.at": [7, 9]})) == (7, 9)
