@@ -18,7 +18,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "probe.points": 300,
         "probe.samples": 96,
         "probe.chunk": 4,
-        "probe.unrolls": 2,
         "probe.max_matvecs": 80,
     },
 }

@@ -44,7 +44,7 @@ class ProbeSettings:
     at: tuple[int, ...] = ()
     samples: int = 16
     chunk: int = 1
-    unrolls: int = 1
+    unrolls: int = 2
     starts: int = 2
     max_matvecs: int = 48
     tolerance: float = 1e-3
