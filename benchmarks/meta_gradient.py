@@ -22,7 +22,7 @@ def main() -> None:
     ):
         call, at = compiled_step(case, Estimator("n-step", N, remat=remat))
         calls[name] = lambda call=call, at=at: call(*at)
-        memory[name] = call.memory_analysis().temp_size_in_bytes / 2**20
+        memory[name] = getattr(call.memory_analysis(), "temp_size_in_bytes", 0) / 2**20
         values[name] = np.asarray(calls[name]())
     sweep = jax.jit(
         lambda: all_horizons(ours.update, ours.state, ours.eta, ours.env_state, ours.key, n=N)

@@ -49,7 +49,7 @@ def main() -> None:
     except UsageError as error:
         _complain(str(error))
         sys.exit(2)
-    except NotFiniteError as error:
+    except (NotFiniteError, OSError) as error:
         _complain(str(error))
         sys.exit(1)
 

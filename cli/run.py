@@ -71,7 +71,10 @@ def run(
     flags = {SETTINGS[name]: value for name, value in values.items() if value is not None}
     if board_size is not None:
         flags |= {"problem.rows": board_size, "problem.cols": board_size}
-    flags |= dict(_assignment(text) for text in assignments)
+    for key, value in map(_assignment, assignments):
+        if key in flags:
+            raise UsageError(f"--set: {key} is given twice; allowed: once, here or by its flag")
+        flags[key] = value
     if resume is not None:
         _refuse_beside_resume(flags, config, out)
 

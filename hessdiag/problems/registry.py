@@ -49,7 +49,7 @@ def settings_of(name: str) -> dict[str, Any]:
     made = factory(name)
     if not dataclasses.is_dataclass(made):
         return {}
-    return {field.name: field.default for field in dataclasses.fields(made)}
+    return {field.name: _default(field) for field in dataclasses.fields(made) if _optional(field)}
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Problem:
@@ -81,6 +81,17 @@ def make(name: str, settings: Mapping[str, Any]) -> Problem:
             "see hessdiag.problems.Problem"
         )
     return problem
+
+
+def _optional(field: dataclasses.Field) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is not missing or field.default_factory is not missing
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return cast(Callable[[], Any], field.default_factory)()
 
 
 def _required() -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
-from hessdiag.train.settings import Settings, cast_to, flatten, from_flat
+from hessdiag.train.settings import Settings, dotted, flatten
+from hessdiag.train.validation import cast_to, from_flat
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
@@ -30,16 +31,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is not TOML.
     """
     try:
-        document = tomllib.loads(path.read_text())
+        return dotted(tomllib.loads(path.read_text()))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config: {path} cannot be read as TOML ({error})") from error
-    flat = {}
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:

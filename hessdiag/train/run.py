@@ -1,87 +1,19 @@
-"""The training loop: iterations, probes, checkpoints, and the run directory they fill."""
+"""The training loop: iterations, probes and checkpoints, filling a run directory."""
 
-import dataclasses
-import math
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 import xarray
 
-from hessdiag import variance
-from hessdiag.errors import NotFiniteError, UsageError
-from hessdiag.rl.networks import count_parameters
+from hessdiag.errors import NotFiniteError
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.observer import Observer
 from hessdiag.train.probe import Prober
-from hessdiag.train.provenance import provenance
 from hessdiag.train.run_directory import RunDirectory
-from hessdiag.train.settings import Settings, flatten, from_flat, probe_iterations
-
-OUR_CHOICES = (
-    "Training continues from the environments' state after the first rollout of an unroll; the "
-    "rollouts looked ahead are discarded with the parameters they led to.",
-    "Every i-step meta-gradient is validated on a fresh rollout from θ^(i), independent of the "
-    "trajectories that the inner updates learn from.",
-    "The learning-rate schedule goes on through an unroll: inner step j at iteration t uses "
-    "α_{t+j}.",
-    "Meta-gradients and their standard deviations are with respect to the unconstrained η.",
-    "Probes are spaced evenly inside training; the last iterations are left out, because the "
-    "annealed learning rate makes every meta-gradient vanish there.",
-)
-
-
-def start(settings: Settings, path: Path, *, command: str) -> RunDirectory:
-    """Make the directory of a new run.
-
-    Raises:
-        UsageError: it exists or cannot be written.
-    """
-    learner = Learner(settings)
-    about = learner.problem.about
-    params, _ = jax.eval_shape(learner.problem.init, jax.random.key(0))
-    return RunDirectory.create(
-        path,
-        {
-            "settings": dataclasses.asdict(settings),
-            "provenance": provenance(command),
-            "meta_parameters": [
-                {"name": p.name, "start": p.start, "transform": p.transform}
-                for p in learner.update.meta_parameters
-            ],
-            "problem": {
-                "description": about.summary,
-                "headline": about.headline,
-                "parameters": count_parameters(params),
-            },
-            "our_choices": [*about.choices, *OUR_CHOICES],
-        },
-    )
-
-
-def reopen(path: Path) -> tuple[Settings, RunDirectory]:
-    """The settings and the directory of a run to go on with.
-
-    Raises:
-        UsageError: no run directory, a damaged one, or one of a newer format.
-    """
-    directory = RunDirectory.open(path)
-    stored = directory.read_json("config.json").get("settings")
-    if not isinstance(stored, Mapping):
-        raise UsageError(f"--resume: {path}/config.json is damaged (it has no settings)")
-    flat: dict[str, Any] = {}
-    for key, value in stored.items():
-        table = value if isinstance(value, Mapping) else None
-        flat |= {key: value} if table is None else {f"{key}.{k}": v for k, v in table.items()}
-    try:
-        return from_flat(flat), directory
-    except UsageError as error:
-        raise UsageError(f"--resume: {path}/config.json is damaged ({error})") from error
+from hessdiag.train.settings import Settings, probe_iterations
+from hessdiag.train.summary import conclusions, headline, iteration_record
 
 
 class Run:
@@ -164,7 +96,7 @@ class Run:
         after, info = self._learner.step(state, jax.random.fold_in(self._learner.keys["train"], t))
         info = jax.device_get(info)
         self._refuse_not_finite(t, state, info)
-        record = self._record(t, info)
+        record = iteration_record(t, info, self._names)
         self._directory.append_line("metrics.jsonl", record)
         seconds = time.monotonic() - began
         self._directory.append_line("timings.jsonl", {"iteration": t, "seconds": round(seconds, 6)})
@@ -201,79 +133,12 @@ class Run:
         self._observer.on_probe(headline(dataset))
         self._summarise("running")
 
-    def _record(self, t: int, info: Info) -> dict[str, Any]:
-        """The line of metrics.jsonl; null stands for what is not defined."""
-
-        def by_name(values) -> dict[str, float | None]:
-            return {name: _plain(values[k]) for k, name in enumerate(self._names)}
-
-        return {
-            "iteration": t,
-            "learning_rate": _plain(info.learning_rate),
-            "inner_loss": _plain(info.inner_loss),
-            "outer_loss": _plain(info.outer_loss),
-            "metrics": {name: _plain(value) for name, value in info.metrics.items()},
-            "hyper": {name: _plain(info.hyper[name]) for name in self._names},
-            "eta": by_name(info.eta),
-            "meta_gradient": by_name(info.meta_gradient),
-            "meta_gradient_norm": _plain(np.linalg.norm(info.meta_gradient)),
-        }
-
     def _summarise(self, status: str, *, message: str | None = None) -> None:
-        correlations = variance.correlations(self._probes)
-        self._directory.write_json(
-            "summary.json",
-            {
-                "status": status,
-                "iteration": self._iteration,
-                "iterations": self._settings.train.iterations,
-                "finding": variance.finding(self._probes),
-                "message": message,
-                "correlation": {
-                    label: {
-                        "value": found.value,
-                        "low": found.low,
-                        "high": found.high,
-                        "probes": found.points,
-                        "method": "Spearman",
-                    }
-                    for label, found in correlations.items()
-                },
-                "probes": [headline(dataset) for dataset in self._probes],
-            },
-        )
+        summary = {
+            "status": status,
+            "iteration": self._iteration,
+            "iterations": self._settings.train.iterations,
+            "message": message,
+        }
+        self._directory.write_json("summary.json", summary | conclusions(self._probes))
         self._observer.on_summary()
-
-
-def headline(dataset: xarray.Dataset) -> dict[str, Any]:
-    """The few numbers of a probe that a terminal shows."""
-    record: dict[str, Any] = {"iteration": int(dataset.attrs["iteration"])}
-    if "growth" not in dataset:
-        return record
-    last = dataset.isel(horizon=-1)
-    growth = last.sel(estimator=dataset.attrs["headline_estimator"])
-    at = int(np.argmax(dataset.spectral_radius_minus_one.fillna(-np.inf).values))
-    read: dict[str, Callable[[], Any]] = {
-        "growth": lambda: growth.growth,
-        "growth_low": lambda: growth.growth_low,
-        "growth_high": lambda: growth.growth_high,
-        "predicted": lambda: last.prediction.isel(explanation=0),
-        "spectral_radius_minus_one": lambda: dataset.spectral_radius_minus_one.values.flat[at],
-        "spectral_radius_minus_one_error": (
-            lambda: dataset.spectral_radius_minus_one_error.values.flat[at]
-        ),
-        "mass_above_zero": lambda: dataset.mass_above_zero.mean(),
-    }
-    record |= {name: _plain(value()) for name, value in read.items()}
-    record["matvecs"] = int(dataset.matvecs.sum())
-    record["converged"] = bool(dataset.converged.all())
-    return record
-
-
-def _plain(value) -> float | None:
-    """A JSON number, or null for NaN and infinity."""
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-__all__ = ["Run", "flatten", "headline", "reopen", "start"]

@@ -113,6 +113,11 @@ class RunDirectory:
                 ]
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(f"--resume: {self.path / name} is damaged ({error})") from error
+            if name == "metrics.jsonl" and len(kept) != iteration:
+                raise UsageError(
+                    f"--resume: {self.path / name} is damaged ({len(kept)} lines of the "
+                    f"{iteration} before the checkpoint)"
+                )
             self._replace(name, lambda temporary, kept=kept: temporary.write_text("".join(kept)))
         for probe in self.probes():
             if int(probe.stem.rpartition("_")[2]) > iteration:

@@ -44,11 +44,9 @@ def bca_interval(
     value = np.asarray(statistic(samples))
     draws = rng.integers(num, size=(resamples, num))
     boot = np.stack([statistic(samples[draw]) for draw in draws])
-    left_out = ~np.eye(num, dtype=bool)
-    jackknife = np.stack([statistic(samples[keep]) for keep in left_out])
     below = np.mean(boot < value, axis=0) + 0.5 * np.mean(boot == value, axis=0)
     bias = ndtri(np.clip(below, 0.5 / resamples, 1.0 - 0.5 / resamples))
-    skew = _acceleration(jackknife)
+    skew = _acceleration(statistic, samples)
     ends = []
     for tail in ((1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0):
         z = bias + ndtri(tail)
@@ -57,8 +55,12 @@ def bca_interval(
     return Interval(value, *ends)
 
 
-def _acceleration(jackknife: np.ndarray) -> np.ndarray:
-    """Efron's acceleration: a sixth of the skewness of the jackknife values."""
+def _acceleration(statistic: Callable[[np.ndarray], np.ndarray], samples: np.ndarray) -> np.ndarray:
+    """Efron's acceleration: a sixth of the skewness of the jackknife values; 0 for two samples."""
+    if len(samples) < 3:  # one sample left has no spread
+        return np.zeros(())
+    left_out = ~np.eye(len(samples), dtype=bool)
+    jackknife = np.stack([statistic(samples[keep]) for keep in left_out])
     centred = jackknife.mean(axis=0) - jackknife
     spread = np.sum(centred**2, axis=0)
     cubes = np.sum(centred**3, axis=0)

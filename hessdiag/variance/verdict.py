@@ -29,9 +29,13 @@ def correlations(probes: Sequence[xarray.Dataset]) -> dict[str, Correlation]:
 
 def finding(probes: Sequence[xarray.Dataset]) -> list[str]:
     """What the probes of a run say about the published explanation, a sentence each."""
+    if not any("growth" in probe for probe in probes):
+        return ["No meta-gradient was measured: nothing can be said about its variance."]
     probes = _usable(probes)
     if not probes:
-        return ["No meta-gradient was measured: nothing can be said about its variance."]
+        return [
+            "The 1-step meta-gradient did not vary at any probe: there is no growth to explain."
+        ]
     n = int(probes[-1].horizon[-1])
     if n == 1:
         return ["With n = 1 there is no growth to explain: the 1-step estimator is the base."]

@@ -8,9 +8,10 @@ from typing import Any
 import xarray
 
 from hessdiag.train.interrupt import StopRequest
+from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
-from hessdiag.train.run import Run, reopen, start
+from hessdiag.train.run import Run
 
 TINY = {
     "env": "mrp",

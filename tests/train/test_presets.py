@@ -4,8 +4,8 @@ import pytest
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.mrp import MarkovRewardProcess
+from hessdiag.train.launch import start
 from hessdiag.train.presets import PRESETS, read_toml, resolve
-from hessdiag.train.run import start
 
 
 def _toml(tmp_path, text: str):

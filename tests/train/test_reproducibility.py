@@ -6,9 +6,10 @@ import pytest
 
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
+from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
-from hessdiag.train.run import Run, reopen, start
+from hessdiag.train.run import Run
 from tests.train.driving import SNAKE, TINY, SignalAt, assert_same_run, fresh, metrics, resume
 
 STEPS = TINY["n"] + TINY["probe.samples"]  # units of progress of one probe

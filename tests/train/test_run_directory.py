@@ -7,8 +7,8 @@ import pytest
 import xarray
 
 from hessdiag.errors import UsageError
+from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
-from hessdiag.train.run import reopen, start
 from hessdiag.train.run_directory import FORMAT_VERSION, RunDirectory
 from tests.train.driving import TINY, resume
 
@@ -117,6 +117,13 @@ def test_half_a_last_line_is_cut(whole, copy):
         file.write('{"iteration": 6, "lear')
     resume(copy)
     assert (copy / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+def test_missing_lines_of_metrics_are_named(copy):
+    path = copy / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
+    with pytest.raises(UsageError, match=rf"--resume: {path} is damaged .* before the checkpoint"):
+        resume(copy)
 
 
 def test_cutting_leaves_what_came_before(tmp_path):

@@ -4,7 +4,8 @@ import pytest
 
 from hessdiag.errors import UsageError
 from hessdiag.train.presets import resolve
-from hessdiag.train.settings import Settings, flatten, from_flat, probe_iterations
+from hessdiag.train.settings import Settings, flatten, probe_iterations
+from hessdiag.train.validation import from_flat
 
 
 @pytest.mark.parametrize(

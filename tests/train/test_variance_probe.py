@@ -19,6 +19,7 @@ FLAGS = {
     "problem.batch_size": 8,
     "probe.samples": 5,
     "probe.chunk": 1,
+    "probe.unrolls": 1,
     "probe.resamples": 200,
     "train.iterations": 9,
 }

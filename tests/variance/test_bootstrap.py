@@ -54,3 +54,8 @@ def test_a_constant_statistic_is_its_own_interval():
     made = interval(lambda _: np.ones(2), np.random.default_rng(5).normal(size=10))
     np.testing.assert_array_equal(made.low, 1.0)
     np.testing.assert_array_equal(made.high, 1.0)
+
+
+def test_two_samples_are_enough():
+    made = interval(lambda s: s.std(axis=0, ddof=1), np.array([[1.0], [3.0]]))
+    assert made.low <= made.value <= made.high

@@ -70,6 +70,14 @@ def test_noise_is_not_decided():
     assert "sign is not decided" in " ".join(finding(probes))
 
 
+def test_meta_gradients_without_spread_are_said_to_have_none():
+    flat = probe(1, float("nan"), 0.1, [3.0, 3.0])
+    assert finding([flat]) == [
+        "The 1-step meta-gradient did not vary at any probe: there is no growth to explain."
+    ]
+    assert correlations([flat]) == {}
+
+
 def test_without_probes_nothing_is_claimed():
     assert finding([]) == ["No meta-gradient was measured: nothing can be said about its variance."]
     assert correlations([]) == {}

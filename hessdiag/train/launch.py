@@ -1,0 +1,71 @@
+"""Where a run comes from: a new directory with its complete config, or one to go on with."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+
+from hessdiag.errors import UsageError
+from hessdiag.rl.networks import count_parameters
+from hessdiag.train.learner import Learner
+from hessdiag.train.provenance import provenance
+from hessdiag.train.run_directory import RunDirectory
+from hessdiag.train.settings import Settings, dotted
+from hessdiag.train.validation import from_flat
+
+OUR_CHOICES = (
+    "Training continues from the environments' state after the first rollout of an unroll; the "
+    "rollouts looked ahead are discarded with the parameters they led to.",
+    "Every i-step meta-gradient is validated on a fresh rollout from θ^(i), independent of the "
+    "trajectories that the inner updates learn from.",
+    "The learning-rate schedule goes on through an unroll: inner step j at iteration t uses "
+    "α_{t+j}.",
+    "Meta-gradients and their standard deviations are with respect to the unconstrained η.",
+    "Probes are spaced evenly inside training; the last iterations are left out, because the "
+    "annealed learning rate makes every meta-gradient vanish there.",
+)
+
+
+def start(settings: Settings, path: Path, *, command: str) -> RunDirectory:
+    """Make the directory of a new run.
+
+    Raises:
+        UsageError: it exists or cannot be written.
+    """
+    learner = Learner(settings)
+    about = learner.problem.about
+    params, _ = jax.eval_shape(learner.problem.init, jax.random.key(0))
+    return RunDirectory.create(
+        path,
+        {
+            "settings": dataclasses.asdict(settings),
+            "provenance": provenance(command),
+            "meta_parameters": [
+                {"name": p.name, "start": p.start, "transform": p.transform}
+                for p in learner.update.meta_parameters
+            ],
+            "problem": {
+                "description": about.summary,
+                "headline": about.headline,
+                "parameters": count_parameters(params),
+            },
+            "our_choices": [*about.choices, *OUR_CHOICES],
+        },
+    )
+
+
+def reopen(path: Path) -> tuple[Settings, RunDirectory]:
+    """The settings and the directory of a run to go on with.
+
+    Raises:
+        UsageError: no run directory, a damaged one, or one of a newer format.
+    """
+    directory = RunDirectory.open(path)
+    stored = directory.read_json("config.json").get("settings")
+    if not isinstance(stored, Mapping):
+        raise UsageError(f"--resume: {path}/config.json is damaged (it has no settings)")
+    try:
+        return from_flat(dotted(stored)), directory
+    except UsageError as error:
+        raise UsageError(f"--resume: {path}/config.json is damaged ({error})") from error

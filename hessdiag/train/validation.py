@@ -1,0 +1,156 @@
+"""Settings are validated once, at the edge: messages name the flag, the value, what is allowed."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hessdiag.errors import UsageError
+from hessdiag.problems.base import Learning
+from hessdiag.train.settings import ProbeSettings, Settings, TrainSettings, flag_of, flatten
+
+_AT_LEAST = {
+    "n": 0,
+    "monte_carlo": 1,
+    "seed": 0,
+    "train.iterations": 1,
+    "train.checkpoint_minutes": 0,
+    "probe.points": 0,
+    "probe.samples": 2,
+    "probe.chunk": 1,
+    "probe.unrolls": 1,
+    "probe.starts": 1,
+    "probe.max_matvecs": 2,
+    "probe.resamples": 100,
+    "learning.clip_norm": 0,
+    "learning.meta_clip_norm": 0,
+    "problem.batch_size": 1,
+    "problem.rollout_length": 1,
+    "problem.time_limit": 1,
+    "problem.maps": 1,
+    "problem.torso": 1,
+    "problem.head": 1,
+    "problem.hidden": 1,
+}
+_ABOVE_ZERO = ("learning.learning_rate", "learning.meta_learning_rate", "probe.tolerance")
+_ONE_OF = {
+    "estimator": ("n-step", "mix"),
+    "learning.schedule": ("constant", "linear"),
+    "learning.transform": (None, "sigmoid", "identity"),
+}
+_INSIDE_UNIT = ("probe.confidence",)
+
+
+def from_flat(flat: Mapping[str, Any]) -> Settings:
+    """Settings from dotted keys, validated.
+
+    Raises:
+        UsageError: an unknown key, a value of the wrong type or out of range.
+    """
+    tables: dict[str, dict[str, Any]] = {"problem": {}, "learning": {}, "train": {}, "probe": {}}
+    top: dict[str, Any] = {}
+    for key, value in flat.items():
+        table, _, name = key.partition(".")
+        if name and table in tables:
+            tables[table][name] = value
+        else:
+            top[key] = value
+    settings = Settings(
+        **_typed("", Settings, top),
+        problem=tables["problem"],
+        learning=Learning(**_typed("learning.", Learning, tables["learning"])),
+        train=TrainSettings(**_typed("train.", TrainSettings, tables["train"])),
+        probe=ProbeSettings(**_typed("probe.", ProbeSettings, tables["probe"])),
+    )
+    _check_ranges(settings)
+    return settings
+
+
+def _typed(prefix: str, cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, each of its field's type; integers pass where floats are wanted."""
+    fields = {f.name: f.type for f in dataclasses.fields(cls)}
+    plain = [name for name, kind in fields.items() if kind in _CASTS]
+    typed = {}
+    for name, value in values.items():
+        if name not in plain:
+            allowed = ", ".join(prefix + field for field in plain)
+            raise UsageError(f"{prefix}{name}: no such setting; allowed: {allowed}")
+        typed[name] = cast_to(fields[name], prefix + name, value)
+    return typed
+
+
+def cast_to(kind: Any, key: str, value: Any) -> Any:
+    """The value as the type `kind`; other types than those of settings pass as they are.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    try:
+        return _CASTS[kind](value) if kind in _CASTS else value
+    except (TypeError, ValueError, OverflowError) as error:
+        wanted = getattr(kind, "__name__", str(kind))
+        raise UsageError(f"{flag_of(key)}: {value!r} is not allowed; allowed: {wanted}") from error
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or int(value) != value:
+        raise ValueError(value)
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+_CASTS = {
+    int: _integer,
+    float: _number,
+    bool: _boolean,
+    str: _text,
+    float | None: lambda value: None if value is None else _number(value),
+    str | None: lambda value: None if value is None else _text(value),
+    tuple[int, ...]: lambda value: tuple(_integer(entry) for entry in value),
+}
+
+
+def _check_ranges(settings: Settings) -> None:
+    flat = flatten(settings)
+
+    def refuse(key: str, allowed: str):
+        raise UsageError(f"{flag_of(key)}: {flat[key]!r} is not allowed; allowed: {allowed}")
+
+    for key, least in _AT_LEAST.items():
+        value = flat.get(key, least)
+        if not isinstance(value, int | float) or value < least:
+            refuse(key, f"{least} or more")
+    for key in _ABOVE_ZERO:
+        if flat[key] <= 0:
+            refuse(key, "more than 0")
+    for key in _INSIDE_UNIT:
+        if not 0 < flat[key] < 1:
+            refuse(key, "between 0 and 1")
+    for key, choices in _ONE_OF.items():
+        if flat[key] not in choices:
+            refuse(key, ", ".join(choice for choice in choices if choice))
+    if settings.kappa is not None and not 0 <= settings.kappa <= 1:
+        refuse("kappa", "0 to 1")
+    if settings.estimator == "mix" and settings.n == 0:
+        refuse("n", "1 or more with --estimator mix")
+    if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
+        refuse("probe.at", f"0 to {settings.train.iterations - 1}")
+    if settings.probe.unrolls > settings.probe.samples:
+        refuse("probe.unrolls", f"{settings.probe.samples} (the samples) or fewer")
