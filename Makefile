@@ -19,10 +19,10 @@ run: $(READY)  ## Train, probe and report on Snake with n = 5 (the laptop preset
 	$(BIN)/hessdiag run --env snake --n 5
 
 test: $(READY)  ## Run the whole test suite.
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-fast: $(READY)  ## Run the tests that take seconds.
-	$(BIN)/pytest -n auto -m 'not slow and not browser'
+	$(BIN)/pytest -n auto --dist loadfile -m 'not slow and not browser'
 
 lint: $(READY)  ## Check style and types.
 	$(BIN)/ruff check .

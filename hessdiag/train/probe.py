@@ -9,7 +9,8 @@ import xarray
 from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.settings import Settings
-from hessdiag.train.spectral_probe import SpectralProbe, spectral_variables
+from hessdiag.train.spectral_probe import SpectralProbe
+from hessdiag.train.spectral_variables import spectral_variables
 from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, variance_variables
 
 

@@ -11,7 +11,8 @@ from hessdiag.errors import NotFiniteError
 from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
 from hessdiag.train.learner import TrainState
 from hessdiag.train.settings import Settings
-from hessdiag.train.spectral_probe import StepSpectrum, Variables
+from hessdiag.train.spectral_probe import StepSpectrum
+from hessdiag.train.spectral_variables import Variables
 
 
 class VarianceProbe:

@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stub_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are an empty page, for tests of what is printed: figures take seconds."""
 
     def write(path: Path) -> Path:

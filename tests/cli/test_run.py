@@ -22,7 +22,7 @@ def _events(text: str) -> list[dict]:
     return [json.loads(line, parse_constant=_refuse_constant) for line in text.splitlines()]
 
 
-@pytest.mark.usefixtures("stub_report")
+@pytest.mark.usefixtures("without_report")
 def test_json_is_one_object_per_line(cli, whole, tmp_path):
     done = cli(*TINY_RUN, "--json", "--out", tmp_path / "run")
     assert (done.code, done.err) == (0, "")
@@ -37,7 +37,7 @@ def test_json_is_one_object_per_line(cli, whole, tmp_path):
     assert_same_run(tmp_path / "run", whole)
 
 
-@pytest.mark.usefixtures("stub_report")
+@pytest.mark.usefixtures("without_report")
 def test_plain_output_has_no_control_characters(cli, tmp_path):
     done = cli(*TINY_RUN, "--out", tmp_path / "run")
     assert (done.code, done.err) == (0, "")
@@ -86,7 +86,7 @@ def test_horizon_zero_runs(cli, tmp_path):
     assert "No meta-gradient was measured" in (path / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("stub_report")
+@pytest.mark.usefixtures("without_report")
 def test_terminal_shows_bars_and_the_last_probe(cli, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
@@ -100,14 +100,14 @@ def test_terminal_shows_bars_and_the_last_probe(cli, tmp_path, monkeypatch):
     assert "a [b] run/report.html" in text
 
 
-@pytest.mark.usefixtures("stub_report")
+@pytest.mark.usefixtures("without_report")
 def test_meta_gradients_that_never_vary_have_no_growth_to_show(cli, tmp_path):
     done = cli(*tiny_run(problem__odd_std=0.0), "--out", tmp_path / "run")
     assert (done.code, done.err) == (0, "")
     assert "std ratio ? [?, ?]" in done.out
 
 
-@pytest.mark.usefixtures("stub_report")
+@pytest.mark.usefixtures("without_report")
 def test_resuming_a_finished_run_says_where_its_report_is(cli, whole, tmp_path):
     copy = Path(shutil.copytree(whole, tmp_path / "copy"))
     done = cli("run", "--resume", copy, "--quiet")

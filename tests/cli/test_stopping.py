@@ -31,7 +31,7 @@ def _status(path: Path) -> str:
     return json.loads((path / "summary.json").read_text())["status"]
 
 
-@pytest.mark.usefixtures("stub_report")  # in this process, that of the resumed run
+@pytest.mark.usefixtures("without_report")  # in this process, that of the resumed run
 @pytest.mark.parametrize(
     ("number", "code", "when"),
     [(signal.SIGINT, 130, _iteration(1)), (signal.SIGTERM, 143, _probing(1))],

@@ -13,7 +13,8 @@ from hessdiag.meta import point, unroll
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
-from hessdiag.train.spectral_probe import SpectralProbe, spectral_variables
+from hessdiag.train.spectral_probe import SpectralProbe
+from hessdiag.train.spectral_variables import spectral_variables
 
 N = 2
 SNAKE = {
