@@ -38,11 +38,17 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def _git_revision() -> str | None:
-    """The revision of hessdiag's own checkout, marked if it has uncommitted changes."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    """The revision of hessdiag's own checkout, marked if its code has uncommitted changes."""
+    package = Path(__file__).resolve().parents[1]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        revision = _git(package, "rev-parse", "--short=12", "HEAD")
+        changes = _git(package, "status", "--porcelain", "--", str(package))
     except (OSError, subprocess.SubprocessError):
         return None
+    return f"{revision}-dirty" if changes else revision
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     return done.stdout.strip()
