@@ -32,9 +32,16 @@ def provenance(command: str) -> dict[str, Any]:
         "backend": jax.default_backend(),
         "device": jax.devices()[0].device_kind,
         "precision": str(jax.numpy.zeros(()).dtype),
-        "matmul_precision": "highest",
+        "matmul_precision": _matmul_precision(),
         "git_revision": _git_revision(),
     }
+
+
+def _matmul_precision() -> str:
+    """Full float32 on CPU whatever is asked for; elsewhere only Hessian products ask for it."""
+    if jax.default_backend() == "cpu":
+        return "highest"
+    return "highest in Hessian-vector products, the backend's default elsewhere"
 
 
 def _git_revision() -> str | None:

@@ -20,7 +20,11 @@ class VarianceProbe:
 
     def __init__(self, update: InnerUpdate, settings: Settings):
         self._settings = settings
-        sample = self._sample(update, settings.n)
+
+        def sample(state: TrainState, key: PRNGKeyArray):
+            at = (state.inner, state.eta, state.env_state, key)
+            return all_horizons(update, *at, n=settings.n)
+
         one_at_a_time = settings.probe.chunk == 1
         self._chunk = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
 
@@ -48,12 +52,6 @@ class VarianceProbe:
         if not np.isfinite(meta_gradients).all():
             raise NotFiniteError("NaN or infinity in the meta-gradients of a probe")
         return meta_gradients
-
-    def _sample(self, update: InnerUpdate, n: int):
-        def sample(state: TrainState, key: PRNGKeyArray):
-            return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
-
-        return sample
 
 
 def variance_variables(
