@@ -174,3 +174,27 @@ def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
         dense = dense_spectra(learner, state, keys[k])
         np.testing.assert_allclose(dataset.hessian_max[k], [d[-1] for d in dense], rtol=1e-4)
     assert dataset.hessian_max[0, 0] != dataset.hessian_max[1, 0]
+
+
+def test_every_variable_is_what_its_name_says(measured):
+    variables = {name: made[1] for name, made in spectral_variables([measured.steps]).items()}
+    alpha = variables["learning_rate"]
+    for j, dense in enumerate(measured.dense):
+        at = {name: values[0, j] for name, values in variables.items() if values.ndim == 2}
+        assert abs(at["hessian_min"] - dense[0]) <= at["hessian_min_error"]
+        assert abs(at["hessian_max"] - dense[-1]) <= at["hessian_max_error"]
+        np.testing.assert_allclose(at["paper_low"], -alpha[j] * at["hessian_max"])
+        np.testing.assert_allclose(at["paper_high"], -alpha[j] * at["hessian_min"])
+        np.testing.assert_allclose(at["paper_high_error"], alpha[j] * at["hessian_min_error"])
+        step = measured.steps[j]
+        for name, mass in (
+            ("mass_above_zero", step.masses.above),
+            ("mass_inside", step.masses.inside),
+            ("mass_below_minus_two", step.masses.below),
+            ("mass_at_zero", step.masses.zero),
+            ("mass_undecided", step.masses.undecided),
+        ):
+            assert (at[name], at[f"{name}_se"]) == mass
+        assert at["matvecs"] == sum(run.matvecs for run in step.runs)
+        assert at["exceeds_one"] == step.shifted.exceeds_one
+        assert at["converged"] == all(run.converged for run in step.runs)
