@@ -1,5 +1,13 @@
-"""Spectra of symmetric matrix-free operators, every number with its error."""
+"""Matrix-free spectra of symmetric and other operators, every number with its error."""
 
+from hessdiag.spectra.checks import (
+    NonSymmetricOperatorError,
+    repeats,
+    require_symmetric,
+    symmetry_defect,
+    transpose_defect,
+)
+from hessdiag.spectra.curvature import gradient_jacobian, hessian
 from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, dense_spectrum, matrix_spectrum
 from hessdiag.spectra.density import (
     MassSplit,
@@ -12,11 +20,13 @@ from hessdiag.spectra.density import (
 )
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos
 from hessdiag.spectra.operators import (
-    NonSymmetricOperatorError,
+    NotTransposableError,
     Operator,
-    hessian,
-    require_symmetric,
-    symmetry_defect,
+    Space,
+    diagonal,
+    identity_plus,
+    linear,
+    symmetric,
 )
 from hessdiag.spectra.ritz import (
     Extremes,
@@ -34,24 +44,33 @@ __all__ = [
     "LanczosDecomposition",
     "MassSplit",
     "NonSymmetricOperatorError",
+    "NotTransposableError",
     "Operator",
     "RitzValues",
     "ShiftedExtremes",
+    "Space",
     "cumulative",
     "dense_matrix",
     "dense_spectrum",
     "density",
+    "diagonal",
     "extremes",
+    "gradient_jacobian",
     "grid",
     "hessian",
+    "identity_plus",
     "lanczos",
+    "linear",
     "mass",
     "mass_split",
     "matrix_spectrum",
     "moment",
+    "repeats",
     "require_symmetric",
     "ritz_values",
     "ritz_values_per_start",
     "shifted",
+    "symmetric",
     "symmetry_defect",
+    "transpose_defect",
 ]

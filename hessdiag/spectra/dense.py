@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hessdiag.spectra.operators import Operator, require_symmetric
+from hessdiag.spectra.checks import require_symmetric
+from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.ritz import RitzValues, rounding_error
 
 DENSE_LIMIT = 500
@@ -28,7 +29,7 @@ def dense_matrix(operator: Operator) -> Float[Array, "d d"]:
         The matrix A, as computed: not symmetrised.
     """
     identity = jnp.eye(operator.size, dtype=operator.dtype)
-    return jax.lax.map(operator.matvec, identity, batch_size=_BATCH).T
+    return jax.lax.map(operator.product, identity, batch_size=_BATCH).T
 
 
 def dense_spectrum(operator: Operator) -> RitzValues:

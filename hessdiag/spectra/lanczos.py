@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.operators import Operator
 
 BREAKDOWN = 1.0
@@ -13,6 +14,8 @@ BREAKDOWN = 1.0
 
 _BLOCK = 16  # basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
+
+_CLEAR = 100.0  # couplings of so many roundings tell the asymmetry of the operator
 
 _Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices
 
@@ -30,6 +33,8 @@ class LanczosDecomposition(NamedTuple):
         converged: Both extreme Ritz values met the tolerance, or the space is invariant.
         broke_down: The space became invariant: T holds eigenvalues, but only those that the start
             vector contains, and each once.
+        asymmetry: Largest |q_{k-1}' A q_k - q_k' A q_{k-1}| over the run, relative to `scale`:
+            rounding for a symmetric A, and `ritz_values` refuses more.
         basis: The rows q of Q, zero beyond `active`; None unless it was asked for.
     """
 
@@ -40,6 +45,7 @@ class LanczosDecomposition(NamedTuple):
     scale: Float[Array, ""]
     converged: Bool[Array, ""]
     broke_down: Bool[Array, ""]
+    asymmetry: Float[Array, ""]
     basis: Float[Array, "cap d"] | None = None
 
 
@@ -51,6 +57,7 @@ class _State(NamedTuple):
     beta: Float[Array, " cap"]
     active: Int[Array, ""]
     scale: Float[Array, ""]
+    asymmetry: Float[Array, ""]  # in the operator's units
     converged: Bool[Array, ""]
     broke_down: Bool[Array, ""]
     failed: Bool[Array, ""]  # a product was not finite
@@ -90,10 +97,19 @@ def lanczos(
     Returns:
         The decomposition, with `cap = min(max_matvecs, d)`.
 
+    Raises:
+        NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
+            one is, the run measures (`asymmetry`).
+
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
+    if not operator.is_symmetric:
+        raise NonSymmetricOperatorError(
+            "the operator is not declared symmetric: symmetric Lanczos would return numbers that "
+            "are not its eigenvalues; use Arnoldi or Golub-Kahan"
+        )
     cap = min(max_matvecs, operator.size)
     state = _initial(operator, start, cap)
 
@@ -117,6 +133,7 @@ def lanczos(
         scale=state.scale,
         converged=state.converged,
         broke_down=state.broke_down,
+        asymmetry=state.asymmetry / jnp.where(state.scale == 0, 1, state.scale),
         basis=basis if keep_basis else None,
     )
 
@@ -133,6 +150,7 @@ def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
         beta=jnp.zeros(cap, operator.dtype),
         active=jnp.zeros((), jnp.int32),
         scale=zero,
+        asymmetry=zero,
         converged=false,
         broke_down=false,
         failed=false,
@@ -143,7 +161,7 @@ def _step(operator: Operator, state: _State) -> _State:
     """One product, one row of T, one more basis vector."""
     k, vector = state.active, state.vector
     basis = _append(state.basis, vector, k)
-    product = operator.matvec(vector)
+    product = operator.product(vector)
     scale = jnp.maximum(state.scale, _norm(product))
     alpha = vector @ product
     coupling = jnp.where(k > 0, state.beta[k - 1], 0)
@@ -151,6 +169,9 @@ def _step(operator: Operator, state: _State) -> _State:
     residual = _orthogonalise(basis, residual, k + 1)
     beta = _norm(residual)
     rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
+    # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
+    clear = coupling > _CLEAR * rounding
+    difference = jnp.where(clear, jnp.abs(state.previous @ product - coupling), 0)
     broke_down = (beta <= rounding) | (k + 1 == operator.size)
     failed = ~jnp.isfinite(alpha + beta)
     return state._replace(
@@ -161,6 +182,7 @@ def _step(operator: Operator, state: _State) -> _State:
         beta=state.beta.at[k].set(beta),
         active=k + 1,
         scale=scale,
+        asymmetry=jnp.maximum(state.asymmetry, difference),
         broke_down=broke_down & ~failed,
         failed=failed,
     )

@@ -1,4 +1,8 @@
-"""Symmetric linear maps on flat vectors, and the check that they are symmetric."""
+"""Linear maps known only by their products: composable, transposable, on flat vectors or pytrees.
+
+Algorithms work on flat vectors; people think in pytrees. An operator's domain and codomain know
+how to go from one to the other, and a product comes back in the form its vector came in.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -6,111 +10,286 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, DTypeLike, Float, Key, PyTree
+from jaxtyping import Array, Float, PyTree
 
-SYMMETRY_LIMIT = 50.0
-"""Largest symmetry defect that passes for rounding, in units of eps of the matvec's dtype.
-
-Rounding alone gives 0.01 to 1 eps: an exact Hessian of a small network 0.05 eps, a rank-one matrix
-up to 1 eps. The defect of a matrix with relative asymmetry a = |A - A'|_F / |A|_F is about
-a / (2 sqrt(d)), so the limit must not grow with d: at d = 25000 in float32 it refuses a > 2e-3.
-"""
+Product = Callable[[Float[Array, " n"]], Float[Array, " k"]]
 
 
-class NonSymmetricOperatorError(ValueError):
-    """A symmetric method was asked for the spectrum of an operator that is not symmetric."""
+class NotTransposableError(TypeError):
+    """The transpose of an operator was asked for that has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """The vector space of the pytrees of one structure.
+
+    Attributes:
+        size: Its dimension, the number of entries of all leaves.
+        dtype: The common dtype of the leaves, which is that of flat vectors.
+        unravel: A flat vector as a pytree.
+    """
+
+    size: int
+    dtype: Any
+    unravel: Callable[[Float[Array, " size"]], PyTree[Float[Array, "..."]]]
+
+    @classmethod
+    def like(cls, tree: PyTree[Float[Array, "..."]]) -> "Space":
+        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read."""
+        flat, unravel = ravel_pytree(jax.tree.map(jnp.zeros_like, tree))
+        return cls(flat.size, flat.dtype, unravel)
+
+    def ravel(self, tree: PyTree[Float[Array, "..."]]) -> Float[Array, " size"]:
+        """A pytree of this space as a flat vector.
+
+        Raises:
+            ValueError: If it has another number of entries.
+        """
+        flat, _ = ravel_pytree(tree)
+        if flat.shape != (self.size,):
+            raise ValueError(f"a vector of {flat.size} entries for a space of {self.size}")
+        return flat.astype(self.dtype)
+
+    def __mul__(self, other: "Space") -> "Space":
+        """The space of pairs."""
+        own, their = self.size, other.size
+
+        def unravel(flat):
+            return self.unravel(flat[:own]), other.unravel(flat[own:])
+
+        return Space(own + their, jnp.promote_types(self.dtype, other.dtype), unravel)
 
 
 @dataclasses.dataclass(frozen=True)
 class Operator:
-    """A linear map from (d,) to (d,), known only by its products.
+    """A linear map A, known by its products alone.
+
+    Operators are made by `symmetric`, `linear`, `identity_plus`, `hessian` and their like, and
+    combined by `+`, `-`, `*` (a number), `@` and `.T`.
 
     Attributes:
-        matvec: The product v -> A v; pure, so that two calls give identical results.
-        size: The dimension d.
-        dtype: The dtype of the vectors, which also sets the precision of the products.
+        product: v -> A v on flat vectors; pure, so that two calls give identical results.
+        transposed: u -> A' u on flat vectors; None where there is no transpose.
+        domain: Where v lives.
+        codomain: Where A v lives.
+        is_symmetric: Declared symmetric; algorithms that need it measure whether it is true.
+        minus_identity: N with A = I + N, where A is so close to the identity that A v - v would
+            lose the digits of N v. None elsewhere.
     """
 
-    matvec: Callable[[Float[Array, " d"]], Float[Array, " d"]]
-    size: int
-    dtype: Any
+    product: Product
+    transposed: Product | None
+    domain: Space
+    codomain: Space
+    is_symmetric: bool = False
+    minus_identity: "Operator | None" = None
 
+    @property
+    def size(self) -> int:
+        """Dimension of the domain."""
+        return self.domain.size
 
-@jax.default_matmul_precision("highest")
-def hessian(
-    loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
-    params: PyTree[Float[Array, "..."]],
-) -> Operator:
-    """Hessian of a loss at `params`, over the raveled parameters.
+    @property
+    def dtype(self) -> Any:
+        """Dtype of the flat vectors, which also sets the precision of the products."""
+        return self.domain.dtype
 
-    The gradient is linearised once, here, and every product replays only the linear part. Call this
-    inside the jitted function that uses the operator (`params` and data stay arguments of it), and
-    outside any loop over products.
+    @property
+    def is_square(self) -> bool:
+        """Whether domain and codomain have one size."""
+        return self.domain.size == self.codomain.size
 
-    Matrix products run at the highest precision: the float32 default of recent GPUs is TF32, whose
-    relative error of 1e-3 would be read as curvature.
+    def matvec(self, v: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
+        """A v.
 
-    Args:
-        loss: Scalar loss; batch and randomness are closed over, so that the products agree.
-        params: Point of differentiation, any pytree of floating arrays.
+        Args:
+            v: A flat vector (d,), or a pytree of the domain.
 
-    Returns:
-        The operator of size d = total number of entries, in the common dtype of `params`.
-    """
-    flat, unravel = ravel_pytree(params)
-    gradient = jax.grad(lambda theta: loss(unravel(theta)))
-    _, product = jax.linearize(gradient, flat)
-    matvec = jax.default_matmul_precision("highest")(product)
-    return Operator(matvec=matvec, size=flat.size, dtype=flat.dtype)
+        Returns:
+            A flat vector, or a pytree of the codomain: the form that `v` has.
+        """
+        return _in_form(self.product, self.domain, self.codomain, v)
 
+    def rmatvec(self, u: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
+        """A' u; arguments as those of `matvec`, with domain and codomain exchanged.
 
-def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""]:
-    """Relative asymmetry |u'Av - v'Au| / (|Av||u| + |Au||v|) for two random vectors.
+        Raises:
+            NotTransposableError: If the operator has no transpose.
+        """
+        return self.T.matvec(u)
 
-    Costs two products. Free of the operator's scale, at most 1, and 0 for the zero operator.
+    @property
+    def T(self) -> "Operator":
+        """The transpose A'.
 
-    Args:
-        operator: The map to test.
-        key: Key of the two Gaussian vectors.
-
-    Returns:
-        The defect, in the operator's dtype. NaN if a product is NaN.
-    """
-    key_u, key_v = jax.random.split(key)
-    u = _unit(jax.random.normal(key_u, (operator.size,), operator.dtype))
-    v = _unit(jax.random.normal(key_v, (operator.size,), operator.dtype))
-    a_u, a_v = operator.matvec(u), operator.matvec(v)
-    scale = jnp.maximum(jnp.max(jnp.abs(a_u)), jnp.max(jnp.abs(a_v)))
-    scale = jnp.where(scale == 0, 1, scale)  # squares of tiny products would underflow
-    a_u, a_v = a_u / scale, a_v / scale
-    with jax.default_matmul_precision("highest"):
-        difference = jnp.abs(u @ a_v - v @ a_u)
-    total = jnp.linalg.norm(a_u) + jnp.linalg.norm(a_v)
-    return difference / jnp.where(total == 0, 1, total)
-
-
-def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:
-    """Refuse an operator whose measured symmetry defect is more than rounding.
-
-    A NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
-
-    Args:
-        defect: Result of `symmetry_defect`, concrete (call this outside jit).
-        dtype: Dtype of the products.
-
-    Raises:
-        NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps.
-    """
-    limit = SYMMETRY_LIMIT * float(np.finfo(dtype).eps)
-    if float(defect) > limit:
-        raise NonSymmetricOperatorError(
-            f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
-            f"({SYMMETRY_LIMIT:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
-            "numbers that are not eigenvalues of this operator"
+        Raises:
+            NotTransposableError: If the operator has none.
+        """
+        if self.is_symmetric:
+            return self
+        if self.transposed is None:
+            raise NotTransposableError(
+                "this operator was made without the product of its transpose"
+            )
+        shift = self.minus_identity
+        return Operator(
+            product=self.transposed,
+            transposed=self.product,
+            domain=self.codomain,
+            codomain=self.domain,
+            minus_identity=None if shift is None or not shift.has_transpose else shift.T,
         )
 
+    @property
+    def has_transpose(self) -> bool:
+        """Whether `T` and `rmatvec` work."""
+        return self.is_symmetric or self.transposed is not None
 
-def _unit(vector: Float[Array, " d"]) -> Float[Array, " d"]:
-    return vector / jnp.linalg.norm(vector)
+    def __matmul__(self, other: "Operator") -> "Operator":
+        """The composition: first `other`, then this one."""
+        if self.domain.size != other.codomain.size:
+            raise ValueError(
+                f"cannot compose a map from {self.domain.size} entries "
+                f"with one to {other.codomain.size}"
+            )
+        outer, inner = self.minus_identity, other.minus_identity
+        if outer is not None and inner is not None:
+            return identity_plus(_composed_shift(outer, inner))
+        return Operator(
+            product=lambda v: self.product(other.product(v)),
+            transposed=_transposed(lambda a, b: lambda u: b(a(u)), self, other),
+            domain=other.domain,
+            codomain=self.codomain,
+        )
+
+    def __add__(self, other: "Operator") -> "Operator":
+        if (self.domain.size, self.codomain.size) != (other.domain.size, other.codomain.size):
+            raise ValueError("cannot add operators of different sizes")
+        return Operator(
+            product=lambda v: self.product(v) + other.product(v),
+            transposed=_transposed(lambda a, b: lambda u: a(u) + b(u), self, other),
+            domain=self.domain,
+            codomain=self.codomain,
+            is_symmetric=self.is_symmetric and other.is_symmetric,
+        )
+
+    def __mul__(self, factor: Float[Array, ""] | float) -> "Operator":
+        return Operator(
+            product=lambda v: factor * self.product(v),
+            transposed=_transposed(lambda a: lambda u: factor * a(u), self),
+            domain=self.domain,
+            codomain=self.codomain,
+            is_symmetric=self.is_symmetric,
+        )
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Operator":
+        return self * -1.0
+
+    def __sub__(self, other: "Operator") -> "Operator":
+        return self + -other
+
+
+def symmetric(
+    matvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]],
+    like: PyTree[Float[Array, "..."]],
+) -> Operator:
+    """A symmetric map, from its product.
+
+    Args:
+        matvec: v -> A v on pytrees.
+        like: A pytree of the shapes and dtypes of v; its values do not matter.
+    """
+    space = Space.like(like)
+
+    def product(v):
+        return space.ravel(matvec(space.unravel(v)))
+
+    return Operator(product, None, space, space, is_symmetric=True)
+
+
+def linear(
+    matvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]],
+    like: PyTree[Float[Array, "..."]],
+    *,
+    rmatvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]] | None = None,
+) -> Operator:
+    """Any linear map, from its product; JAX transposes it unless `rmatvec` is given.
+
+    Args:
+        matvec: v -> A v on pytrees, linear.
+        like: A pytree of the shapes and dtypes of v; its values do not matter.
+        rmatvec: u -> A' u on pytrees.
+    """
+    domain = Space.like(like)
+    example = jax.ShapeDtypeStruct((domain.size,), domain.dtype)
+    codomain = Space.like(jax.eval_shape(lambda v: matvec(domain.unravel(v)), example))
+
+    def product(v):
+        return codomain.ravel(matvec(domain.unravel(v)))
+
+    def transposed(u):
+        if rmatvec is not None:
+            return domain.ravel(rmatvec(codomain.unravel(u)))
+        return jax.linear_transpose(product, example)(u)[0]
+
+    return Operator(product, transposed, domain, codomain)
+
+
+def diagonal(entries: PyTree[Float[Array, "..."]]) -> Operator:
+    """Multiplication by `entries`, entry by entry."""
+    space = Space.like(entries)
+    flat = space.ravel(entries)
+    return Operator(lambda v: flat * v, None, space, space, is_symmetric=True)
+
+
+def identity_plus(shift: Operator) -> Operator:
+    """I + N, which remembers N: `@` and `.T` then never form I + N, and no digit of N is lost.
+
+    Args:
+        shift: The square map N.
+    """
+    if not shift.is_square:
+        raise ValueError("I + N needs a square N")
+    return Operator(
+        product=lambda v: v + shift.product(v),
+        transposed=_transposed(lambda a: lambda u: u + a(u), shift),
+        domain=shift.domain,
+        codomain=shift.codomain,
+        is_symmetric=shift.is_symmetric,
+        minus_identity=shift,
+    )
+
+
+def _composed_shift(outer: Operator, inner: Operator) -> Operator:
+    """(I + M)(I + N) - I = N + M (I + N), with one product of each."""
+
+    def after(first: Product, second: Product) -> Product:
+        def product(v):
+            change = first(v)
+            return change + second(v + change)
+
+        return product
+
+    return Operator(
+        product=after(inner.product, outer.product),
+        transposed=_transposed(after, outer, inner),
+        domain=inner.domain,
+        codomain=outer.codomain,
+    )
+
+
+def _transposed(make: Callable[..., Product], *operators: Operator) -> Product | None:
+    """What `make` makes of the operators' transposed products; None where one has none."""
+    if not all(operator.has_transpose for operator in operators):
+        return None
+    return make(*(operator.T.product for operator in operators))
+
+
+def _in_form(product: Product, domain: Space, codomain: Space, v):
+    """Apply a product to a flat vector or to a pytree."""
+    if isinstance(v, jax.Array) and v.shape == (domain.size,):
+        return product(v)
+    return codomain.unravel(product(domain.ravel(v)))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import DTypeLike, Float
 from scipy.linalg import eigh_tridiagonal
 
+from hessdiag.spectra.checks import require_symmetric
 from hessdiag.spectra.lanczos import LanczosDecomposition
 
 ROUNDING = 8.0
@@ -115,9 +116,13 @@ def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
     Returns:
         The values in ascending order; all NaN if T is not finite.
 
+    Raises:
+        NonSymmetricOperatorError: If the run measured more asymmetry than rounding.
+
     References:
         Parlett 1998, The Symmetric Eigenvalue Problem, section 13.2.
     """
+    require_symmetric(decomposition.asymmetry, decomposition.alpha.dtype)
     active = int(decomposition.active)
     alpha = np.asarray(decomposition.alpha, np.float64)[:active]
     beta = np.asarray(decomposition.beta, np.float64)[:active]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.spectra import LanczosDecomposition, Operator, lanczos
+from hessdiag.spectra import LanczosDecomposition, Operator, lanczos, symmetric
 
 
 @functools.cache
@@ -34,7 +34,7 @@ def matrix_operator(matrix: jax.Array) -> Operator:
     def matvec(v):
         return jnp.matmul(matrix, v, precision="highest")
 
-    return Operator(matvec=matvec, size=matrix.shape[0], dtype=matrix.dtype)
+    return symmetric(matvec, matrix[0])
 
 
 @functools.partial(jax.jit, static_argnames="max_matvecs")

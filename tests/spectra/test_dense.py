@@ -5,7 +5,6 @@ import pytest
 
 from hessdiag.spectra import (
     NonSymmetricOperatorError,
-    Operator,
     dense_matrix,
     dense_spectrum,
     extremes,
@@ -13,6 +12,7 @@ from hessdiag.spectra import (
     lanczos,
     matrix_spectrum,
     ritz_values,
+    symmetric,
 )
 from tests.oracles.spectra import (
     dense_hessian,
@@ -78,6 +78,6 @@ def test_a_matrix_that_is_not_finite_gives_nan():
 
 
 def test_the_zero_operator(dtype):
-    spectrum = dense_spectrum(Operator(matvec=jnp.zeros_like, size=4, dtype=dtype))
+    spectrum = dense_spectrum(symmetric(jnp.zeros_like, jnp.zeros(4, dtype)))
     np.testing.assert_array_equal(spectrum.values, 0)
     np.testing.assert_array_equal(spectrum.errors, 0)

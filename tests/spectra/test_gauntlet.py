@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.spectra import Operator, extremes, hessian, lanczos, ritz_values_per_start
+from hessdiag.spectra import extremes, hessian, lanczos, ritz_values_per_start, symmetric
 from tests.oracles.spectra import (
     dense_hessian,
     low_rank_factors,
@@ -59,7 +59,7 @@ def low_rank_runs(factors, signs, starts, *, max_matvecs):
         inner = jnp.matmul(factors.T, v, precision="highest")
         return jnp.matmul(factors, signs * inner, precision="highest")
 
-    operator = Operator(matvec=matvec, size=factors.shape[0], dtype=factors.dtype)
+    operator = symmetric(matvec, factors[:, 0])
     run = functools.partial(lanczos, operator, max_matvecs=max_matvecs, tolerance=0.0)
     return jax.lax.map(run, starts)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.spectra import Operator, hessian, lanczos, ritz_values
+from hessdiag.spectra import hessian, lanczos, ritz_values, symmetric
 from hessdiag.spectra.lanczos import _orthogonalise
 from tests.oracles.spectra import (
     matrix_operator,
@@ -135,7 +135,7 @@ def test_a_product_that_is_not_finite_ends_the_run_unconverged(dtype, first_bad,
         return jnp.where(jnp.abs(v[first_bad]) > 1e-3, bad, 1.0) * moved
 
     start = jnp.zeros(size, dtype).at[0].set(1)
-    operator = Operator(matvec=matvec, size=size, dtype=dtype)
+    operator = symmetric(matvec, start)
     run = lanczos(operator, start, max_matvecs=20, tolerance=1e3, check_every=30)
     ritz = ritz_values(run)
     assert int(run.active) == first_bad + 1
@@ -149,7 +149,7 @@ def test_a_product_that_is_not_finite_ends_the_run_unconverged(dtype, first_bad,
 
 def test_a_zero_start_vector_gives_nan(dtype):
     for matvec in (jnp.zeros_like, lambda v: 2 * v):
-        operator = Operator(matvec=matvec, size=10, dtype=dtype)
+        operator = symmetric(matvec, jnp.zeros(10, dtype))
         run = lanczos(operator, jnp.zeros(10, dtype), max_matvecs=5, tolerance=1e-3)
         assert int(run.active) == 1
         assert not bool(run.converged)

@@ -6,9 +6,9 @@ from jax.flatten_util import ravel_pytree
 
 from hessdiag.spectra import (
     NonSymmetricOperatorError,
-    Operator,
     hessian,
     require_symmetric,
+    symmetric,
     symmetry_defect,
 )
 from tests.oracles.spectra import (
@@ -108,7 +108,7 @@ def test_defect_is_free_of_scale_and_equals_its_definition(dtype):
 
 
 def test_defect_of_the_zero_operator_is_zero(dtype):
-    operator = Operator(matvec=jnp.zeros_like, size=10, dtype=dtype)
+    operator = symmetric(jnp.zeros_like, jnp.zeros(10, dtype))
     assert float(symmetry_defect(operator, jax.random.key(0))) == 0
 
 
@@ -125,7 +125,7 @@ def test_a_non_symmetric_operator_is_refused(dtype, size, asymmetry):
 
 
 def test_a_defect_that_is_not_a_number_is_no_asymmetry():
-    operator = Operator(matvec=lambda v: v * jnp.nan, size=10, dtype=jnp.float32)
+    operator = symmetric(lambda v: v * jnp.nan, jnp.zeros(10))
     defect = symmetry_defect(operator, jax.random.key(0))
     assert np.isnan(defect)
     require_symmetric(defect, jnp.float32)

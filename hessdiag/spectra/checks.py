@@ -1,0 +1,110 @@
+"""Whether an operator is what it says: symmetric, deterministic, the transpose of its transpose."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, DTypeLike, Float, Key
+
+from hessdiag.spectra.operators import Operator
+
+SYMMETRY_LIMIT = 50.0
+"""Largest symmetry defect that passes for rounding, in units of eps of the matvec's dtype.
+
+Rounding alone gives 0.01 to 1 eps: an exact Hessian of a small network 0.05 eps, a rank-one matrix
+up to 1 eps. The defect of a matrix with relative asymmetry a = |A - A'|_F / |A|_F is about
+a / (2 sqrt(d)), so the limit must not grow with d: at d = 25000 in float32 it refuses a > 2e-3.
+"""
+
+
+class NonSymmetricOperatorError(ValueError):
+    """A symmetric method was asked for the spectrum of an operator that is not symmetric."""
+
+
+def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""]:
+    """Relative asymmetry |u'Av - v'Au| / (|Av||u| + |Au||v|) for two random vectors.
+
+    Costs two products. Free of the operator's scale, at most 1, and 0 for the zero operator.
+
+    Args:
+        operator: The square map to test.
+        key: Key of the two Gaussian vectors.
+
+    Returns:
+        The defect, in the operator's dtype. NaN if a product is NaN.
+    """
+    key_u, key_v = jax.random.split(key)
+    u, v = _random_unit(operator, key_u), _random_unit(operator, key_v)
+    return _apart(u, operator.matvec(v), v, operator.matvec(u))
+
+
+def transpose_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""]:
+    """Relative distance |u'(Av) - v'(A'u)| / (|Av||u| + |A'u||v|) of the two products.
+
+    Costs one product and one of the transpose. Rounding leaves a few eps.
+
+    Args:
+        operator: A map with a transpose.
+        key: Key of the two Gaussian vectors.
+
+    Returns:
+        The defect, in the operator's dtype. NaN if a product is NaN.
+    """
+    key_u, key_v = jax.random.split(key)
+    u, v = _random_unit(operator.T, key_u), _random_unit(operator, key_v)
+    return _apart(u, operator.matvec(v), v, operator.rmatvec(u))
+
+
+def repeats(operator: Operator, key: Key[Array, ""]) -> Array:
+    """Whether the same product, taken twice, is the same to the last bit.
+
+    A loss that draws fresh randomness or a fresh batch at every call is no linear map, and its
+    Krylov spaces mean nothing. Call this outside jit: inside, the compiler computes the
+    product once and compares it with itself.
+
+    Args:
+        operator: The map to test.
+        key: Key of the Gaussian vector.
+
+    Returns:
+        A boolean. NaN equals NaN here.
+    """
+    v = _random_unit(operator, key)
+    first, second = operator.matvec(v), operator.matvec(v)
+    return jnp.array_equal(first, second, equal_nan=True)
+
+
+def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:
+    """Refuse an operator whose measured symmetry defect is more than rounding.
+
+    A NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
+
+    Args:
+        defect: Result of `symmetry_defect`, concrete (call this outside jit).
+        dtype: Dtype of the products.
+
+    Raises:
+        NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps.
+    """
+    limit = SYMMETRY_LIMIT * float(np.finfo(dtype).eps)
+    if float(defect) > limit:
+        raise NonSymmetricOperatorError(
+            f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
+            f"({SYMMETRY_LIMIT:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
+            "numbers that are not eigenvalues of this operator"
+        )
+
+
+def _apart(u, a_v, v, a_u) -> Float[Array, ""]:
+    """|u'a_v - v'a_u| / (|a_v| + |a_u|) for unit u and v."""
+    scale = jnp.maximum(jnp.max(jnp.abs(a_u)), jnp.max(jnp.abs(a_v)))
+    scale = jnp.where(scale == 0, 1, scale)  # squares of tiny products would underflow
+    a_u, a_v = a_u / scale, a_v / scale
+    with jax.default_matmul_precision("highest"):
+        difference = jnp.abs(u @ a_v - v @ a_u)
+    total = jnp.linalg.norm(a_u) + jnp.linalg.norm(a_v)
+    return difference / jnp.where(total == 0, 1, total)
+
+
+def _random_unit(operator: Operator, key: Key[Array, ""]) -> Float[Array, " d"]:
+    vector = jax.random.normal(key, (operator.size,), operator.dtype)
+    return vector / jnp.linalg.norm(vector)
