@@ -33,9 +33,10 @@ class Case:
 
 def make_case(problem: Snake) -> Case:
     """The state before the first iteration of the default run."""
-    optimiser = inner_optimiser("adam", clip_norm=problem.learning.clip_norm)
     schedule = annealing("linear", problem.learning.learning_rate, 200)
-    update = InnerUpdate(problem, optimiser, schedule)
+    update = InnerUpdate(
+        problem, inner_optimiser("adam"), schedule, clip_norm=problem.learning.clip_norm
+    )
     params, env_state = jax.jit(problem.init)(jax.random.key(0))
     eta = initial_eta(problem.meta_parameters)
     return Case(update, update.init(params), eta, env_state, jax.random.key(1))

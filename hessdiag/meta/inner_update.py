@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from hessdiag.meta.meta_parameters import hyper_parameters
+from hessdiag.meta.optimisers import clip_to_norm
 from hessdiag.problems import MetaParameter, Problem
 
 Eta = Float[Array, " m"]
@@ -33,14 +34,16 @@ class InnerUpdate:
 
     Attributes:
         problem: where loss and meta-parameters come from.
-        optimiser: gradient → direction (clipping included), any optax transformation.
+        optimiser: gradient → direction, any optax transformation.
         learning_rate: schedule, inner step count → α.
+        clip_norm: global norm that the gradient is clipped to before the optimiser; 0 for none.
         transform: transform of all meta-parameters; None leaves each its own.
     """
 
     problem: Problem
     optimiser: optax.GradientTransformation
     learning_rate: Callable[[Int[Array, ""]], Float[Array, ""]]
+    clip_norm: float = 0.0
     transform: str | None = None
 
     @property
@@ -76,11 +79,22 @@ class InnerUpdate:
         )
         return gradient, products
 
+    def clip(self, gradient):
+        """The gradient, scaled down to `clip_norm` where it is longer."""
+        if self.clip_norm == 0:
+            return gradient
+        return clip_to_norm(gradient, self.clip_norm)
+
+    def displacement(self, state: InnerState, clipped) -> tuple[Any, optax.OptState]:
+        """(θ' − θ, s'), given the clipped gradient: the optimiser's direction times −α."""
+        direction, opt_state = self.optimiser.update(clipped, state.opt_state, state.params)
+        alpha = self.learning_rate(state.step)
+        return jax.tree.map(lambda d: -alpha * d, direction), opt_state
+
     def apply(self, state: InnerState, gradient) -> InnerState:
         """The update, given the gradient: clip, optimiser, step of length α."""
-        direction, opt_state = self.optimiser.update(gradient, state.opt_state, state.params)
-        alpha = self.learning_rate(state.step)
-        params = jax.tree.map(lambda p, d: p - alpha * d, state.params, direction)
+        change, opt_state = self.displacement(state, self.clip(gradient))
+        params = jax.tree.map(jnp.add, state.params, change)
         return InnerState(params, opt_state, state.step + 1)
 
     def __call__(self, state: InnerState, eta: Eta, trajectories) -> InnerState:

@@ -9,6 +9,7 @@ A transformation maps a gradient to a direction; the learning rate is applied by
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,17 +49,12 @@ def scale_by_adam(
     return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)
 
 
-def clip_by_global_norm(max_norm: float) -> optax.GradientTransformation:
-    """Scale the gradient down to norm `max_norm` where it is longer; differentiable at zero."""
-
-    def update(updates, state, params=None, **_):
-        del params
-        norm = safe_sqrt(optax.tree.norm(updates, squared=True))
-        longer = norm > max_norm
-        scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
-        return jax.tree.map(lambda leaf: scale * leaf, updates), state
-
-    return optax.GradientTransformation(optax.identity().init, update)
+def clip_to_norm(gradient: Any, max_norm: float) -> Any:
+    """The gradient, scaled down to global norm `max_norm` where it is longer; smooth at zero."""
+    norm = safe_sqrt(optax.tree.norm(gradient, squared=True))
+    longer = norm > max_norm
+    scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
+    return jax.tree.map(lambda leaf: scale * leaf, gradient)
 
 
 OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
@@ -72,8 +68,8 @@ OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
 FIRST_MOMENT_DECAY = {"adam": 0.9, "momentum": 0.9}  # β₁ of those that average gradients
 
 
-def inner_optimiser(name: str, *, clip_norm: float = 0.0) -> optax.GradientTransformation:
-    """Clipping (if any), then the direction of the optimiser called `name`.
+def inner_optimiser(name: str) -> optax.GradientTransformation:
+    """The direction of the optimiser called `name`.
 
     Raises:
         UsageError: unknown name.
@@ -82,8 +78,7 @@ def inner_optimiser(name: str, *, clip_norm: float = 0.0) -> optax.GradientTrans
         raise UsageError(
             f"learning.optimiser: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}"
         )
-    clip = [clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
-    return optax.chain(*clip, OPTIMISERS[name]())
+    return OPTIMISERS[name]()
 
 
 def meta_optimiser(learning_rate: float, *, clip_norm: float = 0.0) -> optax.GradientTransformation:

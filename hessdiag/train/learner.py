@@ -59,8 +59,9 @@ class Learner:
         self.problem = problems.make(settings.env, settings.problem)
         self.update = InnerUpdate(
             self.problem,
-            inner_optimiser(learning.optimiser, clip_norm=learning.clip_norm),
+            inner_optimiser(learning.optimiser),
             annealing(learning.schedule, learning.learning_rate, settings.train.iterations),
+            clip_norm=learning.clip_norm,
             transform=learning.transform,
         )
         self.estimator = Estimator(

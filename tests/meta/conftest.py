@@ -62,7 +62,7 @@ class Case:
 def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP) -> Case:
     problem = problems.make(env, SMALL_SNAKE if env == "snake" else {"batch_size": 8})
     update = InnerUpdate(
-        problem, inner_optimiser(optimiser, clip_norm=clip), annealing("constant", ALPHA, 1)
+        problem, inner_optimiser(optimiser), annealing("constant", ALPHA, 1), clip_norm=clip
     )
     params, env_state = problem.init(jax.random.key(0))
     params = with_dead_units(params)

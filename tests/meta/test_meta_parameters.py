@@ -29,7 +29,9 @@ def test_sigmoid_slope():
 
 def test_one_transform_can_be_put_on_all_meta_parameters():
     problem = problems.make("mrp", {})
-    update = InnerUpdate(problem, inner_optimiser("sgd"), annealing("constant", 0.1, 1), "identity")
+    update = InnerUpdate(
+        problem, inner_optimiser("sgd"), annealing("constant", 0.1, 1), transform="identity"
+    )
     np.testing.assert_array_equal(initial_eta(update.meta_parameters), 0.5)
     params, env_state = problem.init(jax.random.key(0))
     _, rewards = problem.rollout(params, env_state, jax.random.key(1))

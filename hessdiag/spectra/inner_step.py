@@ -1,0 +1,190 @@
+"""One update of an optimiser, linearised: every operator that its Jacobian is made of.
+
+The update is theta' = theta + u(c(g), s, theta) with g = grad L(theta), s the optimiser's state and
+c what comes before the optimiser, such as clipping. All operators share one linearised gradient, so
+that a product of any of them costs one product of the Hessian.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from hessdiag.spectra.curvature import gradient_and_hessian
+from hessdiag.spectra.operators import Operator, Space, identity_plus
+
+Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
+"""(gradient, optimiser state, parameters) -> (change of the parameters, new state), as in optax."""
+
+
+@dataclass(frozen=True)
+class InnerStep:
+    """The operators of one inner update at one point.
+
+    All but `hessian` are of the form I + N and carry N as `minus_identity`, computed without ever
+    forming I + N. Transposed products use the symmetry of the Hessian.
+
+    Attributes:
+        hessian: Hessian of the inner loss.
+        learning_rate: alpha, a scalar; None where there is none to speak of.
+        gradient: g, flat.
+        clip_ratio: <c(g), g> / <g, g>: what c multiplies the length of g by.
+        memory: The space of the optimiser's state, floating-point leaves only.
+    """
+
+    hessian: Operator
+    learning_rate: Float[Array, ""] | None
+    gradient: Float[Array, " d"]
+    clip_ratio: Float[Array, ""]
+    memory: Space
+    _clip: Operator  # dc / dg
+    _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
+    _respond_back: Callable  # cotangents of (u, s') -> cotangents of (theta, s, c(g))
+
+    @property
+    def params(self) -> Space:
+        """The space of the parameters."""
+        return self.hessian.domain
+
+    @property
+    def paper(self) -> Operator:
+        """I + H = I - alpha Hessian (Bonnet et al. 2021, eq. 11): a step of gradient descent.
+
+        Raises:
+            ValueError: If the step has no learning rate.
+        """
+        if self.learning_rate is None:
+            raise ValueError("I - alpha H needs a learning rate, and this inner step has none")
+        return identity_plus(-self.learning_rate * self.hessian)
+
+    @property
+    def preconditioned(self) -> Operator:
+        """I + D c H with D = du / dc(g), the optimiser's own response; c acts as a number.
+
+        What the step would multiply by if the length to clip to moved with the gradient.
+        """
+        ratio = self.clip_ratio
+
+        def product(v):
+            return self._from_gradient(ratio * self.hessian.product(v))
+
+        def transposed(u):
+            return self.hessian.product(ratio * self._respond_back(u, self._no_memory())[2])
+
+        return identity_plus(Operator(product, transposed, self.params, self.params))
+
+    @property
+    def update(self) -> Operator:
+        """The exact Jacobian of theta' in theta, clipping and weight decay included."""
+
+        def product(v):
+            return self._respond(v, self._no_memory(), self._clipped_change(v))[0]
+
+        def transposed(u):
+            to_params, _, to_clipped = self._respond_back(u, self._no_memory())
+            return to_params + self.hessian.product(self._clip.T.product(to_clipped))
+
+        return identity_plus(Operator(product, transposed, self.params, self.params))
+
+    @property
+    def augmented(self) -> Operator:
+        """The exact Jacobian of (theta', s') in (theta, s): the update with its memory."""
+        space, size = self.params * self.memory, self.params.size
+
+        def product(x):
+            v, memory = x[:size], x[size:]
+            change, after = self._respond(v, memory, self._clipped_change(v))
+            return jnp.concatenate([change, after - memory])
+
+        def transposed(y):
+            to_params, to_memory, to_clipped = self._respond_back(y[:size], y[size:])
+            back = self.hessian.product(self._clip.T.product(to_clipped))
+            return jnp.concatenate([to_params + back, to_memory - y[size:]])
+
+        return identity_plus(Operator(product, transposed, space, space))
+
+    @property
+    def response_scale(self) -> Float[Array, " d"]:
+        """Sqrt |D 1|, entry by entry; 1 where that vanishes.
+
+        Where D is diagonal, as in every optimiser that treats parameters one by one, and of one
+        sign, dividing rows and multiplying columns by it makes `preconditioned` symmetric.
+        """
+        scale = jnp.sqrt(jnp.abs(self._from_gradient(jnp.ones_like(self.gradient))))
+        return jnp.where(scale > 0, scale, 1)
+
+    def _no_memory(self) -> Float[Array, " k"]:
+        return jnp.zeros(self.memory.size, self.memory.dtype)
+
+    def _clipped_change(self, v: Float[Array, " d"]) -> Float[Array, " d"]:
+        return self._clip.product(self.hessian.product(v))
+
+    def _from_gradient(self, change: Float[Array, " d"]) -> Float[Array, " d"]:
+        return self._respond(jnp.zeros_like(change), self._no_memory(), change)[0]
+
+
+def inner_step(
+    loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
+    rule: Rule,
+    params: PyTree[Float[Array, "..."]],
+    opt_state: Any,
+    *,
+    clip: Callable[[PyTree], PyTree] | None = None,
+    learning_rate: Float[Array, ""] | float | None = None,
+) -> InnerStep:
+    """Linearise one inner update.
+
+    Call it inside the jitted function that uses the operators, outside any loop over products.
+
+    Args:
+        loss: L(theta); batch and randomness are closed over.
+        rule: The optimiser's update; for an optax optimiser, its `update`.
+        params: theta.
+        opt_state: s. Its integer leaves, counters, are held at their values.
+        clip: c, gradient -> gradient; None for none. Clipping inside `rule` is differentiated, too,
+            but then belongs to D.
+        learning_rate: alpha of the operator I - alpha H; None if it is not asked for.
+
+    Returns:
+        The operators.
+    """
+    gradient, hessian = gradient_and_hessian(loss, params)
+    space, theta = hessian.domain, hessian.domain.ravel(params)
+    leaves, structure = jax.tree.flatten(opt_state)
+    memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
+    memory = Space.like(memory_leaves)
+
+    def clipped(g):
+        return g if clip is None else space.ravel(clip(space.unravel(g)))
+
+    def respond(theta, memory_flat, clipped_gradient):
+        held = iter(memory.unravel(memory_flat))
+        merged = [next(held) if _is_floating(leaf) else leaf for leaf in leaves]
+        state = jax.tree.unflatten(structure, merged)
+        change, after = rule(space.unravel(clipped_gradient), state, space.unravel(theta))
+        remembered = [leaf for leaf in jax.tree.leaves(after) if _is_floating(leaf)]
+        return space.ravel(change), memory.ravel(remembered)
+
+    after_clip, clip_product = jax.linearize(clipped, gradient)
+    at = (theta, memory.ravel(memory_leaves), after_clip)
+    _, respond_product = jax.linearize(respond, *at)
+    respond_transpose = jax.linear_transpose(respond_product, *at)
+    clip_transpose = jax.linear_transpose(clip_product, gradient)
+    length = jnp.vdot(gradient, gradient)
+    return InnerStep(
+        hessian=hessian,
+        learning_rate=None if learning_rate is None else jnp.asarray(learning_rate, space.dtype),
+        gradient=gradient,
+        clip_ratio=jnp.where(length > 0, jnp.vdot(after_clip, gradient) / length, 1),
+        memory=memory,
+        _clip=Operator(clip_product, lambda u: clip_transpose(u)[0], space, space),
+        _respond=respond_product,
+        _respond_back=lambda change, after: respond_transpose((change, after)),
+    )
+
+
+def _is_floating(leaf) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
