@@ -18,6 +18,7 @@ from hessdiag.spectra.density import (
     mass_split,
     moment,
 )
+from hessdiag.spectra.inner_step import InnerStep, inner_step
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos
 from hessdiag.spectra.operators import (
     NotTransposableError,
@@ -41,6 +42,7 @@ from hessdiag.spectra.ritz import (
 __all__ = [
     "DENSE_LIMIT",
     "Extremes",
+    "InnerStep",
     "LanczosDecomposition",
     "MassSplit",
     "NonSymmetricOperatorError",
@@ -59,6 +61,7 @@ __all__ = [
     "grid",
     "hessian",
     "identity_plus",
+    "inner_step",
     "lanczos",
     "linear",
     "mass",

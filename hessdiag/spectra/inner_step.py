@@ -155,7 +155,7 @@ def inner_step(
     space, theta = hessian.domain, hessian.domain.ravel(params)
     leaves, structure = jax.tree.flatten(opt_state)
     memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
-    memory = Space.like(memory_leaves)
+    memory = Space.like(memory_leaves, dtype=space.dtype)
 
     def clipped(g):
         return g if clip is None else space.ravel(clip(space.unravel(g)))

@@ -35,10 +35,15 @@ class Space:
     unravel: Callable[[Float[Array, " size"]], PyTree[Float[Array, "..."]]]
 
     @classmethod
-    def like(cls, tree: PyTree[Float[Array, "..."]]) -> "Space":
-        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read."""
+    def like(cls, tree: PyTree[Float[Array, "..."]], *, dtype: Any = None) -> "Space":
+        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read.
+
+        Args:
+            tree: A pytree of the structure.
+            dtype: That of flat vectors if the tree has no leaves to say it.
+        """
         flat, unravel = ravel_pytree(jax.tree.map(jnp.zeros_like, tree))
-        return cls(flat.size, flat.dtype, unravel)
+        return cls(flat.size, flat.dtype if flat.size or dtype is None else dtype, unravel)
 
     def ravel(self, tree: PyTree[Float[Array, "..."]]) -> Float[Array, " size"]:
         """A pytree of this space as a flat vector.
