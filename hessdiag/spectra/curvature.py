@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PyTree
 from hessdiag.spectra.operators import Operator, Space
 
 
+@jax.default_matmul_precision("highest")
 def hessian(
     loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
     params: PyTree[Float[Array, "..."]],
@@ -32,27 +33,10 @@ def hessian(
     Returns:
         The symmetric operator of size d = total number of entries, in the common dtype of `params`.
     """
-    return gradient_and_hessian(loss, params)[1]
-
-
-@jax.default_matmul_precision("highest")
-def gradient_and_hessian(
-    loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
-    params: PyTree[Float[Array, "..."]],
-) -> tuple[Float[Array, " d"], Operator]:
-    """Gradient and `hessian` of a loss, from one linearisation.
-
-    Args:
-        loss: As for `hessian`.
-        params: As for `hessian`.
-
-    Returns:
-        The gradient, flat, and the Hessian.
-    """
     space = Space.like(params)
     gradient = jax.grad(lambda theta: loss(space.unravel(theta)))
-    value, product = jax.linearize(gradient, space.ravel(params))
-    return value, Operator(
+    _, product = jax.linearize(gradient, space.ravel(params))
+    return Operator(
         product=jax.default_matmul_precision("highest")(product),
         transposed=None,
         domain=space,

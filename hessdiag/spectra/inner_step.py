@@ -6,48 +6,52 @@ that a product of any of them costs one product of the Hessian.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from hessdiag.spectra.curvature import gradient_and_hessian
 from hessdiag.spectra.operators import Operator, Space, identity_plus
 
 Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
 """(gradient, optimiser state, parameters) -> (change of the parameters, new state), as in optax."""
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class InnerStep:
     """The operators of one inner update at one point.
 
-    All but `hessian` are of the form I + N and carry N as `minus_identity`, computed without ever
-    forming I + N. Transposed products use the symmetry of the Hessian.
+    A pytree of arrays: inner steps are stacked by `jax.lax.map` and `jax.vmap`, and cross the
+    boundaries of jitted functions, without being linearised again.
+
+    All operators but `hessian` are of the form I + N and carry N as `minus_identity`, computed
+    without ever forming I + N. Transposed products use the symmetry of the Hessian.
 
     Attributes:
-        hessian: Hessian of the inner loss.
         learning_rate: alpha, a scalar; None where there is none to speak of.
         gradient: g, flat.
         clip_ratio: <c(g), g> / <g, g>: what c multiplies the length of g by.
+        params: The space of the parameters.
         memory: The space of the optimiser's state, floating-point leaves only.
     """
 
-    hessian: Operator
     learning_rate: Float[Array, ""] | None
     gradient: Float[Array, " d"]
     clip_ratio: Float[Array, ""]
-    memory: Space
-    _clip: Operator  # dc / dg
+    _curve: Callable  # tangents of theta -> tangents of g
+    _clip: Callable  # tangents of g -> tangents of c(g)
     _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
-    _respond_back: Callable  # cotangents of (u, s') -> cotangents of (theta, s, c(g))
+    params: Space = field(metadata={"static": True})
+    memory: Space = field(metadata={"static": True})
 
     @property
-    def params(self) -> Space:
-        """The space of the parameters."""
-        return self.hessian.domain
+    def hessian(self) -> Operator:
+        """Hessian of the inner loss."""
+        product = jax.default_matmul_precision("highest")(self._curve)
+        return Operator(product, None, self.params, self.params, is_symmetric=True)
 
     @property
     def paper(self) -> Operator:
@@ -85,7 +89,7 @@ class InnerStep:
 
         def transposed(u):
             to_params, _, to_clipped = self._respond_back(u, self._no_memory())
-            return to_params + self.hessian.product(self._clip.T.product(to_clipped))
+            return to_params + self.hessian.product(self._clip_back(to_clipped))
 
         return identity_plus(Operator(product, transposed, self.params, self.params))
 
@@ -101,7 +105,7 @@ class InnerStep:
 
         def transposed(y):
             to_params, to_memory, to_clipped = self._respond_back(y[:size], y[size:])
-            back = self.hessian.product(self._clip.T.product(to_clipped))
+            back = self.hessian.product(self._clip_back(to_clipped))
             return jnp.concatenate([to_params + back, to_memory - y[size:]])
 
         return identity_plus(Operator(product, transposed, space, space))
@@ -116,11 +120,19 @@ class InnerStep:
         scale = jnp.sqrt(jnp.abs(self._from_gradient(jnp.ones_like(self.gradient))))
         return jnp.where(scale > 0, scale, 1)
 
+    def _clip_back(self, to_clipped: Float[Array, " d"]) -> Float[Array, " d"]:
+        return jax.linear_transpose(self._clip, self.gradient)(to_clipped)[0]
+
+    def _respond_back(self, to_change: Float[Array, " d"], to_memory: Float[Array, " k"]):
+        """Cotangents of (theta, s, c(g)) from those of (u, s')."""
+        at = (self.gradient, self._no_memory(), self.gradient)
+        return jax.linear_transpose(self._respond, *at)((to_change, to_memory))
+
     def _no_memory(self) -> Float[Array, " k"]:
         return jnp.zeros(self.memory.size, self.memory.dtype)
 
     def _clipped_change(self, v: Float[Array, " d"]) -> Float[Array, " d"]:
-        return self._clip.product(self.hessian.product(v))
+        return self._clip(self.hessian.product(v))
 
     def _from_gradient(self, change: Float[Array, " d"]) -> Float[Array, " d"]:
         return self._respond(jnp.zeros_like(change), self._no_memory(), change)[0]
@@ -151,8 +163,10 @@ def inner_step(
     Returns:
         The operators.
     """
-    gradient, hessian = gradient_and_hessian(loss, params)
-    space, theta = hessian.domain, hessian.domain.ravel(params)
+    space = Space.like(params)
+    theta = space.ravel(params)
+    with jax.default_matmul_precision("highest"):
+        gradient, curve = jax.linearize(jax.grad(lambda p: loss(space.unravel(p))), theta)
     leaves, structure = jax.tree.flatten(opt_state)
     memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
     memory = Space.like(memory_leaves, dtype=space.dtype)
@@ -169,20 +183,17 @@ def inner_step(
         return space.ravel(change), memory.ravel(remembered)
 
     after_clip, clip_product = jax.linearize(clipped, gradient)
-    at = (theta, memory.ravel(memory_leaves), after_clip)
-    _, respond_product = jax.linearize(respond, *at)
-    respond_transpose = jax.linear_transpose(respond_product, *at)
-    clip_transpose = jax.linear_transpose(clip_product, gradient)
+    _, respond_product = jax.linearize(respond, theta, memory.ravel(memory_leaves), after_clip)
     length = jnp.vdot(gradient, gradient)
     return InnerStep(
-        hessian=hessian,
         learning_rate=None if learning_rate is None else jnp.asarray(learning_rate, space.dtype),
         gradient=gradient,
         clip_ratio=jnp.where(length > 0, jnp.vdot(after_clip, gradient) / length, 1),
-        memory=memory,
-        _clip=Operator(clip_product, lambda u: clip_transpose(u)[0], space, space),
+        _curve=curve,
+        _clip=clip_product,
         _respond=respond_product,
-        _respond_back=lambda change, after: respond_transpose((change, after)),
+        params=space,
+        memory=memory,
     )
 
 
