@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+BENCH_VENV  := .venv-bench
+BENCH       := $(BENCH_VENV)/bin/python
+BENCH_READY := $(BENCH_VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast lint format bench report clean
@@ -33,11 +36,21 @@ format: $(READY)  ## Put the code into the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## Measure what README claims about speed; writes benchmarks/README.md.
-	$(BIN)/python -m benchmarks.meta_gradient
-	$(BIN)/python -m benchmarks.spectra
-	$(BIN)/python -m benchmarks.default_run
-	$(BIN)/python -m benchmarks.table
+# The libraries compared with have an environment of their own: PyTorch is no dependency.
+$(BENCH_READY): pyproject.toml constraints.txt constraints-bench.txt
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -c constraints-bench.txt -e '.[test,bench]'
+	@touch $@
 
-clean:  ## Remove the environment.
-	rm -rf $(VENV)
+bench: $(BENCH_READY)  ## Measure speed and conformance; writes benchmarks/README.md and docs/.
+	$(BENCH) -m benchmarks.meta_gradient
+	$(BENCH) -m benchmarks.spectra
+	$(BENCH) -m benchmarks.default_run
+	$(BENCH) -m benchmarks.torch_snake
+	$(BENCH) -m benchmarks.peers_spectra
+	$(BENCH) -m benchmarks.conformance
+	$(BENCH) -m benchmarks.table
+
+clean:  ## Remove the environments.
+	rm -rf $(VENV) $(BENCH_VENV)

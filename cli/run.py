@@ -26,6 +26,8 @@ SETTINGS = {  # parameter name → dotted key
     "probes": "probe.points",
     "samples": "probe.samples",
     "chunk": "probe.chunk",
+    "operators": "probe.operators",
+    "products": "probe.products",
 }
 
 
@@ -48,6 +50,8 @@ SETTINGS = {  # parameter name → dotted key
 @click.option("--probes", type=int, help="Number of probes during training.")
 @click.option("--samples", "-K", type=int, help="Meta-gradients per probe.")
 @click.option("--chunk", type=int, help="Meta-gradients computed at once: bounds memory.")
+@click.option("--operators", help="Of paper,preconditioned,update,augmented; or none.  [all]")
+@click.option("--products/--no-products", default=None, help="Norms of products over inner steps.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")

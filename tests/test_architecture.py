@@ -12,6 +12,7 @@ BELOW = {  # what each part may import besides itself and hessdiag.errors
     "meta": {"problems", "rl"},
     "spectra": set(),
     "report": set(),
+    "front_door": {"spectra", "report"},
     "variance": {"meta", "problems", "rl"},
     "train": {"variance", "meta", "spectra", "problems", "rl"},
     "cli": {"train", "report", "variance", "meta", "spectra", "problems", "rl"},

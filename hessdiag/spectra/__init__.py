@@ -1,11 +1,19 @@
 """Matrix-free spectra of symmetric and other operators, every number with its error."""
 
+from hessdiag.spectra.arnoldi import ArnoldiDecomposition, arnoldi
+from hessdiag.spectra.balancing import balanced, balancing_scale
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeats,
     require_symmetric,
     symmetry_defect,
     transpose_defect,
+)
+from hessdiag.spectra.chunked import chunked
+from hessdiag.spectra.complex_ritz import (
+    ComplexRitzValues,
+    complex_ritz_values,
+    eigenvalue_distance,
 )
 from hessdiag.spectra.curvature import gradient_jacobian, hessian
 from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, dense_spectrum, matrix_spectrum
@@ -18,8 +26,30 @@ from hessdiag.spectra.density import (
     mass_split,
     moment,
 )
+from hessdiag.spectra.fisher import empirical_fisher
+from hessdiag.spectra.gauss_newton import gauss_newton
+from hessdiag.spectra.golub_kahan import golub_kahan, singular_values
+from hessdiag.spectra.inner_loop import (
+    OPERATORS,
+    HessianSpectrum,
+    InnerLoop,
+    InnerLoopSettings,
+    InnerLoopSpectra,
+    OperatorSpectrum,
+    ProductNorm,
+)
 from hessdiag.spectra.inner_step import InnerStep, inner_step
+from hessdiag.spectra.labelled import inner_loop_variables
+from hessdiag.spectra.labelled_operators import operator_names
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos
+from hessdiag.spectra.normality import (
+    Departure,
+    NormMinusOne,
+    departure_from_normality,
+    gram_minus_identity,
+    norm_minus_one,
+    symmetric_part,
+)
 from hessdiag.spectra.operators import (
     NotTransposableError,
     Operator,
@@ -38,29 +68,64 @@ from hessdiag.spectra.ritz import (
     ritz_values_per_start,
     shifted,
 )
+from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
+from hessdiag.spectra.thick_restart import Eigenpairs, RitzPairs, eigenpairs, ritz_pairs
+from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
+from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
     "DENSE_LIMIT",
+    "OPERATORS",
+    "ArnoldiDecomposition",
+    "ComplexRitzValues",
+    "Departure",
+    "Eigenpairs",
     "Extremes",
+    "HessianSpectrum",
+    "InnerLoop",
+    "InnerLoopSettings",
+    "InnerLoopSpectra",
     "InnerStep",
     "LanczosDecomposition",
     "MassSplit",
     "NonSymmetricOperatorError",
+    "NormMinusOne",
     "NotTransposableError",
     "Operator",
+    "OperatorSpectrum",
+    "ProductNorm",
+    "RitzPairs",
     "RitzValues",
     "ShiftedExtremes",
     "Space",
+    "SpectralRadius",
+    "TraceEstimate",
+    "Variables",
+    "arnoldi",
+    "balanced",
+    "balancing_scale",
+    "chunked",
+    "complex_ritz_values",
     "cumulative",
     "dense_matrix",
     "dense_spectrum",
     "density",
+    "departure_from_normality",
     "diagonal",
+    "eigenpairs",
+    "eigenvalue_distance",
+    "empirical_fisher",
     "extremes",
+    "gauss_newton",
+    "golub_kahan",
     "gradient_jacobian",
+    "gram_minus_identity",
     "grid",
     "hessian",
+    "hutch_plus_plus",
+    "hutchinson",
     "identity_plus",
+    "inner_loop_variables",
     "inner_step",
     "lanczos",
     "linear",
@@ -68,12 +133,20 @@ __all__ = [
     "mass_split",
     "matrix_spectrum",
     "moment",
+    "norm_minus_one",
+    "operator_names",
+    "padded",
     "repeats",
     "require_symmetric",
+    "ritz_pairs",
     "ritz_values",
     "ritz_values_per_start",
     "shifted",
+    "singular_values",
+    "spectral_radius_minus_one",
     "symmetric",
+    "symmetric_part",
     "symmetry_defect",
     "transpose_defect",
+    "xtrace",
 ]

@@ -1,23 +1,26 @@
 """Lanczos tridiagonalisation with full reorthogonalisation, early stop and breakdown guard."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.gram_schmidt import (
+    Blocks,
+    append,
+    empty_blocks,
+    norm,
+    orthogonalise,
+    orthogonality,
+)
 from hessdiag.spectra.operators import Operator
 
 BREAKDOWN = 1.0
 """A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
 
-_BLOCK = 16  # basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds
-_NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
-
 _CLEAR = 100.0  # couplings of so many roundings tell the asymmetry of the operator
-
-_Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices
 
 
 class LanczosDecomposition(NamedTuple):
@@ -50,7 +53,7 @@ class LanczosDecomposition(NamedTuple):
 
 
 class _State(NamedTuple):
-    basis: _Blocks  # finished rows, then zeros
+    basis: Blocks  # finished rows, then zeros
     previous: Float[Array, " d"]  # last finished row
     vector: Float[Array, " d"]  # next row, of unit length
     alpha: Float[Array, " cap"]
@@ -70,10 +73,12 @@ def lanczos(
     *,
     max_matvecs: int,
     tolerance: float,
+    ends: Literal["both", "highest"] = "both",
+    min_matvecs: int = 0,
     check_every: int = 4,
     keep_basis: bool = False,
 ) -> LanczosDecomposition:
-    """Tridiagonalise a symmetric operator until both ends of its spectrum have converged.
+    """Tridiagonalise a symmetric operator until the ends of its spectrum have converged.
 
     Stops when the residual bounds beta |s| of the lowest and the highest Ritz value are below
     `tolerance * scale`, when the Krylov space is invariant, or after `max_matvecs` products. Run it
@@ -90,6 +95,9 @@ def lanczos(
         max_matvecs: Upper limit on products, clipped to d.
         tolerance: Residual bound to reach, relative to |A|. Below 10 eps of the dtype it buys no
             digits that the products have. Zero spends all products, as a density wants.
+        ends: Which ends have to converge.
+        min_matvecs: Products to spend before convergence counts: ends converge early, and a
+            density wants more.
         check_every: Steps between tests of convergence. A test costs an eigendecomposition of size
             `max_matvecs`; 4 steps waste two products on average.
         keep_basis: Return Q as well, `max_matvecs * d` numbers.
@@ -119,8 +127,11 @@ def lanczos(
     def step(state: _State) -> _State:
         state = _step(operator, state)
         due = ((state.active % check_every == 0) | (state.active == cap)) & ~state.failed
+        due &= state.active >= min_matvecs
         never = jnp.array(jnp.inf, operator.dtype)
-        reached = jax.lax.cond(due, _largest_end_residual, lambda _: never, state)
+        reached = jax.lax.cond(
+            due, lambda state: _largest_end_residual(state, ends), lambda _: never, state
+        )
         return state._replace(converged=state.broke_down | (reached < tolerance))
 
     state = jax.lax.while_loop(unfinished, step, state)
@@ -129,7 +140,7 @@ def lanczos(
         alpha=state.alpha,
         beta=state.beta,
         active=state.active,
-        orthogonality=_orthogonality(basis, state.active),
+        orthogonality=orthogonality(basis, state.active),
         scale=state.scale,
         converged=state.converged,
         broke_down=state.broke_down,
@@ -143,9 +154,9 @@ def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
     zero = jnp.zeros((), operator.dtype)
     false = jnp.zeros((), bool)
     return _State(
-        basis=(jnp.zeros((_BLOCK, operator.size), operator.dtype),) * -(-cap // _BLOCK),
+        basis=empty_blocks(cap, operator.size, operator.dtype),
         previous=jnp.zeros_like(start),
-        vector=start / _norm(start),
+        vector=start / norm(start),
         alpha=jnp.zeros(cap, operator.dtype),
         beta=jnp.zeros(cap, operator.dtype),
         active=jnp.zeros((), jnp.int32),
@@ -160,14 +171,14 @@ def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
 def _step(operator: Operator, state: _State) -> _State:
     """One product, one row of T, one more basis vector."""
     k, vector = state.active, state.vector
-    basis = _append(state.basis, vector, k)
+    basis = append(state.basis, vector, k)
     product = operator.product(vector)
-    scale = jnp.maximum(state.scale, _norm(product))
+    scale = jnp.maximum(state.scale, norm(product))
     alpha = vector @ product
     coupling = jnp.where(k > 0, state.beta[k - 1], 0)
     residual = product - alpha * vector - coupling * state.previous
-    residual = _orthogonalise(basis, residual, k + 1)
-    beta = _norm(residual)
+    residual = orthogonalise(basis, residual, k + 1)
+    beta = norm(residual)
     rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
     clear = coupling > _CLEAR * rounding
@@ -188,71 +199,34 @@ def _step(operator: Operator, state: _State) -> _State:
     )
 
 
-def _append(basis: _Blocks, vector: Float[Array, " d"], k: Int[Array, ""]) -> _Blocks:
-    """Write row k, in place."""
+def highest_vector(decomposition: LanczosDecomposition) -> Float[Array, " d"]:
+    """The Ritz vector of the highest Ritz value, of unit length: where to start a similar run.
 
-    def write(block: Float[Array, "block d"], first: int) -> Float[Array, "block d"]:
-        inside = (k >= first) & (k < first + _BLOCK)
-        return block.at[jnp.where(inside, k - first, _BLOCK)].set(vector, mode="drop")
-
-    return tuple(write(block, _BLOCK * i) for i, block in enumerate(basis))
-
-
-def _orthogonalise(
-    basis: _Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
-) -> Float[Array, " d"]:
-    """Remove the active rows from the vector by Gram-Schmidt, twice where it matters.
-
-    One pass leaves eps |before| / |after| of the rows behind, so the second is run only if the
-    first took away a good part of the vector (the criterion of Daniel et al. 1976, as in ARPACK).
+    Args:
+        decomposition: A run that kept its basis.
     """
-    once = _remove_rows(basis, vector, active)
-    return jax.lax.cond(
-        _norm(once) > _NO_CANCELLATION * _norm(vector),
-        lambda: once,
-        lambda: _remove_rows(basis, once, active),
-    )
+    assert decomposition.basis is not None
+    vectors = _eigenvectors(decomposition)
+    return vectors[:, decomposition.active - 1] @ decomposition.basis
 
 
-def _remove_rows(
-    basis: _Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
-) -> Float[Array, " d"]:
-    """One Gram-Schmidt pass: classical within a block, modified between the blocks."""
-    for i, block in enumerate(basis):
-        vector = jax.lax.cond(
-            active > _BLOCK * i,
-            lambda vector, block: vector - (block @ vector) @ block,
-            lambda vector, _: vector,
-            vector,
-            block,
-        )
-    return vector
+def _largest_end_residual(state: _State, ends: Literal["both", "highest"]) -> Float[Array, ""]:
+    """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
+    last = state.active - 1
+    scale = jnp.where(state.scale == 0, 1, state.scale)
+    wanted = jnp.stack([jnp.zeros_like(last), last] if ends == "both" else [last])
+    return state.beta[last] / scale * jnp.max(jnp.abs(_eigenvectors(state)[last, wanted]))
 
 
-def _largest_end_residual(state: _State) -> Float[Array, ""]:
-    """Larger of the residual bounds of the two extreme Ritz values, relative to the scale.
+def _eigenvectors(run: _State | LanczosDecomposition) -> Float[Array, "cap cap"]:
+    """Eigenvectors of T, as columns; those of the active part come first, by rising value.
 
     The inactive part of T is filled with 4, above every Ritz value (Gershgorin: at most 3 in units
     of the scale), so that it can neither mix with an active eigenvector nor pass for an end.
     """
-    steps = jnp.arange(state.alpha.size)
-    scale = jnp.where(state.scale == 0, 1, state.scale)
-    diagonal = jnp.where(steps < state.active, state.alpha / scale, 4)
-    coupling = jnp.where(steps < state.active - 1, state.beta / scale, 0)[:-1]
+    steps = jnp.arange(run.alpha.size)
+    scale = jnp.where(run.scale == 0, 1, run.scale)
+    diagonal = jnp.where(steps < run.active, run.alpha / scale, 4)
+    coupling = jnp.where(steps < run.active - 1, run.beta / scale, 0)[:-1]
     tridiagonal = jnp.diag(diagonal) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)
-    _, vectors = jnp.linalg.eigh(tridiagonal)
-    last = state.active - 1
-    ends = jnp.abs(vectors[last, jnp.stack([jnp.zeros_like(last), last])])
-    return state.beta[last] / scale * jnp.max(ends)
-
-
-def _orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Float[Array, ""]:
-    identity = jnp.diag((jnp.arange(basis.shape[0]) < active).astype(basis.dtype))
-    return jnp.max(jnp.abs(basis @ basis.T - identity))
-
-
-def _norm(vector: Float[Array, " d"]) -> Float[Array, ""]:
-    """Euclidean norm whose squares neither underflow nor overflow."""
-    largest = jnp.max(jnp.abs(vector))
-    safe = jnp.where(largest == 0, 1, largest)
-    return safe * jnp.linalg.norm(vector / safe)
+    return jnp.linalg.eigh(tridiagonal)[1]

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import xarray
 
+from hessdiag import spectra
 from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.settings import Settings
 from hessdiag.train.spectral_probe import SpectralProbe
-from hessdiag.train.spectral_variables import spectral_variables
 from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, variance_variables
 
 
@@ -26,7 +26,7 @@ class Prober:
     @property
     def steps(self) -> int:
         """Units of progress in one probe."""
-        return self._settings.probe.samples + self._settings.probe.unrolls * self._settings.n
+        return self._settings.probe.samples + self._spectra.units
 
     def probe(
         self, state: TrainState, iteration: int, *, progress: Callable[[int], None]
@@ -74,7 +74,7 @@ class Prober:
         variables = (
             variance_variables(settings, meta_gradients, iteration=iteration)
             | predicted
-            | spectral_variables(measured)
+            | spectra.inner_loop_variables(measured)
         )
         coords = {
             "meta_parameter": names,
@@ -83,6 +83,8 @@ class Prober:
             "horizon": np.arange(1, settings.n + 1),
             "inner_step": np.arange(settings.n),
             "unroll": np.arange(settings.probe.unrolls),
+            "operator": spectra.operator_names(measured[:1]),
+            "term": np.arange(1, settings.n + 1),
         }
         return xarray.Dataset(
             {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hessdiag.problems.base import Learning
+from hessdiag.spectra import OPERATORS
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,13 @@ class ProbeSettings:
         samples: K, independent meta-gradients per probe.
         chunk: how many of them are computed at once; bounds memory.
         unrolls: on how many of the K unrolls spectra are measured.
+        operators: which operators besides the Hessian and I + H: preconditioned, update, augmented.
+        products: whether to measure the norms of the operators' products, too.
+        operator_unrolls: on how many of these unrolls the operators and products are measured.
+        departure_probes: random vectors behind each departure from normality.
         starts: random Lanczos start vectors per spectrum.
+        min_matvecs: Hessian-vector products per start at the least: ends converge early, and the
+            density wants more.
         max_matvecs: Hessian-vector products per start at the most.
         tolerance: residual at which both ends count as converged, relative to the norm.
         resamples: bootstrap resamples behind every confidence interval.
@@ -43,7 +50,12 @@ class ProbeSettings:
     samples: int = 16
     chunk: int = 1
     unrolls: int = 2
+    operators: tuple[str, ...] = OPERATORS
+    products: bool = True
+    operator_unrolls: int = 1
+    departure_probes: int = 4
     starts: int = 2
+    min_matvecs: int = 0
     max_matvecs: int = 48
     tolerance: float = 1e-3
     resamples: int = 2000
@@ -92,6 +104,8 @@ FLAGS = {
     "probe.points": "--probes",
     "probe.samples": "--samples (K)",
     "probe.chunk": "--chunk",
+    "probe.operators": "--operators",
+    "probe.products": "--products",
     **{name: f"--{name.replace('_', '-')}" for name in ("env", "n", "estimator", "kappa", "seed")},
     "monte_carlo": "--monte-carlo",
     "preset": "--preset",

@@ -7,6 +7,7 @@ from typing import Any
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import Learning
+from hessdiag.spectra import OPERATORS
 from hessdiag.train.settings import ProbeSettings, Settings, TrainSettings, flag_of, flatten
 
 _AT_LEAST = {
@@ -19,7 +20,10 @@ _AT_LEAST = {
     "probe.samples": 2,
     "probe.chunk": 1,
     "probe.unrolls": 1,
+    "probe.operator_unrolls": 0,
+    "probe.departure_probes": 2,
     "probe.starts": 1,
+    "probe.min_matvecs": 0,
     "probe.max_matvecs": 2,
     "probe.resamples": 100,
     "learning.clip_norm": 0,
@@ -116,6 +120,13 @@ def _text(value: Any) -> str:
     return value
 
 
+def _words(value: Any) -> tuple[str, ...]:
+    """Words from a list, or from one text with commas; "none" is none of them."""
+    entries = value.split(",") if isinstance(value, str) else value
+    words = tuple(_text(entry).strip() for entry in entries)
+    return () if words == ("none",) else words
+
+
 _CASTS = {
     int: _integer,
     float: _number,
@@ -124,6 +135,7 @@ _CASTS = {
     float | None: lambda value: None if value is None else _number(value),
     str | None: lambda value: None if value is None else _text(value),
     tuple[int, ...]: lambda value: tuple(_integer(entry) for entry in value),
+    tuple[str, ...]: lambda value: _words(value),
 }
 
 
@@ -152,5 +164,7 @@ def _check_ranges(settings: Settings) -> None:
         refuse("n", "1 or more with --estimator mix")
     if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
         refuse("probe.at", f"0 to {settings.train.iterations - 1}")
+    if not set(settings.probe.operators) <= set(OPERATORS):
+        refuse("probe.operators", f"{', '.join(OPERATORS)} with commas between, or none")
     if settings.probe.unrolls > settings.probe.samples:
         refuse("probe.unrolls", f"{settings.probe.samples} (the samples) or fewer")

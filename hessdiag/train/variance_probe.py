@@ -1,18 +1,16 @@
 """K meta-gradients of every horizon at one training state, and what their spread says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from hessdiag import variance
+from hessdiag import spectra, variance
 from hessdiag.errors import NotFiniteError
 from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
 from hessdiag.train.learner import TrainState
 from hessdiag.train.settings import Settings
-from hessdiag.train.spectral_probe import StepSpectrum
-from hessdiag.train.spectral_variables import Variables
 
 
 class VarianceProbe:
@@ -56,7 +54,7 @@ class VarianceProbe:
 
 def variance_variables(
     settings: Settings, meta_gradients: np.ndarray, *, iteration: int
-) -> Variables:
+) -> spectra.Variables:
     """Spread of both estimators as labelled arrays."""
     n = settings.n
     weights = [mix_weights(i, settings.kappa) for i in range(1, n + 1)]
@@ -75,7 +73,7 @@ def variance_variables(
     ]
     per_parameter = ("estimator", "horizon", "meta_parameter")
     units = "per unit of eta"
-    variables: Variables = {
+    variables: spectra.Variables = {
         "meta_gradient": (
             ("sample", "horizon", "meta_parameter"),
             meta_gradients,
@@ -97,10 +95,10 @@ def variance_variables(
 
 
 def prediction_variables(
-    settings: Settings, measured: list[list[StepSpectrum]]
-) -> tuple[list[str], Variables]:
+    settings: Settings, measured: Sequence[spectra.InnerLoopSpectra]
+) -> tuple[list[str], spectra.Variables]:
     """Labels of the explanations, and what each predicts for the growth."""
-    shifted = [[step.shifted for step in row] for row in measured]
+    shifted = [[step.shifted for step in loop.hessians if step.shifted] for loop in measured]
     optimiser = settings.learning.optimiser
     evidence = variance.Evidence(
         radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
@@ -113,7 +111,7 @@ def prediction_variables(
     made = variance.predictions(evidence)
     dims = ("explanation", "horizon")
     text = "predicted growth of the standard deviation"
-    variables: Variables = {
+    variables: spectra.Variables = {
         "prediction" + suffix: (
             dims,
             np.stack([getattr(prediction, end) for prediction in made.values()]),

@@ -1,5 +1,6 @@
 """A tiny run as arguments of `hessdiag`."""
 
+import json
 from typing import Any
 
 from tests.train.driving import TINY
@@ -10,7 +11,11 @@ def tiny_run(**changes: Any) -> list[str]:
     settings = TINY | {key.replace("__", "."): value for key, value in changes.items()}
     return [
         "run",
-        *(text for key, value in settings.items() for text in ("--set", f"{key}={value}")),
+        *(
+            text
+            for key, value in settings.items()
+            for text in ("--set", f"{key}={json.dumps(value)}")
+        ),
     ]
 
 

@@ -21,6 +21,8 @@ TINY = {
     "probe.samples": 3,
     "probe.chunk": 2,
     "probe.resamples": 100,
+    "probe.operators": [],
+    "probe.products": False,
     "problem.batch_size": 3,
 }
 SNAKE = {
@@ -30,6 +32,7 @@ SNAKE = {
     "probe.at": [2],
     "probe.samples": 3,
     "probe.max_matvecs": 6,
+    "probe.operators": ["augmented"],
     "probe.resamples": 100,
     "problem.rows": 4,
     "problem.cols": 4,

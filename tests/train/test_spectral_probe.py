@@ -14,9 +14,9 @@ from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
 from hessdiag.train.spectral_probe import SpectralProbe
-from hessdiag.train.spectral_variables import spectral_variables
 
 N = 2
+STEPS = ("unroll", "inner_step")
 SNAKE = {
     "env": "snake",
     "problem.rows": 5,
@@ -36,21 +36,27 @@ class Measured:
 
     learner: Learner
     state: object
-    steps: list
+    loop: spectra.InnerLoopSpectra
     dense: list  # (n, d) eigenvalues of ∇²L, ascending
     settings: object
 
+    @property
+    def steps(self):
+        return self.loop.hessians
+
 
 def measure(flags) -> Measured:
-    settings = resolve({"n": N, "probe.max_matvecs": 80, "probe.tolerance": 1e-5, **flags})
+    settings = resolve(
+        {"n": N, "probe.max_matvecs": 80, "probe.tolerance": 1e-5, "probe.unrolls": 1, **flags}
+    )
     learner = Learner(settings)
     state = learner.init()
     for t in range(3):
         state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
     key = jax.random.key(7)
     probe = SpectralProbe(learner.update, settings.probe, n=N)
-    (steps,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
-    return Measured(learner, state, steps, dense_spectra(learner, state, key), settings)
+    (loop,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
+    return Measured(learner, state, loop, dense_spectra(learner, state, key), settings)
 
 
 def dense_spectra(learner, state, key):
@@ -122,7 +128,8 @@ def test_spectral_radius_is_that_of_the_dense_update_matrix(measured):
 
 def test_learning_rate_is_the_one_in_force_at_the_inner_step(measured):
     schedule = measured.learner.update.learning_rate
-    assert [step.alpha for step in measured.steps] == [float(schedule(3 + j)) for j in range(N)]
+    expected = [float(schedule(3 + j)) for j in range(N)]
+    np.testing.assert_allclose([step.alpha for step in measured.steps], expected, rtol=1e-7)
 
 
 def test_moments_of_the_density_equal_traces(measured):
@@ -149,7 +156,7 @@ def test_masses_are_counts_of_dense_eigenvalues(measured):
 
 
 def test_variables_hold_the_measurements(measured):
-    variables = spectral_variables([measured.steps])
+    variables = spectra.inner_loop_variables([measured.loop])
     dims, values, _, _ = variables["spectral_radius_minus_one"]
     assert dims == ("unroll", "inner_step")
     expected = [[step.shifted.spectral_radius_minus_one for step in measured.steps]]
@@ -163,7 +170,15 @@ def test_variables_hold_the_measurements(measured):
 def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
     """The unroll of sample k in the spectra has the randomness of sample k of the variance."""
     settings = resolve(
-        {**MRP, "n": N, "probe.samples": 4, "probe.unrolls": 2, "train.iterations": 9}
+        {
+            **MRP,
+            "n": N,
+            "probe.samples": 4,
+            "probe.unrolls": 2,
+            "probe.operators": [],
+            "probe.products": False,
+            "train.iterations": 9,
+        }
     )
     learner = Learner(settings)
     state = learner.init()
@@ -177,10 +192,11 @@ def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
 
 
 def test_every_variable_is_what_its_name_says(measured):
-    variables = {name: made[1] for name, made in spectral_variables([measured.steps]).items()}
+    made = spectra.inner_loop_variables([measured.loop])
+    variables = {name: entry[1] for name, entry in made.items()}
     alpha = variables["learning_rate"]
     for j, dense in enumerate(measured.dense):
-        at = {name: values[0, j] for name, values in variables.items() if values.ndim == 2}
+        at = {name: values[0, j] for name, values in variables.items() if made[name][0] == STEPS}
         assert abs(at["hessian_min"] - dense[0]) <= at["hessian_min_error"]
         assert abs(at["hessian_max"] - dense[-1]) <= at["hessian_max_error"]
         np.testing.assert_allclose(at["paper_low"], -alpha[j] * at["hessian_max"])

@@ -1,0 +1,210 @@
+"""Spectra of every operator along an optax inner loop, in one call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray
+from jaxtyping import Array, Float, PyTree
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from hessdiag import spectra
+from hessdiag.front_door.plots import inner_loop_figure
+from hessdiag.front_door.result import Result
+from hessdiag.report.numbers import MISSING, with_error
+
+
+@dataclass(frozen=True)
+class OptaxUpdate:
+    """One update of an inner loop.
+
+    Attributes:
+        loss: (params, batch) -> scalar.
+        optimiser: Any optax transformation that returns the change of the parameters, its learning
+            rate included, such as `optax.adam(1e-3)`.
+        learning_rate: Step index -> alpha, or a number: only for the operator I - alpha Hessian.
+        clip: Gradient -> gradient, what comes before the optimiser; None for none, or where
+            clipping is part of `optimiser`.
+    """
+
+    loss: Callable[[PyTree, Any], Float[Array, ""]]
+    optimiser: optax.GradientTransformation
+    learning_rate: Callable[[Array], Array] | float | None = None
+    clip: Callable[[PyTree], PyTree] | None = None
+
+    def init(self, params: PyTree) -> tuple[PyTree, Any]:
+        """The state (parameters, optimiser state) before the first update."""
+        return params, self.optimiser.init(params)
+
+    def __call__(self, state: tuple[PyTree, Any], batch: Any) -> tuple[PyTree, Any]:
+        """The state after one update; differentiable, for meta-gradients."""
+        params, opt_state = state
+        gradient = jax.grad(self.loss)(params, batch)
+        if self.clip is not None:
+            gradient = self.clip(gradient)
+        change, opt_state = self.optimiser.update(gradient, opt_state, params)
+        return optax.apply_updates(params, change), opt_state
+
+    def rate(self, step: Array) -> Array | None:
+        """Alpha at a step; None if there is none."""
+        if self.learning_rate is None:
+            return None
+        rate = self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+        return jnp.asarray(rate)
+
+
+class InnerLoopResult(Result):
+    """Spectral radii, norms of products and normality of every operator, by inner step."""
+
+    slug = "inner-loop"
+
+    def tables(self) -> list[Table]:
+        """Spectral radii by inner step and operator, and the norms of the products."""
+        return [self._radii(), self._products()]
+
+    def figure(self) -> Figure:
+        """Radii and norms, with their errors."""
+        return inner_loop_figure(self.dataset)
+
+    def _radii(self) -> Table:
+        data = self.dataset.isel(operator_unroll=0)
+        names = data["operator"].values
+        table = Table(title="spectral radius minus one", title_justify="left")
+        for heading in ("inner step", "Hessian", *names):
+            table.add_column(str(heading))
+        for j in data["inner_step"].values:
+            at = data.sel(inner_step=j)
+            hessian = (
+                f"{with_error(float(at.hessian_min[0]), float(at.hessian_min_error[0]))} to "
+                f"{with_error(float(at.hessian_max[0]), float(at.hessian_max_error[0]))}"
+            )
+            table.add_row(str(j), hessian, *(_radius(at.sel(operator=name)) for name in names))
+        table.caption = "± bound on the error; ≈ first-order error, where the bound says nothing"
+        return table
+
+    def _products(self) -> Table:
+        table = Table(title="norm of the product over the last i - 1 steps, minus one")
+        if "product_norm_minus_one" not in self.dataset:
+            return table
+        data = self.dataset.isel(operator_unroll=0)
+        names = data["operator"].values
+        for heading in ("term i", *names):
+            table.add_column(str(heading))
+        for i in data["term"].values[1:]:
+            at = data.sel(term=i)
+            table.add_row(
+                str(i),
+                *(
+                    with_error(float(at.product_norm_minus_one[k]), float(at.product_norm_error[k]))
+                    for k in range(len(names))
+                ),
+            )
+        return table
+
+
+def inner_loop_spectra(
+    update: OptaxUpdate,
+    state: tuple[PyTree, Any],
+    batches: PyTree | Sequence[Any],
+    *,
+    operators: tuple[str, ...] = spectra.OPERATORS,
+    products: bool = True,
+    starts: int = 2,
+    max_matvecs: int = 60,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    progress: Callable[[], None] = lambda: None,
+) -> InnerLoopResult:
+    """Run an inner loop and measure what each of its steps multiplies perturbations by.
+
+    Args:
+        update: The inner update.
+        state: (parameters, optimiser state) before the first step: `update.init(params)`, or any
+            state of a run.
+        batches: The batch of every inner step: a list, or a pytree stacked along a leading axis.
+        operators: Some of "paper" (I - alpha Hessian, if the update has a learning rate),
+            "preconditioned", "update" and "augmented".
+        products: Measure the norms of products over inner steps, too.
+        starts: Random start vectors of each Hessian's spectrum.
+        max_matvecs: Products per run at the most.
+        tolerance: Residual, relative to the norm, at which the wanted end counts as converged.
+        seed: Of start vectors and probes.
+        progress: Called after each spectrum.
+
+    Returns:
+        The result; print it, `plot` it, `save` it.
+
+    Raises:
+        NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
+        ValueError: If an operator is unknown.
+    """
+    unknown = sorted(set(operators) - set(spectra.OPERATORS))
+    if unknown:
+        raise ValueError(
+            f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(spectra.OPERATORS)}"
+        )
+    if isinstance(batches, Sequence):
+        batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+    n = len(jax.tree.leaves(batches)[0])
+    settings = spectra.InnerLoopSettings(
+        operators=operators,
+        products=products,
+        starts=starts,
+        max_matvecs=max_matvecs,
+        tolerance=tolerance,
+    )
+    points = jax.jit(lambda state, batches: _points(update, state, batches, n))(state, batches)
+    loop = spectra.InnerLoop(lambda point: _linearised(update, *point), settings)
+    measured = [loop.measure(points, jax.random.key(seed), progress=progress)]
+    return InnerLoopResult(_dataset(measured, n))
+
+
+def _points(update: OptaxUpdate, state, batches, n: int):
+    def step(state, batch):
+        return update(state, batch), state
+
+    _, states = jax.lax.scan(step, state, batches)
+    return states, batches, jnp.arange(n)
+
+
+def _linearised(update: OptaxUpdate, state, batch, step) -> spectra.InnerStep:
+    params, opt_state = state
+    return spectra.inner_step(
+        lambda p: update.loss(p, batch),
+        update.optimiser.update,
+        params,
+        opt_state,
+        clip=update.clip,
+        learning_rate=update.rate(step),
+    )
+
+
+def _dataset(measured: list[spectra.InnerLoopSpectra], n: int) -> xarray.Dataset:
+    variables = spectra.inner_loop_variables(measured)
+    return xarray.Dataset(
+        {
+            name: (dims, values, {"long_name": text, "units": units})
+            for name, (dims, values, text, units) in variables.items()
+        },
+        coords={
+            "inner_step": np.arange(n),
+            "operator": spectra.operator_names(measured),
+            "term": np.arange(1, n + 1),
+        },
+    )
+
+
+def _radius(at: xarray.Dataset) -> str:
+    """The radius with the bound on its error, or with the estimate where that says more."""
+    value, error = float(at.operator_radius_minus_one), float(at.operator_radius_error)
+    estimate = float(at.operator_radius_estimate)
+    if not np.isfinite(value):
+        return MISSING
+    if error <= max(2 * estimate, abs(value)):
+        return with_error(value, error)
+    return with_error(value, estimate).replace("±", "≈")

@@ -1,0 +1,66 @@
+"""What every result of the front door can do: print itself, plot itself, save itself."""
+
+import io
+from pathlib import Path
+from typing import ClassVar
+
+import xarray
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from hessdiag.report.figures.canvas import styled
+
+
+class Result:
+    """A labelled dataset with a name.
+
+    Attributes:
+        dataset: All numbers, labelled; `long_name` and `units` are attributes of each variable.
+    """
+
+    slug: ClassVar[str]
+
+    def __init__(self, dataset: xarray.Dataset):
+        self.dataset = dataset
+
+    def tables(self) -> list[Table]:
+        """What is printed."""
+        raise NotImplementedError
+
+    def figure(self) -> Figure:
+        """What is plotted."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        console = Console(file=text, width=100, color_system=None)
+        for table in self.tables():
+            console.print(table)
+        return text.getvalue().rstrip()
+
+    __repr__ = __str__
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the result.
+
+        Args:
+            path: Where to save it, as PNG, SVG or PDF by its suffix; None to leave it unsaved.
+
+        Returns:
+            The matplotlib figure, which a notebook displays.
+        """
+        with styled(self.slug):
+            figure = self.figure()
+            if path is not None:
+                figure.savefig(path, bbox_inches="tight")
+        return figure
+
+    def save(self, path: str | Path) -> Path:
+        """Write the dataset as NetCDF; `xarray.open_dataset` reads it.
+
+        Args:
+            path: The file, replaced if it exists.
+        """
+        self.dataset.to_netcdf(path, engine="h5netcdf")
+        return Path(path)

@@ -1,0 +1,111 @@
+"""Diagonal similarity that makes rows and columns of an operator equally long, from products."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from hessdiag.spectra.gram_schmidt import norm
+from hessdiag.spectra.operators import Operator, identity_plus
+
+CUTOFF = 1.0
+"""Entries below this many eps of the largest are rounding, and count as this many.
+
+To skip them, as KrylovCutoff does, would leave D at 1 in float32 once rows differ by 1 / eps: a
+tiny row then has a huge column, and no index has both above the cutoff.
+"""
+
+
+@jax.default_matmul_precision("highest")
+def balancing_scale(
+    operator: Operator, key: Key[Array, ""], *, sweeps: int = 8
+) -> Float[Array, " d"]:
+    """Diagonal D for which D^{-1} A D is balanced: its rows about as long as its columns.
+
+    For random signs z, the entries of A z and A' z are about as large as the rows and columns of A
+    are long. Each sweep multiplies D by sqrt(|A z| / |A' z|), with A balanced by the D so far. One
+    sign vector tells a length only to a factor, so that later sweeps go an ever smaller part of
+    the way, which averages them; and the D of smallest |A z| + |A' z| is returned, which is 1 if A
+    was balanced. What counts of I + N is N: the identity is balanced already.
+
+    Works under jit. Eigenvalues stay what they are, but their sensitivity to rounding, and the
+    scale by which `arnoldi` judges them, is that of the balanced operator.
+
+    Args:
+        operator: The square map A, with a transpose.
+        key: Key of the random signs.
+        sweeps: Number of sweeps; one more than this of each product is spent. With D over
+            10^-6 .. 10^6 and d = 60, 8 brought the norm to within 1.2 to 2.2 times that before
+            scaling, and that of a Jordan block to 8 times; 5 full steps, as published, left 2 to
+            20 and more.
+
+    Returns:
+        The diagonal of D: powers of two, so that scaling by it is exact. Ones if the first products
+        are not finite.
+
+    Raises:
+        ValueError: If the operator is not square.
+        NotTransposableError: If it has no transpose.
+
+    References:
+        Chen and Demmel 2000, Linear Algebra and its Applications 309, algorithm KrylovAtz.
+    """
+    if not operator.is_square:
+        raise ValueError("only a square operator can be balanced")
+    part = operator if operator.minus_identity is None else operator.minus_identity
+    transpose = part.T
+
+    def sweep(state, inputs):
+        exponents, best, smallest = state
+        step, key = inputs
+        scale = _power_of_two(exponents)
+        signs = jax.random.rademacher(key, (part.size,), part.dtype)
+        rows = jnp.abs(part.product(scale * signs) / scale)
+        columns = jnp.abs(scale * transpose.product(signs / scale))
+        length = norm(rows) + norm(columns)
+        best = jnp.where(length < smallest, scale, best)
+        smallest = jnp.fmin(length, smallest)
+        return (exponents + step * _log2_ratio(rows, columns) / 2, best, smallest), None
+
+    steps = 1 / jnp.maximum(1, jnp.arange(sweeps + 1, dtype=part.dtype) - 1)
+    zeros = jnp.zeros(part.size, part.dtype)
+    start = (zeros, jnp.ones_like(zeros), jnp.asarray(jnp.inf, part.dtype))
+    (_, best, _), _ = jax.lax.scan(sweep, start, (steps, jax.random.split(key, sweeps + 1)))
+    return best
+
+
+def balanced(operator: Operator, scale: Float[Array, " d"]) -> Operator:
+    """The similar operator D^{-1} A D, which keeps the transpose and the N of I + N.
+
+    Args:
+        operator: A square map A.
+        scale: Diagonal of D, without zeros.
+
+    Returns:
+        The operator. It is not symmetric, whatever A is.
+    """
+    if operator.minus_identity is not None:
+        return identity_plus(balanced(operator.minus_identity, scale))
+    transpose = operator.T if operator.has_transpose else None
+    return Operator(
+        product=lambda v: operator.product(scale * v) / scale,
+        transposed=None if transpose is None else lambda u: scale * transpose.product(u / scale),
+        domain=operator.domain,
+        codomain=operator.codomain,
+    )
+
+
+def _power_of_two(exponents: Float[Array, " d"]) -> Float[Array, " d"]:
+    """Nearest powers of two, exactly: `exp2` rounds."""
+    return jnp.ldexp(jnp.ones_like(exponents), jnp.round(exponents).astype(jnp.int32))
+
+
+def _log2_ratio(rows: Float[Array, " d"], columns: Float[Array, " d"]) -> Float[Array, " d"]:
+    """Logarithm of rows over columns, neither taken to be below rounding; zero where one is."""
+    idle = (rows == 0) | (columns == 0)
+    rows, columns = _above_rounding(rows), _above_rounding(columns)
+    return jnp.where(idle, 0, jnp.log2(rows) - jnp.log2(columns))
+
+
+def _above_rounding(lengths: Float[Array, " d"]) -> Float[Array, " d"]:
+    floor = CUTOFF * jnp.finfo(lengths.dtype).eps * jnp.max(lengths)
+    return jnp.maximum(lengths, jnp.where(floor == 0, 1, floor))

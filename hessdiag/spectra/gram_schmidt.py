@@ -1,0 +1,85 @@
+"""Gram-Schmidt against a basis that grows row by row, shared by the Krylov methods."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, DTypeLike, Float, Int
+
+BLOCK = 16
+"""Basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds."""
+
+_NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
+
+Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices
+
+
+def empty_blocks(rows: int, size: int, dtype: DTypeLike) -> Blocks:
+    """Buffers of zeros for at least `rows` basis vectors of `size` entries."""
+    return (jnp.zeros((BLOCK, size), dtype),) * -(-rows // BLOCK)
+
+
+def append(basis: Blocks, vector: Float[Array, " d"], k: Int[Array, ""]) -> Blocks:
+    """Write row k, in place."""
+
+    def write(block: Float[Array, "block d"], first: int) -> Float[Array, "block d"]:
+        inside = (k >= first) & (k < first + BLOCK)
+        return block.at[jnp.where(inside, k - first, BLOCK)].set(vector, mode="drop")
+
+    return tuple(write(block, BLOCK * i) for i, block in enumerate(basis))
+
+
+def orthogonalise(
+    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
+) -> Float[Array, " d"]:
+    """Remove the active rows from the vector by Gram-Schmidt, twice where it matters."""
+    return split(basis, vector, active)[0]
+
+
+def split(
+    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
+) -> tuple[Float[Array, " d"], Float[Array, " rows"]]:
+    """A vector as its part orthogonal to the active rows, and its coefficients along all rows.
+
+    One pass leaves eps |before| / |after| of the rows behind, so the second is run only if the
+    first took away a good part of the vector (the criterion of Daniel et al. 1976, as in ARPACK).
+    """
+    once, coefficients = _remove_rows(basis, vector, active)
+
+    def again():
+        twice, corrections = _remove_rows(basis, once, active)
+        return twice, coefficients + corrections
+
+    return jax.lax.cond(
+        norm(once) > _NO_CANCELLATION * norm(vector), lambda: (once, coefficients), again
+    )
+
+
+def _remove_rows(
+    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
+) -> tuple[Float[Array, " d"], Float[Array, " rows"]]:
+    """One Gram-Schmidt pass: classical within a block, modified between the blocks."""
+
+    def remove(vector, block):
+        coefficients = block @ vector
+        return vector - coefficients @ block, coefficients
+
+    def skip(vector, block):
+        return vector, jnp.zeros_like(block[:, 0])
+
+    coefficients = []
+    for i, block in enumerate(basis):
+        vector, along = jax.lax.cond(active > BLOCK * i, remove, skip, vector, block)
+        coefficients.append(along)
+    return vector, jnp.concatenate(coefficients)
+
+
+def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Float[Array, ""]:
+    """Largest entry of |Q Q' - I| over the active rows; the others are zero."""
+    identity = jnp.diag((jnp.arange(basis.shape[0]) < active).astype(basis.dtype))
+    return jnp.max(jnp.abs(basis @ basis.T - identity))
+
+
+def norm(vector: Float[Array, " d"]) -> Float[Array, ""]:
+    """Euclidean norm whose squares neither underflow nor overflow."""
+    largest = jnp.max(jnp.abs(vector))
+    safe = jnp.where(largest == 0, 1, largest)
+    return safe * jnp.linalg.norm(vector / safe)

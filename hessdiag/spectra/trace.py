@@ -1,0 +1,227 @@
+"""The trace of an operator from few products, with its standard error."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from hessdiag.spectra.operators import Operator
+
+
+class TraceEstimate(NamedTuple):
+    """An estimate of a trace.
+
+    Attributes:
+        estimate: The trace; NaN if a product was not finite.
+        standard_error: Its standard error by the spread of the probes, and at least what the
+            rounding of the products may leave.
+        matvecs: Products spent.
+    """
+
+    estimate: Float[Array, ""]
+    standard_error: Float[Array, ""]
+    matvecs: Int[Array, ""] | int
+
+
+_Rows = Float[Array, "rows d"]  # vectors are rows, as the bases of Lanczos
+
+
+@jax.default_matmul_precision("highest")
+def hutchinson(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
+    """Trace as the mean of w' A w over random signs w.
+
+    Its error falls with 1 / sqrt(num_matvecs) and is about |A|_F, whatever the spectrum:
+    `hutch_plus_plus` and `xtrace` are better wherever some eigenvalues stand out. Works under jit;
+    with num_matvecs >= d the trace is taken exactly, by d products, here and in the others.
+
+    Args:
+        operator: A square map, symmetric or not.
+        key: Key of the probes.
+        num_matvecs: Products to spend, at least 2.
+
+    Returns:
+        The estimate, unbiased.
+
+    Raises:
+        ValueError: If the operator is not square or `num_matvecs` is too small.
+
+    References:
+        Hutchinson 1989, Communications in Statistics 18. Girard 1989, Numerische Mathematik 56.
+    """
+    if _exact_is_cheaper(operator, num_matvecs, at_least=2):
+        return _exact(operator)
+    probes = jax.random.rademacher(key, (num_matvecs, operator.size), operator.dtype)
+    images = _images(operator, probes)
+    return _estimate(_dots(probes, images), images, num_matvecs)
+
+
+@jax.default_matmul_precision("highest")
+def hutch_plus_plus(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
+    """Trace of A on a random sketch of its range, exactly, and of the remainder by Hutchinson.
+
+    A third of the products finds the range, a third takes the trace there, and the rest probes the
+    remainder, whose spread is the standard error. The error falls with 1 / num_matvecs for
+    positive semidefinite A, and is rounding if the rank is below num_matvecs / 3.
+
+    Args:
+        operator: A square map, symmetric or not.
+        key: Key of sketch and probes.
+        num_matvecs: Products to spend, at least 4.
+
+    Returns:
+        The estimate, unbiased.
+
+    Raises:
+        ValueError: If the operator is not square or `num_matvecs` is too small.
+
+    References:
+        Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649, algorithm 1.
+    """
+    if _exact_is_cheaper(operator, num_matvecs, at_least=4):
+        return _exact(operator)
+    key_sketch, key_probes = jax.random.split(key)
+    rank = num_matvecs // 3
+    sketch = jax.random.rademacher(key_sketch, (rank, operator.size), operator.dtype)
+    probes = jax.random.rademacher(
+        key_probes, (num_matvecs - 2 * rank, operator.size), operator.dtype
+    )
+    images = _images(operator, sketch)
+    basis = _orthonormal(images)
+    in_range = jnp.sum(_dots(basis, _images(operator, basis)))
+    outside = probes - (probes @ basis.T) @ basis
+    remainder = _dots(outside, _images(operator, outside))
+    return _estimate(in_range + remainder, images, num_matvecs)
+
+
+@jax.default_matmul_precision("highest")
+def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
+    """Trace from probes that each take a turn as the one left out of the sketch.
+
+    For every probe w_i, A is traced exactly on the range Q_i of the images of the other probes, and
+    w_i estimates the remainder: tr(Q_i' A Q_i) + |.|² (1 - Q_i Q_i') w_i normalised to the
+    dimension it lives in. The mean over i uses every product twice and is the most accurate of the
+    estimators here at equal cost; the spread of the terms gives the standard error.
+
+    A sketch whose rank is less than its number of probes leaves more than one direction to drop
+    for probe i, all of them without influence on the trace. One is chosen by singular values with a
+    floor, so that nothing is divided by rounding, and zero operators need no exception.
+
+    Args:
+        operator: A square map, symmetric or not.
+        key: Key of the probes.
+        num_matvecs: Products to spend, at least 4; an odd one is not spent.
+
+    Returns:
+        The estimate, unbiased. Its terms are not independent: the standard error is an estimate
+        that the authors found to be accurate in practice.
+
+    Raises:
+        ValueError: If the operator is not square or `num_matvecs` is too small.
+
+    References:
+        Epperly, Tropp and Webber 2024, arXiv:2301.07825, sections 2.1 to 2.3.
+    """
+    if _exact_is_cheaper(operator, num_matvecs, at_least=4):
+        return _exact(operator)
+    count = num_matvecs // 2
+    probes = jax.random.normal(key, (count, operator.size), operator.dtype)
+    images = _images(operator, probes)
+    basis, coordinates = jnp.linalg.qr(images.T)
+    basis = basis.T
+    basis_images = _images(operator, basis)
+    # Row i: the direction of the basis, in its coordinates, that only image i has a part in.
+    dropped = _left_out_directions(coordinates)
+    restricted = basis @ basis_images.T
+    traces = jnp.trace(restricted) - _dots(dropped @ restricted, dropped)
+    inside = probes @ basis.T
+    inside = inside - _dots(inside, dropped)[:, None] * dropped
+    outside = probes - inside @ basis
+    outside_images = images - inside @ basis_images
+    dimension = operator.size - count + 1
+    remainders = dimension * _dots(outside, outside_images) / _dots(outside, outside)
+    return _estimate(traces + remainders, images, 2 * count)
+
+
+def _left_out_directions(coordinates: Float[Array, "s s"]) -> Float[Array, "s s"]:
+    """Row i: a unit vector orthogonal to all columns of R but column i.
+
+    That is row i of the inverse of R, with a floor under the singular values: below it they are
+    rounding, and their directions have no part in any column.
+    """
+    left, values, right = jnp.linalg.svd(coordinates)
+    relative = values / jnp.where(values[0] == 0, 1, values[0])
+    inverse = 1 / jnp.maximum(relative, jnp.finfo(values.dtype).eps)
+    rows = (right.T * inverse[None]) @ left.T
+    return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _orthonormal(rows: _Rows) -> _Rows:
+    """Orthonormal rows whose span has that of the given ones in it, whatever their rank."""
+    return jnp.linalg.qr(rows.T)[0].T
+
+
+def _images(operator: Operator, rows: _Rows) -> _Rows:
+    """A applied to every row, one product at a time: memory is that of one product."""
+    return jax.lax.map(operator.product, rows)
+
+
+def _dots(left: _Rows, right: _Rows) -> Float[Array, " rows"]:
+    return jnp.sum(left * right, axis=1)
+
+
+def _estimate(terms: Float[Array, " terms"], images: _Rows, matvecs: int) -> TraceEstimate:
+    """Mean of the terms, with the error of their spread and of rounding.
+
+    The root mean square length of the images of random vectors estimates |A|_F.
+    """
+    count, size = terms.size, images.shape[1]
+    deviations = terms - jnp.mean(terms)
+    sampling = _norm(deviations) / (count * (count - 1)) ** 0.5
+    frobenius = _norm(images) / len(images) ** 0.5
+    return TraceEstimate(
+        estimate=jnp.mean(terms),
+        standard_error=jnp.maximum(sampling, _rounding(frobenius, size)),
+        matvecs=matvecs,
+    )
+
+
+def _exact(operator: Operator) -> TraceEstimate:
+    """The sum of the diagonal, by d products."""
+
+    def entry_and_length(i: Int[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        column = operator.product(jnp.zeros(operator.size, operator.dtype).at[i].set(1))
+        return column[i], _norm(column)
+
+    entries, lengths = jax.lax.map(entry_and_length, jnp.arange(operator.size))
+    return TraceEstimate(
+        estimate=jnp.sum(entries),
+        standard_error=_rounding(_norm(lengths), operator.size),
+        matvecs=operator.size,
+    )
+
+
+def _exact_is_cheaper(operator: Operator, num_matvecs: int, *, at_least: int) -> bool:
+    """Whether the budget pays for the exact trace; refuses what has none, or too small a budget."""
+    if not operator.is_square:
+        raise ValueError(
+            f"a trace needs a square operator, got one from {operator.domain.size} entries "
+            f"to {operator.codomain.size}"
+        )
+    if num_matvecs >= operator.size:
+        return True
+    if num_matvecs < at_least:
+        raise ValueError(f"an estimate with an error needs {at_least} products, got {num_matvecs}")
+    return False
+
+
+def _rounding(frobenius: Float[Array, ""], size: int) -> Float[Array, ""]:
+    """What rounding may leave: the sum of d products' errors, each relative to its length."""
+    return jnp.finfo(frobenius.dtype).eps * size**0.5 * frobenius
+
+
+def _norm(numbers: Float[Array, "..."]) -> Float[Array, ""]:
+    """Euclidean norm whose squares neither underflow nor overflow."""
+    largest = jnp.max(jnp.abs(numbers))
+    safe = jnp.where(largest == 0, 1, largest)
+    return safe * jnp.sqrt(jnp.sum((numbers / safe) ** 2))

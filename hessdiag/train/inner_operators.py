@@ -1,0 +1,32 @@
+"""The inner update as spectral analysis sees it: one linearised inner step."""
+
+from typing import Any
+
+from hessdiag import spectra
+from hessdiag.meta import InnerState, InnerUpdate
+from hessdiag.meta.inner_update import Eta
+
+
+def linearised_step(
+    update: InnerUpdate, state: InnerState, eta: Eta, trajectories: Any
+) -> spectra.InnerStep:
+    """The operators of the very update that training and meta-gradients use.
+
+    Args:
+        update: the inner update.
+        state: x^(j).
+        eta: meta-parameters.
+        trajectories: τ^(j).
+    """
+
+    def rule(clipped, opt_state, params):
+        return update.displacement(InnerState(params, opt_state, state.step), clipped)
+
+    return spectra.inner_step(
+        lambda params: update.loss(params, eta, trajectories),
+        rule,
+        state.params,
+        state.opt_state,
+        clip=update.clip,
+        learning_rate=update.learning_rate(state.step),
+    )

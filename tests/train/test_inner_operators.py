@@ -1,0 +1,91 @@
+"""The operators of the inner update against its dense Jacobian: Adam's state, clipping."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from hessdiag.meta import point
+from hessdiag.meta.augmented import augmented, response
+from hessdiag.spectra import dense_matrix
+from hessdiag.train.inner_operators import linearised_step
+from tests.meta.conftest import CLIP, make_case
+
+NAMES = ("paper", "preconditioned", "update", "augmented")
+
+
+@pytest.fixture(scope="module", params=["mrp", "snake"])
+def case(request):
+    """Under Adam with active clipping and dead units, in double precision."""
+    with jax.enable_x64(True):
+        yield make_case(request.param)
+
+
+@pytest.fixture(scope="module")
+def matrices(case):
+    """N of every operator I + N, and the Hessian, by products."""
+    seen = point(case.points.trajectories, 0)
+
+    @jax.jit
+    def products(state):
+        step = linearised_step(case.update, state, case.eta, seen)
+        made = {name: dense_matrix(getattr(step, name).minus_identity) for name in NAMES}
+        return made | {"hessian": dense_matrix(step.hessian), "ratio": step.clip_ratio}
+
+    return jax.device_get(products(point(case.points.states, 0)))
+
+
+@pytest.fixture(scope="module")
+def jacobian(case):
+    """d(θ', s') / d(θ, s) by forward mode through the update that training makes."""
+    state = point(case.points.states, 0)
+    seen = point(case.points.trajectories, 0)
+    flat, unravel = ravel_pytree(augmented(state))
+
+    def update(x):
+        at = unravel(x)
+        gradient = case.update.gradient(at.params, case.eta, seen)
+        return ravel_pytree(response(case.update, state)(at, gradient))[0]
+
+    return np.asarray(jax.jit(jax.jacfwd(update))(flat))
+
+
+def assert_equal_to_rounding(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-10 * np.abs(expected).max())
+
+
+def test_augmented_is_the_jacobian_of_parameters_and_memory(matrices, jacobian):
+    assert_equal_to_rounding(matrices["augmented"] + np.eye(len(jacobian)), jacobian)
+
+
+def test_update_is_the_jacobian_of_the_parameters(matrices, jacobian):
+    size = len(matrices["update"])
+    assert len(jacobian) == 3 * size
+    assert_equal_to_rounding(matrices["update"] + np.eye(size), jacobian[:size, :size])
+
+
+def test_paper_is_minus_alpha_times_the_dense_hessian(case, matrices):
+    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    flat, unravel = ravel_pytree(state.params)
+    hessian = jax.jit(jax.hessian(lambda x: case.update.loss(unravel(x), case.eta, seen)))(flat)
+    alpha = float(case.update.learning_rate(state.step))
+    assert_equal_to_rounding(matrices["hessian"], np.asarray(hessian))
+    assert_equal_to_rounding(matrices["paper"], -alpha * np.asarray(hessian))
+
+
+def test_preconditioned_is_the_optimisers_response_to_a_gradient_of_clipped_length(case, matrices):
+    """D by forward mode through the optimiser alone, at the clipped gradient."""
+    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    gradient = case.update.gradient(state.params, case.eta, seen)
+    clipped, unravel = ravel_pytree(case.update.clip(gradient))
+    norm = float(jnp.linalg.norm(ravel_pytree(gradient)[0]))
+    assert norm > CLIP
+    np.testing.assert_allclose(matrices["ratio"], CLIP / norm, rtol=1e-10)
+
+    def direction(g):
+        return ravel_pytree(case.update.displacement(state, unravel(g))[0])[0]
+
+    diagonal = jax.jvp(direction, (clipped,), (jnp.ones_like(clipped),))[1]
+    expected = np.asarray(diagonal)[:, None] * CLIP / norm * matrices["hessian"]
+    assert_equal_to_rounding(matrices["preconditioned"], expected)
