@@ -67,6 +67,12 @@ class InnerUpdate:
         """∇_θ L(θ, η, τ)."""
         return jax.grad(self.loss)(params, eta, trajectories)
 
+    def semi_gradient(self, params, eta: Eta, trajectories):
+        """∇_θ L as a map of θ that moves its bootstrap targets too, for problems that have any."""
+        hyper = hyper_parameters(self.meta_parameters, eta)
+        loss: Any = getattr(self.problem, "inner_loss_with_targets")  # noqa: B009
+        return jax.grad(loss)(params, params, hyper, trajectories)
+
     def linearised_gradient(self, params, eta: Eta, trajectories) -> tuple[Any, Any]:
         """∇_θ L, and the map w ↦ (∇²_θθ L w, ∇²_ηθ L w), a pytree that replays its linearisation.
 

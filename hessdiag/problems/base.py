@@ -73,6 +73,10 @@ class Problem(Protocol):
 
     Any object with these members works everywhere a built-in problem does; frozen dataclasses
     are the natural choice, because their fields become settings of the command line.
+
+    A problem with bootstrap targets may have `inner_loss_with_targets(params, target_params,
+    hyper, trajectories)`: the inner loss with its targets made of other parameters, nothing
+    stopped. The operator "semi-gradient" is measured on it.
     """
 
     @property

@@ -141,8 +141,14 @@ class Snake:
 
     def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
         """A2C loss: policy + c_crit · critic − c_entr · entropy, a mean over B × T steps."""
-        losses = self._losses(params, trajectories, gamma=hyper["gamma"], lam=hyper["lambda"])
-        return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
+        return self._inner(params, None, hyper, trajectories)
+
+    def inner_loss_with_targets(self, params, target_params, hyper: Hyper, trajectories):
+        """The inner loss with bootstrap targets and baseline of `target_params`, nothing stopped.
+
+        Its gradient in `params` at equal parameters is that of `inner_loss`, a semi-gradient.
+        """
+        return self._inner(params, target_params, hyper, trajectories)
 
     def outer_loss(self, params, trajectories: Trajectory):
         """The policy term alone, with γ' and λ'."""
@@ -159,15 +165,36 @@ class Snake:
             "reward_per_step": jnp.mean(trajectories.transitions.reward),
         }
 
-    def _losses(self, params, trajectories: Trajectory, *, gamma, lam) -> ActorCriticLosses:
+    def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
+        losses = self._losses(
+            params,
+            trajectories,
+            gamma=hyper["gamma"],
+            lam=hyper["lambda"],
+            target_params=target_params,
+        )
+        return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
+
+    def _losses(
+        self, params, trajectories: Trajectory, *, gamma, lam, target_params=None
+    ) -> ActorCriticLosses:
+        logits, v = self._outputs(params, trajectories)
+        target_v = None if target_params is None else self._outputs(target_params, trajectories)[1]
+
+        def one(logits_tm1, v, transitions, target_v):
+            return actor_critic_losses(
+                logits_tm1, v, transitions, gamma=gamma, lam=lam, target_v=target_v
+            )
+
+        losses = jax.vmap(one)(logits[:, :-1], v, trajectories.transitions, target_v)
+        return jax.tree.map(jnp.mean, losses)
+
+    def _outputs(self, params, trajectories: Trajectory):
+        """Logits (B, T + 1, A) and values (B, T + 1)."""
         boards = trajectories.observation  # (B, T + 1, rows, cols, 5)
         flat = boards.reshape(-1, *boards.shape[2:])
         logits, v = map(jnp.asarray, self.network.apply(params, flat))
-        logits = logits.reshape(*boards.shape[:2], -1)[:, :-1]
-        losses = jax.vmap(lambda *one: actor_critic_losses(*one, gamma=gamma, lam=lam))(
-            logits, v.reshape(boards.shape[:2]), trajectories.transitions
-        )
-        return jax.tree.map(jnp.mean, losses)
+        return logits.reshape(*boards.shape[:2], -1), v.reshape(boards.shape[:2])
 
 
 def _grid(observation) -> jax.Array:

@@ -32,6 +32,7 @@ def actor_critic_losses(
     *,
     gamma: Float[Array, ""] | float,
     lam: Float[Array, ""] | float,
+    target_v: Float[Array, " T+1"] | None = None,
 ) -> ActorCriticLosses:
     """The three terms of the A2C loss with λ-return targets.
 
@@ -46,11 +47,13 @@ def actor_critic_losses(
         transitions: actions, rewards and discounts.
         gamma: discount γ.
         lam: λ of the λ-returns.
+        target_v: values that targets and baseline are made of, differentiable; by default `v`, held
+            constant.
 
     Returns:
         Policy loss −mean(A log π(a)), critic loss mean(½ (g − v)²), and mean entropy.
     """
-    frozen_v = jax.lax.stop_gradient(v)
+    frozen_v = jax.lax.stop_gradient(v) if target_v is None else target_v
     targets = lambda_returns(transitions.reward, gamma * transitions.discount, frozen_v[1:], lam)
     log_pi = jax.nn.log_softmax(logits_tm1)
     taken = jnp.take_along_axis(log_pi, transitions.action[:, None], axis=-1)[:, 0]

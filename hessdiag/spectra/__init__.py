@@ -30,6 +30,7 @@ from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
 from hessdiag.spectra.golub_kahan import golub_kahan, singular_values
 from hessdiag.spectra.inner_loop import (
+    ALL_OPERATORS,
     OPERATORS,
     HessianSpectrum,
     InnerLoop,
@@ -74,6 +75,7 @@ from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, x
 from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
+    "ALL_OPERATORS",
     "DENSE_LIMIT",
     "OPERATORS",
     "ArnoldiDecomposition",

@@ -46,6 +46,9 @@ from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_min
 OPERATORS = ("paper", "preconditioned", "update", "augmented")
 """What an inner step multiplies by, from the published approximation to the exact map."""
 
+ALL_OPERATORS = (*OPERATORS, "semi-gradient")
+"""With the map that no meta-gradient uses, see `InnerStep.semi_gradient`."""
+
 _SWEEPS = 4  # of balancing; each costs a product and a transposed one
 
 Progress = Callable[[], None]
@@ -56,7 +59,7 @@ class InnerLoopSettings:
     """What is measured, and how exactly.
 
     Attributes:
-        operators: Some of `OPERATORS`. The paper's, which the Hessian's spectrum gives for
+        operators: Some of `ALL_OPERATORS`. The paper's, which the Hessian's spectrum gives for
             nothing, is measured in any case where there is a learning rate.
         products: Whether norms of products over inner steps are measured, too.
         starts: Random start vectors of each Hessian's spectrum.
@@ -181,7 +184,7 @@ class InnerLoop:
     @property
     def _others(self) -> tuple[str, ...]:
         """The operators besides the paper's, in their order."""
-        return tuple(name for name in OPERATORS[1:] if name in self._settings.operators)
+        return tuple(name for name in ALL_OPERATORS[1:] if name in self._settings.operators)
 
     def measure(
         self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
@@ -305,7 +308,7 @@ class InnerLoop:
     def _decompose(
         self, steps: InnerStep, j: Int[Array, ""], scale, key: Key[Array, ""], warm, *, name: str
     ):
-        operator = balanced(getattr(_at(steps, j), name), scale).minus_identity
+        operator = balanced(_named(_at(steps, j), name), scale).minus_identity
         assert operator is not None
         start_key, probe_key = jax.random.split(key)
         run = arnoldi(
@@ -346,7 +349,7 @@ def _product(steps: InnerStep, first: Int[Array, ""], name: str) -> Operator:
     n, size = len(steps.gradient), steps.params.size
 
     def shift(j) -> Operator:
-        made = getattr(_at(steps, j), name).minus_identity
+        made = _named(_at(steps, j), name).minus_identity
         assert made is not None
         return made
 
@@ -379,6 +382,8 @@ def _balancing_scales(steps: InnerStep, key: Key[Array, ""], *, names: tuple[str
     """
     responses = jax.lax.map(lambda step: step.response_scale, steps)
     scales = {name: responses for name in names if name != "augmented"}
+    if "semi-gradient" in names:
+        scales["semi-gradient"] = jnp.ones_like(responses)
     if "augmented" in names:
         keys = jax.random.split(key, len(steps.gradient))
         scales["augmented"] = jax.lax.map(_augmented_scale, (steps, keys))
@@ -434,6 +439,10 @@ def _start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
     """A random direction, and as much of a warm start, if there is one."""
     random = jax.random.normal(key, warm.shape, warm.dtype)
     return random / jnp.linalg.norm(random) + warm
+
+
+def _named(step: InnerStep, name: str) -> Operator:
+    return getattr(step, name.replace("-", "_"))
 
 
 def _at(steps: InnerStep, j: Int[Array, ""] | int) -> InnerStep:

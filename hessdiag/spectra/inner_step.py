@@ -44,6 +44,7 @@ class InnerStep:
     _curve: Callable  # tangents of theta -> tangents of g
     _clip: Callable  # tangents of g -> tangents of c(g)
     _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
+    _move_targets: Callable | None  # tangents of theta -> tangents of the semi-gradient
     params: Space = field(metadata={"static": True})
     memory: Space = field(metadata={"static": True})
 
@@ -63,6 +64,33 @@ class InnerStep:
         if self.learning_rate is None:
             raise ValueError("I - alpha H needs a learning rate, and this inner step has none")
         return identity_plus(-self.learning_rate * self.hessian)
+
+    @property
+    def semi_gradient(self) -> Operator:
+        """I - alpha dg/dtheta for a semi-gradient g whose bootstrap targets move with theta.
+
+        Not what a meta-gradient multiplies by, which holds targets constant, but what the iterates
+        of semi-gradient descent do. It is not symmetric.
+
+        Raises:
+            ValueError: If the step has no learning rate or no semi-gradient.
+        """
+        if self.learning_rate is None or self._move_targets is None:
+            raise ValueError("this inner step has no learning rate or no semi-gradient")
+        move, rate = self._move_targets, self.learning_rate
+        precisely = jax.default_matmul_precision("highest")
+
+        def transposed(u):
+            return -rate * jax.linear_transpose(move, self.gradient)(u)[0]
+
+        return identity_plus(
+            Operator(
+                precisely(lambda v: -rate * move(v)),
+                precisely(transposed),
+                self.params,
+                self.params,
+            )
+        )
 
     @property
     def preconditioned(self) -> Operator:
@@ -146,6 +174,7 @@ def inner_step(
     *,
     clip: Callable[[PyTree], PyTree] | None = None,
     learning_rate: Float[Array, ""] | float | None = None,
+    semi_gradient: Callable[[PyTree], PyTree] | None = None,
 ) -> InnerStep:
     """Linearise one inner update.
 
@@ -159,6 +188,8 @@ def inner_step(
         clip: c, gradient -> gradient; None for none. Clipping inside `rule` is differentiated, too,
             but then belongs to D.
         learning_rate: alpha of the operator I - alpha H; None if it is not asked for.
+        semi_gradient: theta -> g(theta) with bootstrap targets that move with theta, for the
+            operator of that name; None if it is not asked for.
 
     Returns:
         The operators.
@@ -182,6 +213,12 @@ def inner_step(
         remembered = [leaf for leaf in jax.tree.leaves(after) if _is_floating(leaf)]
         return space.ravel(change), memory.ravel(remembered)
 
+    move_targets = None
+    if semi_gradient is not None:
+        with jax.default_matmul_precision("highest"):
+            _, move_targets = jax.linearize(
+                lambda p: space.ravel(semi_gradient(space.unravel(p))), theta
+            )
     after_clip, clip_product = jax.linearize(clipped, gradient)
     _, respond_product = jax.linearize(respond, theta, memory.ravel(memory_leaves), after_clip)
     length = jnp.vdot(gradient, gradient)
@@ -192,6 +229,7 @@ def inner_step(
         _curve=curve,
         _clip=clip_product,
         _respond=respond_product,
+        _move_targets=move_targets,
         params=space,
         memory=memory,
     )

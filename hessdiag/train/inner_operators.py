@@ -8,7 +8,12 @@ from hessdiag.meta.inner_update import Eta
 
 
 def linearised_step(
-    update: InnerUpdate, state: InnerState, eta: Eta, trajectories: Any
+    update: InnerUpdate,
+    state: InnerState,
+    eta: Eta,
+    trajectories: Any,
+    *,
+    semi_gradient: bool = False,
 ) -> spectra.InnerStep:
     """The operators of the very update that training and meta-gradients use.
 
@@ -17,6 +22,7 @@ def linearised_step(
         state: x^(j).
         eta: meta-parameters.
         trajectories: τ^(j).
+        semi_gradient: linearise the map with moving bootstrap targets, too.
     """
 
     def rule(clipped, opt_state, params):
@@ -29,4 +35,9 @@ def linearised_step(
         state.opt_state,
         clip=update.clip,
         learning_rate=update.learning_rate(state.step),
+        semi_gradient=(
+            (lambda params: update.semi_gradient(params, eta, trajectories))
+            if semi_gradient
+            else None
+        ),
     )

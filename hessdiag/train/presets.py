@@ -59,7 +59,14 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
     flat |= of_problem | dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
     flat |= {key: cast_to(type(value), key, flat[key]) for key, value in of_problem.items()}
     settings = from_flat(flat | {"preset": preset})
-    problems.make(settings.env, settings.problem)  # refuses what the problem does not allow
+    problem = problems.make(settings.env, settings.problem)  # refuses what it does not allow
+    if "semi-gradient" in settings.probe.operators and not hasattr(
+        problem, "inner_loss_with_targets"
+    ):
+        raise UsageError(
+            f"--operators: semi-gradient is not allowed with --env {settings.env}, which has no "
+            "bootstrap targets; allowed: the others"
+        )
     return settings
 
 

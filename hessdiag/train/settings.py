@@ -32,7 +32,8 @@ class ProbeSettings:
         samples: K, independent meta-gradients per probe.
         chunk: how many of them are computed at once; bounds memory.
         unrolls: on how many of the K unrolls spectra are measured.
-        operators: which operators besides the Hessian and I + H: preconditioned, update, augmented.
+        operators: which operators besides the Hessian and I + H: preconditioned, update, augmented;
+            semi-gradient where the problem has bootstrap targets.
         products: whether to measure the norms of the operators' products, too.
         operator_unrolls: on how many of these unrolls the operators and products are measured.
         departure_probes: random vectors behind each departure from normality.

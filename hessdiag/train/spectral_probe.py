@@ -30,7 +30,10 @@ class SpectralProbe:
             tolerance=settings.tolerance,
             departure_probes=settings.departure_probes,
         )
-        self._loop = spectra.InnerLoop(lambda point: linearised_step(update, *point), everything)
+        moving = "semi-gradient" in settings.operators
+        self._loop = spectra.InnerLoop(
+            lambda point: linearised_step(update, *point, semi_gradient=moving), everything
+        )
         self._hessians = self._loop.of_hessians_alone()
 
     @property

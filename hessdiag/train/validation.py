@@ -7,7 +7,7 @@ from typing import Any
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import Learning
-from hessdiag.spectra import OPERATORS
+from hessdiag.spectra import ALL_OPERATORS
 from hessdiag.train.settings import ProbeSettings, Settings, TrainSettings, flag_of, flatten
 
 _AT_LEAST = {
@@ -164,7 +164,7 @@ def _check_ranges(settings: Settings) -> None:
         refuse("n", "1 or more with --estimator mix")
     if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
         refuse("probe.at", f"0 to {settings.train.iterations - 1}")
-    if not set(settings.probe.operators) <= set(OPERATORS):
-        refuse("probe.operators", f"{', '.join(OPERATORS)} with commas between, or none")
+    if not set(settings.probe.operators) <= set(ALL_OPERATORS):
+        refuse("probe.operators", f"{', '.join(ALL_OPERATORS)} with commas between, or none")
     if settings.probe.unrolls > settings.probe.samples:
         refuse("probe.unrolls", f"{settings.probe.samples} (the samples) or fewer")

@@ -89,3 +89,33 @@ def test_preconditioned_is_the_optimisers_response_to_a_gradient_of_clipped_leng
     diagonal = jax.jvp(direction, (clipped,), (jnp.ones_like(clipped),))[1]
     expected = np.asarray(diagonal)[:, None] * CLIP / norm * matrices["hessian"]
     assert_equal_to_rounding(matrices["preconditioned"], expected)
+
+
+def test_semi_gradient_moves_the_bootstrap_targets(case):
+    """Against central differences of the gradient that training follows, which move them, too."""
+    if not hasattr(case.update.problem, "inner_loss_with_targets"):
+        pytest.skip("the returns of this problem have no bootstrap targets")
+    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    flat, unravel = ravel_pytree(state.params)
+
+    @jax.jit
+    def gradient(x):
+        return ravel_pytree(case.update.gradient(unravel(x), case.eta, seen))[0]
+
+    @jax.jit
+    def products(v):
+        step = linearised_step(case.update, state, case.eta, seen, semi_gradient=True)
+        moving = step.semi_gradient.minus_identity
+        assert moving is not None
+        return moving.product(v), moving.T.product(v), step.hessian.product(v)
+
+    v = jax.random.normal(jax.random.key(3), flat.shape)
+    alpha = float(case.update.learning_rate(state.step))
+    forward, back, frozen = products(v)
+    moved = -alpha * (gradient(flat + 1e-6 * v) - gradient(flat - 1e-6 * v)) / 2e-6
+    scale = float(jnp.max(jnp.abs(moved)))
+    np.testing.assert_allclose(forward, moved, atol=1e-6 * scale)
+    assert float(jnp.max(jnp.abs(-alpha * frozen - moved))) > 1e-2 * scale
+    u = jax.random.normal(jax.random.key(4), flat.shape)
+    np.testing.assert_allclose(u @ forward, v @ products(u)[1], rtol=1e-9)
+    assert float(jnp.max(jnp.abs(back - forward))) > 1e-3 * scale
