@@ -23,7 +23,7 @@ def test_classifier(tmp_path):
     printed = run("classifier.py", tmp_path)
     assert "largest eigenvalue" in printed
     assert printed.count("products spent") == 2
-    assert "norm of the product" in printed
+    assert "Norm of the product" in printed
     for name in ("spectrum", "inner-loop"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     with xarray.open_dataset(tmp_path / "inner-loop.nc", engine="h5netcdf") as saved:

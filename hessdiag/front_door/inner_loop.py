@@ -1,6 +1,6 @@
 """Spectra of every operator along an optax inner loop, in one call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from rich.table import Table
 
 from hessdiag import spectra
 from hessdiag.front_door.plots import inner_loop_figure
-from hessdiag.front_door.result import Result
+from hessdiag.front_door.result import Result, compact_table
 from hessdiag.report.numbers import MISSING, with_error
+
+_ENDS = ("hessian_min", "hessian_max")
 
 
 @dataclass(frozen=True)
@@ -64,44 +66,49 @@ class InnerLoopResult(Result):
     slug = "inner-loop"
 
     def tables(self) -> list[Table]:
-        """Spectral radii by inner step and operator, and the norms of the products."""
-        return [self._radii(), self._products()]
+        """Hessians and spectral radii by inner step, and the norms of the products."""
+        made = [self._hessians()]
+        if self.dataset.sizes["operator"]:
+            made.append(self._radii())
+        if "product_norm_minus_one" in self.dataset:
+            made.append(self._products())
+        return made
 
     def figure(self) -> Figure:
         """Radii and norms, with their errors."""
         return inner_loop_figure(self.dataset)
 
+    def _hessians(self) -> Table:
+        table = compact_table("Hessian", "inner step", "smallest eigenvalue", "largest eigenvalue")
+        for j in self.dataset["inner_step"].values:
+            at = self.dataset.isel(unroll=0).sel(inner_step=j)
+            ends = (with_error(float(at[n]), float(at[f"{n}_error"])) for n in _ENDS)
+            table.add_row(str(j), *ends)
+        return table
+
     def _radii(self) -> Table:
         data = self.dataset.isel(operator_unroll=0)
         names = data["operator"].values
-        table = Table(title="spectral radius minus one", title_justify="left")
-        for heading in ("inner step", "Hessian", *names):
-            table.add_column(str(heading))
+        table = compact_table("Spectral radius minus one", "inner step", *names)
         for j in data["inner_step"].values:
             at = data.sel(inner_step=j)
-            hessian = (
-                f"{with_error(float(at.hessian_min[0]), float(at.hessian_min_error[0]))} to "
-                f"{with_error(float(at.hessian_max[0]), float(at.hessian_max_error[0]))}"
-            )
-            table.add_row(str(j), hessian, *(_radius(at.sel(operator=name)) for name in names))
+            table.add_row(str(j), *(_radius(at.sel(operator=name)) for name in names))
         table.caption = "± bound on the error; ≈ first-order error, where the bound says nothing"
         return table
 
     def _products(self) -> Table:
-        table = Table(title="norm of the product over the last i - 1 steps, minus one")
-        if "product_norm_minus_one" not in self.dataset:
-            return table
         data = self.dataset.isel(operator_unroll=0)
         names = data["operator"].values
-        for heading in ("term i", *names):
-            table.add_column(str(heading))
+        table = compact_table(
+            "Norm of the product over the last i − 1 steps, minus one", "term i", *names
+        )
         for i in data["term"].values[1:]:
-            at = data.sel(term=i)
+            norms = (data.sel(term=i, operator=name) for name in names)
             table.add_row(
                 str(i),
                 *(
-                    with_error(float(at.product_norm_minus_one[k]), float(at.product_norm_error[k]))
-                    for k in range(len(names))
+                    with_error(float(at.product_norm_minus_one), float(at.product_norm_error))
+                    for at in norms
                 ),
             )
         return table
@@ -110,7 +117,7 @@ class InnerLoopResult(Result):
 def inner_loop_spectra(
     update: OptaxUpdate,
     state: tuple[PyTree, Any],
-    batches: PyTree | Sequence[Any],
+    batches: PyTree | list[Any],
     *,
     operators: tuple[str, ...] = spectra.OPERATORS,
     products: bool = True,
@@ -148,7 +155,7 @@ def inner_loop_spectra(
         raise ValueError(
             f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(spectra.OPERATORS)}"
         )
-    if isinstance(batches, Sequence):
+    if isinstance(batches, list):
         batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     n = len(jax.tree.leaves(batches)[0])
     settings = spectra.InnerLoopSettings(

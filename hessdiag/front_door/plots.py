@@ -5,7 +5,11 @@ import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hessdiag.report.figures.canvas import signed_axis
 from hessdiag.report.figures.palette import CATEGORIES, MUTED
+from hessdiag.report.figures.spectrum_axis import set_axis
+
+_MARKERS = "osD^v"  # smaller ones over larger ones: equal operators stay visible
 
 
 def spectrum_figure(data: xarray.Dataset) -> Figure:
@@ -30,7 +34,7 @@ def spectrum_figure(data: xarray.Dataset) -> Figure:
     cumulative.set_ylim(-0.02, 1.02)
     width = 1e-3 * float(np.max(np.abs(axis))) or 1.0
     for panel in (density, cumulative):
-        panel.set_xscale("asinh", linear_width=width)
+        set_axis(panel, width)
         panel.set_xlabel("eigenvalue")
         for end in ("lowest", "highest"):
             panel.axvline(float(data[end]), color=MUTED, linewidth=0.8, linestyle=":")
@@ -69,13 +73,11 @@ def _draw(axis: Axes, data: xarray.Dataset, over: str, name: str, error: str) ->
             data[over].values,
             values[:, k],
             yerr=errors[:, k],
-            marker="o",
-            markersize=3.5,
-            linewidth=1,
+            marker=_MARKERS[k],
+            markersize=5.5 - k,
+            linewidth=2.5 - 0.5 * k,
             color=CATEGORIES[k],
             label=str(operator),
         )
-    finite = np.abs(values[np.isfinite(values) & (values != 0)])
-    if finite.size:
-        axis.set_yscale("asinh", linear_width=float(np.min(finite)))
+    signed_axis(axis, "y", values)
     axis.axhline(0.0, color=MUTED, linewidth=0.9)

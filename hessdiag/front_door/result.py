@@ -6,10 +6,19 @@ from typing import ClassVar
 
 import xarray
 from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from hessdiag.report.figures.canvas import styled
+
+
+def compact_table(title: str, *headings: str) -> Table:
+    """An empty table for results: no frame, numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(str(heading), justify="right", no_wrap=True)
+    return table
 
 
 class Result:
@@ -34,10 +43,11 @@ class Result:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        console = Console(file=text, width=100, color_system=None)
+        console = Console(file=text, width=160, color_system=None)
         for table in self.tables():
             console.print(table)
-        return text.getvalue().rstrip()
+            console.print()
+        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
     __repr__ = __str__
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from hessdiag import spectra
 from hessdiag.front_door.plots import spectrum_figure
-from hessdiag.front_door.result import Result
+from hessdiag.front_door.result import Result, compact_table
 from hessdiag.report.numbers import with_error
 
 Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
@@ -28,9 +28,7 @@ class SpectrumResult(Result):
     def tables(self) -> list[Table]:
         """Every number with its error."""
         data = self.dataset
-        table = Table(title=data.attrs["title"], title_justify="left")
-        table.add_column("quantity")
-        table.add_column("value")
+        table = compact_table(data.attrs["title"], "quantity", "value")
         for text, name in (
             ("smallest eigenvalue", "lowest"),
             ("largest eigenvalue", "highest"),
@@ -47,9 +45,7 @@ class SpectrumResult(Result):
         table.add_row("ends converged", "yes" if bool(data["converged"]) else "no: see the errors")
         if "top_value" not in data:
             return [table]
-        top = Table(title="largest in modulus", title_justify="left")
-        top.add_column("eigenvalue")
-        top.add_column("converged")
+        top = compact_table("Largest in modulus", "eigenvalue", "converged")
         for value, error, converged in zip(
             data["top_value"].values,
             data["top_error"].values,

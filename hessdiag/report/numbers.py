@@ -134,5 +134,5 @@ def _clamp(digits: int) -> int:
 def _tidy(text: str) -> str:
     if "e" in text:
         mantissa, exponent = text.split("e")
-        text = f"{mantissa}e{int(exponent)}"
+        text = f"{mantissa}e{int(exponent)}" if int(exponent) else mantissa
     return text.replace("-", _MINUS)

@@ -64,8 +64,8 @@ def test_sgd_is_the_papers_operator(result):
 
 def test_it_prints_plots_and_saves(result, tmp_path):
     text = str(result)
-    assert "spectral radius minus one" in text
-    assert "norm of the product" in text
+    assert "Spectral radius minus one" in text
+    assert "Norm of the product" in text
     result.plot(tmp_path / "it.png")
     assert (tmp_path / "it.png").stat().st_size > 10_000
     with xarray.open_dataset(result.save(tmp_path / "it.nc"), engine="h5netcdf") as saved:
