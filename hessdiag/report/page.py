@@ -13,6 +13,7 @@ from hessdiag.report.figures.registry import SECTIONS
 from hessdiag.report.probes import confidence, early_middle_late, iteration
 from hessdiag.report.run_data import RunData
 from hessdiag.report.tables.explanations import explanation_table
+from hessdiag.report.tables.operators import operator_note, operator_table, product_table
 from hessdiag.report.tables.probes import horizon_table, probe_table, solver_note, step_table
 from hessdiag.report.tables.table import meta_parameter_table, provenance_table, settings_table
 
@@ -64,6 +65,7 @@ def page(data: RunData, drawn: Mapping[str, DrawnFigure]) -> str:
         probes=probe_table(data) if data.probes else None,
         details=_details(data),
         solver_note=solver_note(data),
+        operator_note=operator_note(data),
         settings=settings_table(data),
         provenance=provenance_table(data),
         meta_parameters=meta_parameter_table(data),
@@ -91,6 +93,8 @@ def _details(data: RunData) -> list[dict[str, object]]:
         {
             "iteration": iteration(probe),
             "steps": step_table(probe),
+            "operators": operator_table(probe),
+            "products": product_table(probe),
             "horizons": horizon_table(probe),
         }
         for probe in early_middle_late(data.probes)
@@ -118,7 +122,10 @@ def _template() -> Template:
 
 def _notation(text: str) -> Markup:
     held = text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")  # no line breaks there
-    return Markup(escape(held).replace("H_j", Markup("H<sub>j</sub>")))
+    text = str(escape(held))
+    for letter, index in (("H", "j"), ("P", "i"), ("P", "1")):
+        text = text.replace(f"{letter}_{index}", f"{letter}<sub>{index}</sub>")
+    return Markup(text)
 
 
 def _resource(name: str) -> str:

@@ -5,6 +5,7 @@ Nothing in it was measured. It exists so that the report can be tested without t
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ EXPLANATIONS = (
     "E4 Adam memory, coherent",
     "E4 Adam memory, incoherent",
 )
+OPERATORS = ("paper", "preconditioned", "update", "augmented")
 ITERATIONS = 1000
 _PARAMETERS = 24_895
 _STARTS = {"gamma": 0.99, "lam": 0.99, "c_crit": 0.5, "c_entr": 0.01}
@@ -31,6 +33,8 @@ def make_run_directory(
     seed: int = 0,
     logged: int = 200,
     status: str = "finished",
+    operators: Sequence[str] = OPERATORS,
+    products: bool = True,
 ) -> Path:
     """Write a made-up run.
 
@@ -41,6 +45,8 @@ def make_run_directory(
         seed: Of the made-up numbers.
         logged: How many iterations are logged.
         status: As in `summary.json`.
+        operators: Which operators of the inner steps the probes hold; none for an old run.
+        products: Whether they hold norms of products, too.
 
     Returns:
         The directory.
@@ -51,6 +57,7 @@ def make_run_directory(
     _write_metrics(directory / "metrics.jsonl", random, logged=logged, n=n)
     for iteration in np.linspace(ITERATIONS / 10, ITERATIONS, probes).astype(int).tolist():
         probe = make_probe(random, iteration=iteration, n=n)
+        probe = with_operators(probe, random, operators=operators, products=products)
         probe.to_netcdf(directory / "probes" / f"probe_{iteration:06d}.nc", engine="h5netcdf")
     _write_json(directory / "summary.json", _summary(n, probes, status))
     return directory
@@ -71,6 +78,119 @@ def make_probe(random: np.random.Generator, *, iteration: int, n: int) -> xr.Dat
         "headline_estimator": "n-step",
     }
     return dataset
+
+
+def with_operators(
+    probe: xr.Dataset, random: np.random.Generator, *, operators: Sequence[str], products: bool
+) -> xr.Dataset:
+    """A probe with made-up operators of its first unroll, as consistent as real ones.
+
+    What the bound on an error settles is settled to first order, too; the radius is that of the
+    values; the paper's matrix is symmetric, and the norms of its products stay below the product of
+    the radii.
+    """
+    if not operators:
+        return probe
+    own = random.spawn(1)[0]  # the other numbers are what they are without operators
+    steps = probe.sizes["inner_step"]
+    made = [_operator(own, probe, name) for name in operators]
+    variables = {
+        name: (
+            ("operator_unroll", "inner_step", "operator", "operator_ritz")[: one.ndim + 2],
+            np.stack([operator[name] for operator in made], axis=1)[None],
+        )
+        for name, one in made[0].items()
+    }
+    if products:
+        radii = [operator["operator_radius_minus_one"] for operator in made]
+        variables |= _products(own, operators, radii)
+    held = xr.Dataset(variables, coords={"operator": list(operators)})
+    for name in held.data_vars:
+        held[name].attrs = {"long_name": str(name).replace("_", " "), "units": "1"}
+    return probe.merge(held.assign_coords(term=np.arange(1, steps + 1)))
+
+
+def _operator(random: np.random.Generator, probe: xr.Dataset, name: str) -> dict[str, np.ndarray]:
+    """One operator: variable -> values by inner step, and by Ritz value where there are several."""
+    values, bound, estimate = _operator_values(random, probe, name)
+    excess = np.nan_to_num(np.abs(1 + values) - 1, nan=-np.inf)
+    steps = np.arange(len(values))
+    outermost = excess.argmax(axis=-1)
+    radius = excess[steps, outermost]
+    departure = {"paper": 0.0, "augmented": 30.0}.get(name, 4e-3)
+    scatter = random.lognormal(0, 0.05, len(values))
+    return {
+        "operator_radius_minus_one": radius,
+        "operator_radius_error": bound[steps, outermost],
+        "operator_radius_estimate": estimate[steps, outermost],
+        "operator_exceeds_one": _decided(radius, bound[steps, outermost]),
+        "operator_exceeds_one_first_order": _decided(radius, estimate[steps, outermost]),
+        "departure": departure * scatter,
+        "departure_se": 0.02 * departure * np.ones(len(values)),
+        "operator_frobenius": {"paper": 1e-3, "augmented": 43.0}.get(name, 0.4) * scatter,
+        "operator_matvecs": np.full(len(values), 96 if name == "paper" else 48, np.int32),
+        "operator_converged": (random.random(len(values)) > 0.2).astype(np.int8),
+        "operator_value_real": np.real(values),
+        "operator_value_imag": np.imag(values),
+        "operator_value_error": bound,
+        "operator_value_estimate": estimate,
+    }
+
+
+def _operator_values(
+    random: np.random.Generator, probe: xr.Dataset, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eigenvalues of A - I by inner step, padded with NaN, their bounds and first-order errors."""
+    steps, count = probe.sizes["inner_step"], 24
+    if name == "paper":
+        rate = probe["learning_rate"].values[:, None]
+        values = -rate * probe["ritz_value"].values[0, :, 0] + 0j
+        errors = rate * probe["ritz_error"].values[0, :, 0]
+        return values, errors, errors
+    values = np.sort(-random.exponential(0.05, (steps, count)), axis=-1) + 0j
+    values[:, :3] = 0.01 * random.lognormal(0, 0.2, (steps, 3))
+    estimate = random.lognormal(math.log(5e-5), 0.5, (steps, count))
+    bound = 20 * estimate
+    if name == "augmented":
+        pairs = -0.08 + 0.23j * random.lognormal(0, 0.05, (steps, 4))
+        values[:, :3] *= 6
+        values[:, 3:7], values[:, 7:11] = pairs, pairs.conj()
+        values[:, 11:18] = -0.1 + random.normal(0, 4e-3, (steps, 7))
+        estimate, bound = 100 * estimate, np.full((steps, count), 8.0)
+    for array in (values, bound, estimate):
+        array[:, -3:] *= np.nan  # padding
+    return values, bound, estimate
+
+
+def _products(
+    random: np.random.Generator, operators: Sequence[str], radii: list[np.ndarray]
+) -> dict[str, tuple]:
+    """Norms of the products over the last i - 1 inner steps, i = 1 .. n; the first is one."""
+    norms = {}
+    for name, radius in zip(operators, radii, strict=True):
+        by_radii = np.concatenate([[0.0], np.cumsum(np.log1p(radius[:0:-1]))])
+        share = {"paper": 0.8, "augmented": 1.5}.get(name, 4.0)  # above one: growth that passes
+        norms[name] = np.expm1(share * by_radii * random.uniform(0.8, 1.0))
+    if {"update", "augmented"} <= set(norms):
+        norms["augmented"][:2] = norms["update"][:2]  # one step has no memory yet
+    norm = np.stack(list(norms.values()), axis=-1)[None]
+    error = 0.01 * np.abs(norm)
+    error[:, 1:] += 2e-6
+    words = _decided(norm, error)
+    matvecs = np.where(norm == 0, 0, 9).astype(np.int32)
+    dims = ("operator_unroll", "term", "operator")
+    return {
+        "product_norm_minus_one": (dims, norm),
+        "product_norm_error": (dims, error),
+        "product_exceeds_one": (dims, words),
+        "product_matvecs": (dims, matvecs),
+        "product_converged": (dims, np.ones(norm.shape, np.int8)),
+    }
+
+
+def _decided(value: np.ndarray, error: np.ndarray) -> np.ndarray:
+    words = np.where(value - error > 0, "yes", np.where(value + error <= 0, "no", "undecided"))
+    return words.astype(object)
 
 
 def _spectra(random: np.random.Generator, *, steps: int, rate: float) -> dict[str, tuple]:

@@ -104,6 +104,44 @@ def test_spectra_of_all_probes(written: Path, data: RunData) -> None:
     assert [float(row["mass_above_zero"]) for row in rows] == expected
 
 
+def test_operators(written: Path, data: RunData) -> None:
+    rows = _csv(written, "operators")
+    names = ("operator_radius_minus_one", "operator_radius_error", "departure_se")
+    for name in names:
+        expected = [x for p in data.probes for x in p[name].values.ravel()]
+        assert [float(row[name]) for row in rows] == expected
+    words = [x for p in data.probes for x in p["operator_exceeds_one_first_order"].values.ravel()]
+    assert [row["operator_exceeds_one_first_order"] for row in rows] == words
+    for row in rows:
+        ratio = float(row["departure"]) / float(row["operator_frobenius"])
+        assert float(row["relative_departure"]) == pytest.approx(ratio, rel=1e-15)
+
+
+def test_products(written: Path, data: RunData) -> None:
+    rows = _csv(written, "products")
+    for name in ("product_norm_minus_one", "product_norm_error"):
+        expected = [x for p in data.probes for x in p[name].values.ravel()]
+        assert [float(row[name]) for row in rows] == expected
+    assert [row["term"] for row in rows[:5]] == ["1", "1", "1", "1", "2"]
+    for row in rows:
+        norm, by_radii = (
+            float(row[name]) for name in ("product_norm_minus_one", "radius_product_minus_one")
+        )
+        if row["operator"] == "paper":
+            assert norm <= by_radii  # symmetric matrices
+
+
+def test_operator_plane(written: Path, data: RunData) -> None:
+    rows = _csv(written, "operator-plane")
+    exact = ["update", "augmented"]
+    names = ("operator_value_real", "operator_value_imag", "operator_value_estimate")
+    for name in names:
+        found = [p[name].sel(operator=exact).values for p in early_middle_late(data.probes)]
+        expected = np.concatenate([values[np.isfinite(values)] for values in found])
+        assert [float(row[name]) for row in rows] == expected.tolist()
+    assert {row["operator"] for row in rows} == set(exact)
+
+
 def test_outliers_are_the_converged_ritz_values(data: RunData) -> None:
     probe = data.probes[0]
     x, weight = converged_outliers(probe, 0)

@@ -11,7 +11,7 @@ import xarray as xr
 from hessdiag.report import write_report
 from hessdiag.report.atomic import write_atomically
 from hessdiag.report.figures.registry import FIGURES
-from tests.oracles.run_directory import make_run_directory
+from tests.oracles.run_directory import OPERATORS, make_run_directory
 
 _FETCHING = ("src", "href", "xlink:href", "srcset", "action", "data", "poster", "background")
 
@@ -78,7 +78,14 @@ def test_page_names_its_numbers(written: Path) -> None:
     text = (written / "report.html").read_text(encoding="utf-8")
     for words in ("with respect to the unconstrained η", "60 spectra, each from 96 Hessian–vector"):
         assert words in text
-    for caption in ("Error bars:", "Bands: 95\u00a0%", "one standard error"):
+    for caption in (
+        "Error bars:",
+        "Bands: 95\u00a0%",
+        "one standard error",
+        "first-order error, which bounds nothing",
+        "balanced coordinates",
+        "does not exclude that perturbations grow for a while",
+    ):
         assert caption in text
 
 
@@ -107,6 +114,12 @@ def test_horizon_one_has_spread_but_no_growth(tmp_path: Path) -> None:
         (["growth"], {"growth", "measured-predicted"}),
         (["prediction", "std"], {"measured-predicted", "std"}),
         (["exceeds_one", "ritz_value", "mass_above_zero", "matvecs"], set()),
+        (["operator_radius_minus_one"], {"operators"}),
+        (["product_norm_minus_one"], {"products"}),
+        (["operator_value_imag"], {"operator-plane"}),
+        (["departure", "operator_radius_estimate", "operator_value_error"], set()),
+        (["operator_exceeds_one", "operator_radius_error", "operator_value_estimate"], set()),
+        (["product_norm_error", "product_exceeds_one", "operator_frobenius"], set()),
     ],
 )
 def test_missing_variables_cost_only_their_figures(
@@ -132,6 +145,66 @@ def test_degenerate_numbers_are_shown_not_tripped_over(tmp_path: Path, value: fl
         probe.to_netcdf(path, engine="h5netcdf")
     text = write_report(directory).read_text(encoding="utf-8")
     assert text.count("<figure ") == len(FIGURES)
+
+
+_OPERATOR_FIGURES = {"operators", "products", "operator-plane"}
+
+
+@pytest.mark.parametrize(
+    ("operators", "products", "figures"),
+    [
+        ((), False, set()),
+        (("paper",), False, set()),
+        (("paper",), True, {"products"}),
+        (("augmented",), True, _OPERATOR_FIGURES),
+        (("paper", "preconditioned"), True, {"operators", "products"}),
+        (("paper", "update"), False, {"operators", "operator-plane"}),
+    ],
+)
+def test_runs_with_fewer_operators(
+    tmp_path: Path, operators: tuple[str, ...], products: bool, figures: set[str]
+) -> None:
+    directory = make_run_directory(
+        tmp_path / "run", n=2, probes=2, logged=10, operators=operators, products=products
+    )
+    text = write_report(directory).read_text(encoding="utf-8")
+    drawn = {spec.slug for spec in FIGURES if f'<figure id="{spec.slug}">' in text}
+    assert drawn & _OPERATOR_FIGURES == figures
+    assert ('id="inner-update"' in text) == bool(figures)
+    assert ('href="#inner-update"' in text) == bool(figures)
+    assert ('id="operators-1000"' in text) == bool(operators)
+    assert ('id="products-1000"' in text) == products
+
+
+def test_one_inner_step_has_operators_but_no_product(tmp_path: Path) -> None:
+    directory = make_run_directory(tmp_path / "run", n=1, probes=2, logged=10)
+    text = write_report(directory).read_text(encoding="utf-8")
+    assert '<figure id="operators">' in text
+    assert '<figure id="operator-plane">' in text
+    assert '<figure id="products">' not in text
+    assert 'id="products-1000"' not in text
+
+
+def test_probes_of_different_operators(tmp_path: Path) -> None:
+    directory = make_run_directory(tmp_path / "run", n=2, probes=3, logged=10)
+    path = min((directory / "probes").iterdir())
+    probe = xr.load_dataset(path, engine="h5netcdf").isel(operator=[0, 1])
+    probe.to_netcdf(path, engine="h5netcdf")
+    text = write_report(directory).read_text(encoding="utf-8")
+    assert text.count("<figure ") == len(FIGURES)
+
+
+def test_infinite_bounds_are_named(tmp_path: Path) -> None:
+    directory = make_run_directory(tmp_path / "run", n=2, probes=1, logged=10)
+    for path in (directory / "probes").iterdir():
+        probe = xr.load_dataset(path, engine="h5netcdf")
+        for name in ("operator_radius_error", "operator_value_error"):
+            probe[name] = xr.full_like(probe[name], math.inf)
+        probe["operator_exceeds_one"] = xr.full_like(probe["operator_exceeds_one"], "undecided")
+        probe.to_netcdf(path, engine="h5netcdf")
+    text = write_report(directory).read_text(encoding="utf-8")
+    assert text.count("<figure ") == len(FIGURES)
+    assert text.count("± ∞") == 2 * len(OPERATORS)
 
 
 def test_learning_rate_annealed_to_zero(tmp_path: Path) -> None:

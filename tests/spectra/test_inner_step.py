@@ -1,6 +1,7 @@
 """Operators of an optimiser's update against dense Jacobians of that update, and closed forms."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ def clip_to(gradient):
 
 
 @functools.cache
-def case(name: str):
+def case(name: str) -> tuple[Any, Any, Any, Any]:
     """Parameters and optimiser state after two updates, and the loss."""
     params, inputs, labels = mlp_problem(np.float64, sizes=(4, 5, 3))
     optimiser = OPTIMISERS[name]
@@ -58,9 +59,7 @@ def matrices(name: str) -> dict[str, np.ndarray]:
 
     @jax.jit
     def products(params, state):
-        step = inner_step(
-            loss, optimiser.update, params, state, clip=clip_to, learning_rate=ALPHA
-        )
+        step = inner_step(loss, optimiser.update, params, state, clip=clip_to, learning_rate=ALPHA)
         made = {key: dense_matrix(getattr(step, key).minus_identity) for key in NAMES}
         back = {f"{key}'": dense_matrix(getattr(step, key).T.minus_identity) for key in NAMES}
         return made | back | {"hessian": dense_matrix(step.hessian), "scale": step.response_scale}
@@ -169,10 +168,12 @@ def test_products_in_single_precision_keep_the_digits_of_a_small_step():
     step = inner_step(loss, optimiser.update, small, state, learning_rate=1e-7)
     twice = step.paper @ step.paper
     assert twice.minus_identity is not None
+    once = step.paper.minus_identity
+    assert once is not None
     shift = np.asarray(dense_matrix(twice.minus_identity), np.float64)
     expected = -2e-7 * matrices("sgd")["hessian"]
     np.testing.assert_allclose(shift, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-    formed = np.asarray(dense_matrix(identity_plus(step.paper.minus_identity)), np.float64)
+    formed = np.asarray(dense_matrix(identity_plus(once)), np.float64)
     assert np.abs(formed - np.eye(len(formed)) - expected / 2).max() > 1e-2 * np.abs(expected).max()
 
 

@@ -6,6 +6,9 @@ from hessdiag.report.figures.extremes import EXTREMES
 from hessdiag.report.figures.growth import GROWTH
 from hessdiag.report.figures.hyper import HYPER_PARAMETERS
 from hessdiag.report.figures.learning import LEARNING_CURVE
+from hessdiag.report.figures.operator_plane import OPERATOR_PLANE
+from hessdiag.report.figures.operators import OPERATORS
+from hessdiag.report.figures.products import PRODUCTS
 from hessdiag.report.figures.scatter import SCATTER
 from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.figures.std import STD
@@ -13,6 +16,7 @@ from hessdiag.report.figures.std import STD
 SECTIONS: dict[str, tuple[FigureSpec, ...]] = {
     "training": (LEARNING_CURVE, HYPER_PARAMETERS),
     "spectra": (EXTREMES, DENSITY, CUMULATIVE),
+    "operators": (OPERATORS, PRODUCTS, OPERATOR_PLANE),
     "variance": (GROWTH, STD, SCATTER),
 }
 """Figures by the section of the page that holds them."""
