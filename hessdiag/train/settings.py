@@ -46,7 +46,7 @@ class ProbeSettings:
         confidence: level of the confidence intervals.
     """
 
-    points: int = 6
+    points: int = 4
     at: tuple[int, ...] = ()
     samples: int = 16
     chunk: int = 1
