@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.timing import RESULTS
+from benchmarks.timing import RESULTS, markdown
 
 
 def main() -> None:
@@ -21,6 +21,8 @@ def main() -> None:
             value = f"{row['value']:.3g} {row['unit']}".strip()
             lines.append(f"| {row['what']} | {value} | {row.get('goal', '')} |")
         lines.append("")
+        for table in record.get("tables", ()):
+            lines += [*markdown(table), ""]
     (RESULTS.parent / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 

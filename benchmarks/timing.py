@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,23 @@ def medians(functions: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict
     return {name: float(np.median(times)) for name, times in seconds.items()}
 
 
-def save(name: str, command: str, rows: list[dict[str, Any]]) -> None:
-    """Write benchmarks/results/<name>.json and print its rows.
+def save(
+    name: str,
+    command: str,
+    rows: Sequence[dict[str, Any]],
+    *,
+    tables: Sequence[dict[str, Any]] = (),
+    versions: Mapping[str, str] | None = None,
+) -> None:
+    """Write benchmarks/results/<name>.json and print it.
 
     Args:
         name: stem of the file.
         command: what makes these numbers.
         rows: {"what", "value", "unit", "goal"} each.
+        tables: {"title", "columns", "rows"} each, for what has more than one number a row; a
+            missing number is None.
+        versions: of other packages that took part.
     """
     RESULTS.mkdir(exist_ok=True)
     record = {
@@ -48,11 +58,29 @@ def save(name: str, command: str, rows: list[dict[str, Any]]) -> None:
             "backend": jax.default_backend(),
             "machine": platform.machine(),
             "cores": os.cpu_count(),
+            **(versions or {}),
         },
         "rows": rows,
+        "tables": tables,
     }
     (RESULTS / f"{name}.json").write_text(
         json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     for row in rows:
         print(f"{row['what']:<76} {row['value']:>10.4g} {row['unit']:<6} {row.get('goal', '')}")
+    for table in tables:
+        print("\n".join(["", *markdown(table)]))
+
+
+def markdown(table: Mapping[str, Any]) -> list[str]:
+    """Lines of a table with a title, one of those that `save` takes."""
+    columns = table["columns"]
+    lines = [f"{table['title']}:", "", f"| {' | '.join(columns)} |"]
+    lines.append(f"| --- |{' ---: |' * (len(columns) - 1)}")
+    return lines + [f"| {' | '.join(map(_cell, row))} |" for row in table["rows"]]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

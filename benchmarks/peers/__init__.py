@@ -1,0 +1,1 @@
+"""The libraries that hessdiag is measured against, each behind one small interface."""

@@ -1,0 +1,79 @@
+"""What the JAX libraries compute the spectrum of."""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks.snake_case import make_case
+from hessdiag import spectra
+from hessdiag.meta import InnerUpdate
+from hessdiag.problems.snake import Snake
+
+
+class Target:
+    """A symmetric operator, made from data that stays an argument of every compiled program.
+
+    Attributes:
+        operator: Data -> operator; called under jit.
+        data: Its argument.
+        size: Dimension.
+        dtype: Dtype of the products.
+    """
+
+    def __init__(self, operator: Callable[[Any], spectra.Operator], data: Any):
+        example = jax.eval_shape(lambda data: _blank(operator(data)), data)
+        self.operator, self.data = operator, data
+        self.size, self.dtype = example.size, example.dtype
+
+    @cached_property
+    def _product(self):
+        return jax.jit(lambda data, v: self.operator(data).matvec(v))
+
+    def matvec(self, v) -> jax.Array:
+        """One product."""
+        return self._product(self.data, jnp.asarray(v, self.dtype))
+
+
+def _blank(operator: spectra.Operator) -> jax.Array:
+    return jnp.zeros(operator.size, operator.dtype)
+
+
+class SnakeData(NamedTuple):
+    """The Snake network before the first iteration of the default run, and its first batch."""
+
+    update: InnerUpdate
+    params: Any
+    eta: jax.Array
+    trajectories: Any
+
+
+def snake_data() -> SnakeData:
+    """The training state that `benchmarks.spectra` measures at."""
+    case = make_case(Snake())
+    rollout = jax.jit(case.update.problem.rollout)
+    _, trajectories = rollout(case.state.params, case.env_state, case.key)
+    return SnakeData(case.update, case.state.params, case.eta, trajectories)
+
+
+def snake_target(data: SnakeData | None = None) -> Target:
+    """The Hessian of the inner loss."""
+    data = snake_data() if data is None else data
+
+    def operator(given):
+        params, trajectories = given
+        loss = partial(_loss, data.update, data.eta, trajectories)
+        return spectra.hessian(loss, params)
+
+    return Target(operator, (data.params, data.trajectories))
+
+
+def _loss(update: InnerUpdate, eta, trajectories, params):
+    return update.loss(params, eta, trajectories)
+
+
+def random_vector(target: Target, seed: int) -> jax.Array:
+    """A Gaussian start vector."""
+    return jax.random.normal(jax.random.key(seed), (target.size,), target.dtype)

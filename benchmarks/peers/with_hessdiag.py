@@ -1,0 +1,103 @@
+"""hessdiag itself, asked as the others are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.peers.interface import Asked, Found, Measure
+from benchmarks.peers.target import Target, random_vector
+from hessdiag import spectra
+from hessdiag.spectra.thick_restart import eigenpairs, ritz_pairs
+from hessdiag.spectra.trace import xtrace
+
+LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
+
+MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
+
+
+class Peer:
+    """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top."""
+
+    def __init__(self, target: Target, seed: int = 0):
+        self.target, self.seed = target, seed
+        self._one = jax.jit(self._lanczos, static_argnames="max_matvecs")
+        self._many = jax.jit(self._map, static_argnames="max_matvecs")
+        self._pairs = jax.jit(self._eigenpairs, static_argnames="num")
+
+    def extremes(self, asked: Asked) -> Found:
+        """One run from one random start, which stops by itself."""
+        start = random_vector(self.target, self.seed)
+        tolerance = asked.tolerance or 0.0
+        made = self._one(self.target.data, start, tolerance, max_matvecs=LARGEST_BASIS)
+        run = spectra.ritz_values(made)
+        ends = spectra.extremes([run])
+        return Found(
+            values=np.array([ends.lowest, ends.highest]),
+            matvecs=run.matvecs,
+            errors=np.array([ends.lowest_error, ends.highest_error]),
+            flagged=not run.converged,
+        )
+
+    def top(self, num: int, asked: Asked) -> Found:
+        """Thick restarts with the default basis, which stop by themselves."""
+        return self.capped_top(num, MOST_MATVECS, asked.tolerance)
+
+    def capped_top(self, num: int, depth: int, tolerance: float | None = None) -> Found:
+        """The same with at most `depth` products."""
+        start = random_vector(self.target, self.seed)
+        made = self._pairs(self.target.data, start, tolerance or 1e-5, depth, num=num)
+        found = ritz_pairs(made)
+        return Found(
+            values=found.values,
+            matvecs=found.matvecs,
+            vectors=found.vectors,
+            errors=found.errors,
+            flagged=not (found.settled and bool(found.converged.all())),
+        )
+
+    def ritz(self, depth: int) -> Found:
+        """Every value of one Lanczos run."""
+        start = random_vector(self.target, self.seed)
+        made = self._one(self.target.data, start, 0.0, max_matvecs=depth)
+        run = spectra.ritz_values(made)
+        return Found(run.values, run.matvecs, errors=run.errors)
+
+    def trace(self, products: int) -> tuple[float, float]:
+        """`xtrace` with its standard error."""
+        operator = self.target.operator(self.target.data)
+        made = xtrace(operator, jax.random.key(self.seed), num_matvecs=products)
+        return float(made.estimate), float(made.standard_error)
+
+    def density(self, probes: int, steps: int) -> Measure:
+        """One compiled loop over the starts: batches of products are slower on CPUs."""
+        starts = jnp.stack([random_vector(self.target, self.seed + i) for i in range(probes)])
+        made = self._many(self.target.data, starts, 0.0, max_matvecs=steps)
+        runs = spectra.ritz_values_per_start(made)
+        return Measure(
+            nodes=np.concatenate([run.values for run in runs]),
+            weights=np.concatenate([run.weights for run in runs]) / probes,
+            matvecs=sum(run.matvecs for run in runs),
+        )
+
+    def _lanczos(self, data, start, tolerance, *, max_matvecs: int):
+        operator = self.target.operator(data)
+        return spectra.lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
+
+    def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int):
+        return eigenpairs(
+            self.target.operator(data),
+            start,
+            num=num,
+            which="magnitude",
+            max_matvecs=max_matvecs,
+            tolerance=tolerance,
+        )
+
+    def _map(self, data, starts, tolerance, *, max_matvecs: int):
+        operator = self.target.operator(data)
+        return jax.lax.map(
+            lambda start: spectra.lanczos(
+                operator, start, max_matvecs=max_matvecs, tolerance=tolerance
+            ),
+            starts,
+        )
