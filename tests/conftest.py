@@ -1,5 +1,9 @@
 """Shared by all tests: strict JAX settings, and compiled things that many tests use."""
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: workers share the cores
+
 import jax
 import pytest
 

@@ -32,7 +32,7 @@ def empirical_fisher(
         ValueError: If `losses` does not give a vector of at least one entry.
 
     References:
-        Kunstner, Balles and Hennig 2019, arXiv:1905.12558, eq. 3.
+        Kunstner, Balles and Hennig 2019, arXiv:1905.12558.
     """
     space = Space.like(params)
     flat = space.ravel(params)

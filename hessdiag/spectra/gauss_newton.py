@@ -33,7 +33,7 @@ def gauss_newton(
         The symmetric operator of size d, in the common dtype of `params`.
 
     References:
-        Schraudolph 2002, Neural Computation 14. Martens 2020, JMLR 21(146), sections 8 and 9.2.
+        Schraudolph 2002, Neural Computation 14. Martens 2020, JMLR 21(146).
     """
     space = Space.like(params)
     flat = space.ravel(params)

@@ -171,6 +171,8 @@ class Operator:
     def __add__(self, other: "Operator") -> "Operator":
         if (self.domain.size, self.codomain.size) != (other.domain.size, other.codomain.size):
             raise ValueError("cannot add operators of different sizes")
+        if self.dtype != other.dtype:
+            raise ValueError(f"cannot add operators on {self.dtype} and {other.dtype}")
         return Operator(
             product=lambda v: self.product(v) + other.product(v),
             transposed=_transposed(lambda a, b: lambda u: a(u) + b(u), self, other),
@@ -180,9 +182,13 @@ class Operator:
         )
 
     def __mul__(self, factor: Float[Array, ""] | float) -> "Operator":
+
+        def scaled(product: Product) -> Product:
+            return lambda v: jnp.asarray(factor, self.dtype) * product(v)
+
         return Operator(
-            product=lambda v: factor * self.product(v),
-            transposed=_transposed(lambda a: lambda u: factor * a(u), self),
+            product=scaled(self.product),
+            transposed=_transposed(scaled, self),
             domain=self.domain,
             codomain=self.codomain,
             is_symmetric=self.is_symmetric,

@@ -76,7 +76,7 @@ def hutch_plus_plus(operator: Operator, key: Key[Array, ""], *, num_matvecs: int
         ValueError: If the operator is not square or `num_matvecs` is too small.
 
     References:
-        Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649, algorithm 1.
+        Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649.
     """
     if _exact_is_cheaper(operator, num_matvecs, at_least=4):
         return _exact(operator)
@@ -123,7 +123,7 @@ def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> Trac
         ValueError: If the operator is not square or `num_matvecs` is too small.
 
     References:
-        Epperly, Tropp and Webber 2024, arXiv:2301.07825, sections 2.1 to 2.3.
+        Epperly, Tropp and Webber 2024, arXiv:2301.07825.
     """
     if _exact_is_cheaper(operator, num_matvecs, at_least=4):
         return _exact(operator)

@@ -38,7 +38,7 @@ def test_value_gradient_and_hessian_are_those_of_the_whole_batch(dtype, examples
     expected = derivatives(batch_loss, params, batch)
     actual = derivatives(chunked(batch_loss, chunk_size), params, batch)
     for a, e in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(a, e, atol=tolerance(dtype, max(1.0, np.linalg.norm(e))))
+        np.testing.assert_allclose(a, e, atol=tolerance(dtype, max(1.0, float(np.linalg.norm(e)))))
 
 
 def test_the_mean_of_the_chunks_means_would_be_told_apart():
@@ -58,7 +58,9 @@ def temporary_bytes(loss, params, batch):
         return hessian(lambda p: loss(p, batch), params).matvec(vector)
 
     compiled = jax.jit(product).lower(params, batch, params).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
 
 
 @pytest.mark.parametrize("rest", [0, 3])

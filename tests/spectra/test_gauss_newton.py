@@ -89,7 +89,7 @@ def test_it_is_the_hessian_where_the_model_is_linear(dtype, name):
 def test_it_is_the_fisher_information_of_a_softmax_model(dtype):
     """The mean over examples and over the model's own labels y of g g', g = d log p(y) / d theta.
 
-    Martens 2020, section 9.2: the logits are natural parameters.
+    Martens 2020: the logits are natural parameters.
     """
     params, inputs, _ = mlp_problem(dtype)
 

@@ -11,7 +11,7 @@ from hessdiag.spectra import lanczos, ritz_values, symmetric
 from tests.oracles.gauntlet import distances, num_ghosts, orthonormal
 from tests.oracles.spectra import matrix_operator, random_starts, tolerance
 
-STARTS = 3
+STARTS = 2
 DEEP = 150
 
 

@@ -1,0 +1,180 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hessdiag.spectra import (
+    NonSymmetricOperatorError,
+    NotTransposableError,
+    diagonal,
+    hessian,
+    identity_plus,
+    linear,
+    repeats,
+    require_symmetric,
+    symmetric,
+    symmetry_defect,
+    transpose_defect,
+)
+from tests.oracles.spectra import (
+    matrix_operator,
+    mlp_loss,
+    mlp_problem,
+    prescribed_matrix,
+    tolerance,
+)
+
+
+@pytest.fixture(autouse=True)
+def keys_are_used_once():
+    with jax.debug_key_reuse(True):
+        yield
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e8])
+def test_defect_of_a_symmetric_matrix_is_rounding(dtype, scale):
+    matrix = jnp.asarray(scale * prescribed_matrix(np.linspace(-1, 3, 80)), dtype)
+    for seed in range(5):
+        defect = symmetry_defect(matrix_operator(matrix), jax.random.key(seed))
+        assert float(defect) < 2 * float(np.finfo(dtype).eps)
+
+
+def test_defect_of_a_real_hessian_is_rounding(dtype):
+    params, inputs, labels = mlp_problem(dtype)
+    operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
+    defect = symmetry_defect(operator, jax.random.key(1))
+    assert float(defect) < 2 * float(np.finfo(dtype).eps)
+    require_symmetric(defect, operator.dtype)
+
+
+def test_defect_is_free_of_scale_and_equals_its_definition(dtype):
+    """A plain NumPy evaluation with the same two vectors gives the same number."""
+    matrix = np.random.default_rng(0).standard_normal((40, 40))
+    key_u, key_v = jax.random.split(jax.random.key(3))
+    u, v = (
+        np.asarray(jax.random.normal(k, (40,), dtype), np.float64)
+        for k in (jax.random.clone(key_u), jax.random.clone(key_v))
+    )
+    norm = np.linalg.norm
+    expected = abs(u @ matrix @ v - v @ matrix @ u)
+    expected /= norm(matrix @ v) * norm(u) + norm(matrix @ u) * norm(v)
+    for scale in (1e-30, 1.0, 1e8):
+        operator = matrix_operator(jnp.asarray(scale * matrix, dtype))
+        defect = symmetry_defect(operator, jax.random.key(3))
+        # Two sums of 40 terms that nearly cancel, hence more than a few eps.
+        np.testing.assert_allclose(defect, expected, atol=tolerance(dtype, 1.0))
+
+
+def test_defect_of_the_zero_operator_is_zero(dtype):
+    operator = symmetric(jnp.zeros_like, jnp.zeros(10, dtype))
+    assert float(symmetry_defect(operator, jax.random.key(0))) == 0
+
+
+@pytest.mark.parametrize("size", [20, 2000])
+@pytest.mark.parametrize("asymmetry", [1.0, 3e-2])
+def test_a_non_symmetric_operator_is_refused(dtype, size, asymmetry):
+    """G8: also when only a small part of the operator is not symmetric, whatever the size."""
+    rng = np.random.default_rng(0)
+    skew = rng.standard_normal((size, 3)) @ rng.standard_normal((3, size))
+    matrix = jnp.asarray(asymmetry * skew + np.diag(np.full(size, np.sqrt(size))), dtype)
+    defect = symmetry_defect(matrix_operator(matrix), jax.random.key(0))
+    with pytest.raises(NonSymmetricOperatorError, match=rf"{float(defect):.1e} exceeds"):
+        require_symmetric(defect, dtype)
+
+
+def test_a_defect_that_is_not_a_number_is_no_asymmetry():
+    operator = symmetric(lambda v: v * jnp.nan, jnp.zeros(10))
+    defect = symmetry_defect(operator, jax.random.key(0))
+    assert np.isnan(defect)
+    require_symmetric(defect, jnp.float32)
+
+
+def rectangular(dtype, *, error=0.0, scale=1.0):
+    """A 7 x 12 matrix as an operator whose transpose is wrong in one of 84 entries."""
+    matrix = jnp.asarray(scale * np.random.default_rng(0).standard_normal((7, 12)), dtype)
+    wrong = matrix.at[2, 3].add(error * scale)
+    return linear(
+        lambda v: jnp.matmul(matrix, v, precision="highest"),
+        matrix[0],
+        rmatvec=lambda u: jnp.matmul(wrong.T, u, precision="highest"),
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1.0, 1e8])
+def test_transpose_defect_of_a_true_transpose_is_rounding(dtype, scale):
+    for seed in range(5):
+        defect = transpose_defect(rectangular(dtype, scale=scale), jax.random.key(seed))
+        assert float(defect) < 2 * float(np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_transpose_defect_tells_one_wrong_entry(dtype, scale):
+    """Of size 1e-2 among entries of size 1: |u_2 v_3| 1e-2 over twice the length of A v."""
+    defects = [
+        float(transpose_defect(rectangular(dtype, error=1e-2, scale=scale), jax.random.key(seed)))
+        for seed in range(5)
+    ]
+    assert max(defects) > 1e-4
+    assert max(defects) < 1e-2
+
+
+def test_transpose_defect_equals_its_definition(dtype):
+    operator = rectangular(dtype, error=1.0)
+    key_u, key_v = jax.random.split(jax.random.key(3))
+    u = np.asarray(jax.random.normal(jax.random.clone(key_u), (7,), dtype), np.float64)
+    v = np.asarray(jax.random.normal(jax.random.clone(key_v), (12,), dtype), np.float64)
+    image = np.asarray(operator.matvec(jnp.asarray(v, dtype)), np.float64)
+    back = np.asarray(operator.rmatvec(jnp.asarray(u, dtype)), np.float64)
+    norm = np.linalg.norm
+    expected = abs(u @ image - v @ back) / (norm(image) * norm(u) + norm(back) * norm(v))
+    defect = transpose_defect(operator, jax.random.key(3))
+    np.testing.assert_allclose(defect, expected, atol=tolerance(dtype, 1.0))
+
+
+def test_transpose_defect_of_a_symmetric_operator_is_that_of_its_symmetry(dtype):
+    matrix = jnp.asarray(prescribed_matrix(np.linspace(-1, 3, 40)), dtype)
+    skewed = matrix.at[0, 1].add(1.0)
+    assert transpose_defect(matrix_operator(matrix), jax.random.key(0)) < tolerance(dtype, 1.0)
+    assert transpose_defect(matrix_operator(skewed), jax.random.key(0)) > 1e-4
+
+
+def test_transpose_defect_needs_a_transpose():
+    operator = symmetric(lambda v: v, jnp.zeros(4))
+    one_way = identity_plus(
+        operator.__class__(operator.product, None, operator.domain, operator.domain)
+    )
+    with pytest.raises(NotTransposableError, match="without the product of its transpose"):
+        transpose_defect(one_way, jax.random.key(0))
+
+
+def test_a_randomised_product_does_not_repeat(dtype):
+    """A key or a batch drawn anew at every call; the same draw every time is a linear map."""
+    draws = itertools.count()
+
+    def noisy(v, key):
+        return v * (1 + 0.1 * jax.random.normal(key, v.shape, v.dtype))
+
+    def fresh(v):
+        return noisy(v, jax.random.key(next(draws)))
+
+    assert not repeats(symmetric(fresh, jnp.zeros(20, dtype)), jax.random.key(100))
+    fixed = symmetric(lambda v: noisy(v, jax.random.key(5)), jnp.zeros(20, dtype))
+    assert repeats(fixed, jax.random.key(100))
+
+
+def test_a_difference_in_the_last_bit_is_no_repetition(dtype):
+    calls = itertools.count()
+
+    def drifting(v):
+        return v * (1 + float(np.finfo(dtype).eps) * next(calls))
+
+    assert not repeats(symmetric(drifting, jnp.zeros(20, dtype)), jax.random.key(0))
+
+
+def test_nan_repeats_and_so_does_a_hessian(dtype):
+    assert repeats(diagonal(jnp.full(5, jnp.nan, dtype)), jax.random.key(0))
+    params, inputs, labels = mlp_problem(dtype)
+    operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
+    assert repeats(operator, jax.random.key(0))
