@@ -2,6 +2,11 @@
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition, arnoldi
 from hessdiag.spectra.balancing import balanced, balancing_scale
+from hessdiag.spectra.block_lanczos import (
+    BlockDecomposition,
+    block_lanczos,
+    block_ritz_values,
+)
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeats,
@@ -28,7 +33,13 @@ from hessdiag.spectra.density import (
 )
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
-from hessdiag.spectra.golub_kahan import golub_kahan, singular_values
+from hessdiag.spectra.golub_kahan import (
+    Bidiagonalisation,
+    SingularValues,
+    WrongTransposeError,
+    golub_kahan,
+    singular_values,
+)
 from hessdiag.spectra.inner_loop import (
     ALL_OPERATORS,
     OPERATORS,
@@ -79,6 +90,8 @@ __all__ = [
     "DENSE_LIMIT",
     "OPERATORS",
     "ArnoldiDecomposition",
+    "Bidiagonalisation",
+    "BlockDecomposition",
     "ComplexRitzValues",
     "Departure",
     "Eigenpairs",
@@ -99,13 +112,17 @@ __all__ = [
     "RitzPairs",
     "RitzValues",
     "ShiftedExtremes",
+    "SingularValues",
     "Space",
     "SpectralRadius",
     "TraceEstimate",
     "Variables",
+    "WrongTransposeError",
     "arnoldi",
     "balanced",
     "balancing_scale",
+    "block_lanczos",
+    "block_ritz_values",
     "chunked",
     "complex_ritz_values",
     "cumulative",
