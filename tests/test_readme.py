@@ -75,7 +75,7 @@ def test_links_lead_to_files(page):
 def test_presets_are_described_as_they_are():
     for name, iterations, points, samples in (
         ("smoke", 40, 3, 8),
-        ("laptop", 200, 4, 16),
+        ("laptop", 200, 3, 16),
         ("paper", 100_000, 300, 96),
     ):
         settings = resolve({"preset": name})

@@ -46,7 +46,7 @@ class ProbeSettings:
         confidence: level of the confidence intervals.
     """
 
-    points: int = 4
+    points: int = 3
     at: tuple[int, ...] = ()
     samples: int = 16
     chunk: int = 1

@@ -257,6 +257,7 @@ def test_null_vectors_of_a_wide_map_are_no_singular_value(dtype, shape):
     found = singular_values(run)
     np.testing.assert_allclose(found.values, 1.0, atol=tolerance(dtype, 1.0))
     np.testing.assert_array_equal(found.errors, found.rounding)
+    assert found.matvecs <= 2
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -292,6 +293,17 @@ def test_refuses_a_transpose_that_is_none(dtype, wrong):
         singular_values(run)
 
 
+def test_each_side_is_held_against_the_other(dtype):
+    """A' u is checked along the last v, and A v along the last u: here one of them is right."""
+    matrix = jnp.diag(jnp.arange(1, 21, dtype=dtype))
+    start = jnp.zeros(20, dtype).at[0].set(1)
+    for transposed, steps in ((matrix.at[1, 0].set(2), 2), (1.001 * matrix, 1)):
+        run = run_with_transpose(matrix, transposed, start)
+        assert int(run.active) == steps
+        with pytest.raises(WrongTransposeError, match="transpose defect"):
+            singular_values(run)
+
+
 def test_a_defect_that_is_nan_measured_nothing():
     require_transpose(np.nan, np.float32)
 
@@ -319,8 +331,9 @@ def test_what_is_not_finite_ends_the_run_unconverged(dtype, side):
     assert np.isnan(found.errors).all()
 
 
-def test_vmapped_runs_equal_single_ones(dtype):
+def test_vmapped_runs_equal_single_ones():
     """Also where the runs stop after different numbers of steps."""
+    dtype = np.dtype(np.float32)
     stack, starts = suite_problems((20, 20), dtype)
     settings = {"max_matvecs": 25, "tolerance": 1e-2}
     expected = unstacked(runs(stack, starts, **settings))
