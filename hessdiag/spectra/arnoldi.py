@@ -6,8 +6,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from hessdiag.spectra.gram_schmidt import Blocks, append, empty_blocks, norm, orthogonality, split
-from hessdiag.spectra.lanczos import BREAKDOWN
+from hessdiag.spectra.gram_schmidt import (
+    BREAKDOWN,
+    Blocks,
+    append,
+    empty_blocks,
+    norm,
+    orthogonality,
+    split,
+)
 from hessdiag.spectra.operators import Operator
 
 

@@ -9,6 +9,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError, require_symmetric
 from hessdiag.spectra.gram_schmidt import (
+    BREAKDOWN,
+    CLEAR,
     Blocks,
     append,
     empty_blocks,
@@ -16,11 +18,8 @@ from hessdiag.spectra.gram_schmidt import (
     orthogonality,
     split,
 )
-from hessdiag.spectra.lanczos import BREAKDOWN
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.ritz import RitzValues, rounding_error
-
-_CLEAR = 100.0  # couplings of so many roundings tell the asymmetry of the operator
 
 
 class BlockDecomposition(NamedTuple):
@@ -312,7 +311,7 @@ def _asymmetry(state: _State, rounding: Float[Array, ""]) -> Float[Array, ""]:
     """
     square = state.along[:, : len(state.along)]
     inside = jnp.arange(len(square)) < state.active
-    clear = inside & (state.lengths[: len(square)] > _CLEAR * rounding)
+    clear = inside & (state.lengths[: len(square)] > CLEAR * rounding)
     counts = inside[:, None] & clear[None] & jnp.tri(len(square), dtype=bool).T
     return jnp.max(jnp.where(counts, jnp.abs(square - square.T), 0))
 

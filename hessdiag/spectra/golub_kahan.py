@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, DTypeLike, Float, Int
 
 from hessdiag.spectra.checks import SYMMETRY_LIMIT
 from hessdiag.spectra.gram_schmidt import (
+    BREAKDOWN,
+    CLEAR,
     Blocks,
     append,
     empty_blocks,
@@ -17,11 +19,8 @@ from hessdiag.spectra.gram_schmidt import (
     orthogonalise,
     orthogonality,
 )
-from hessdiag.spectra.lanczos import BREAKDOWN
 from hessdiag.spectra.operators import NotTransposableError, Operator
 from hessdiag.spectra.ritz import rounding_error
-
-_CLEAR = 100.0  # entries of B of so many roundings tell a wrong transpose
 
 
 class WrongTransposeError(ValueError):
@@ -322,7 +321,7 @@ def _left_step(operator: Operator, state: _State) -> _State:
     alpha = norm(residual)
     rounding = _rounding(operator, scale)
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > _CLEAR * rounding
+    clear = coupling > CLEAR * rounding
     difference = jnp.where(clear, jnp.abs(state.left @ product - coupling), 0)
     null = alpha <= rounding
     left = jnp.where(null, 0, residual / jnp.where(null, 1, alpha))
@@ -349,7 +348,7 @@ def _right_step(operator: Operator, state: _State) -> _State:
     residual = orthogonalise(state.rights, product - alpha * state.right, state.active)
     beta = norm(residual)
     rounding = _rounding(operator, scale)
-    clear = alpha > _CLEAR * rounding
+    clear = alpha > CLEAR * rounding
     difference = jnp.where(clear, jnp.abs(state.right @ product - alpha), 0)
     full = state.active == min(operator.domain.size, operator.codomain.size)
     broke_down = (beta <= rounding) | full

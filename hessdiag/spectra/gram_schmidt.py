@@ -7,6 +7,12 @@ from jaxtyping import Array, DTypeLike, Float, Int
 BLOCK = 16
 """Basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds."""
 
+BREAKDOWN = 1.0
+"""A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
+
+CLEAR = 100.0
+"""Couplings of at least so many roundings can tell the asymmetry of the operator."""
+
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
 
 Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices

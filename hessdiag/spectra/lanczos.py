@@ -8,6 +8,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.gram_schmidt import (
+    BREAKDOWN,
+    CLEAR,
     Blocks,
     append,
     empty_blocks,
@@ -16,11 +18,6 @@ from hessdiag.spectra.gram_schmidt import (
     orthogonality,
 )
 from hessdiag.spectra.operators import Operator
-
-BREAKDOWN = 1.0
-"""A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
-
-_CLEAR = 100.0  # couplings of so many roundings tell the asymmetry of the operator
 
 
 class LanczosDecomposition(NamedTuple):
@@ -185,7 +182,7 @@ def _step(operator: Operator, state: _State) -> _State:
     beta = norm(residual)
     rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > _CLEAR * rounding
+    clear = coupling > CLEAR * rounding
     difference = jnp.where(clear, jnp.abs(state.previous @ product - coupling), 0)
     broke_down = (beta <= rounding) | (k + 1 == operator.size)
     failed = ~jnp.isfinite(alpha + beta)

@@ -10,14 +10,19 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError, require_symmetric
-from hessdiag.spectra.gram_schmidt import norm, orthogonalise, orthogonality, split
-from hessdiag.spectra.lanczos import BREAKDOWN
+from hessdiag.spectra.gram_schmidt import (
+    BREAKDOWN,
+    CLEAR,
+    norm,
+    orthogonalise,
+    orthogonality,
+    split,
+)
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.ritz import rounding_error
 
 Which = Literal["largest", "smallest", "magnitude", "both ends"]
 
-_CLEAR = 100.0  # couplings of so many roundings tell the asymmetry of the operator
 _OUTSIDE = 8.0  # above every Ritz value, in units of the scale: |T| is at most 4
 
 
@@ -280,7 +285,7 @@ def _step(operator: Operator, state: _State) -> _State:
     rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
     coupling = state.coupling[k - 1]
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = state.is_tridiagonal & (coupling > _CLEAR * rounding)
+    clear = state.is_tridiagonal & (coupling > CLEAR * rounding)
     difference = jnp.where(clear, jnp.abs(along[k - 1] - coupling), 0)
     failed = ~jnp.isfinite(along[k] + beta)
     invariant = ((beta <= rounding) | (k + 1 == operator.size)) & ~failed

@@ -12,7 +12,7 @@ from hessdiag.spectra.golub_kahan import (
     require_transpose,
     singular_values,
 )
-from hessdiag.spectra.lanczos import BREAKDOWN
+from hessdiag.spectra.gram_schmidt import BREAKDOWN
 from hessdiag.spectra.operators import Operator, Space
 from tests.oracles.spectra import matrix_runs, random_starts, tolerance
 
