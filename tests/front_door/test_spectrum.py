@@ -34,7 +34,7 @@ def test_numbers_equal_the_dense_hessian_within_their_errors(case):
     negative = np.mean(truth < -1e-6 * truth[-1])
     allowed = data.mass_undecided + 4 * np.nan_to_num(data.mass_negative_error) + 1e-6
     assert abs(data.mass_negative - negative) <= allowed
-    assert float(data.cumulative[-1]) == pytest.approx(1)
+    assert float(data["cumulative"][-1]) == pytest.approx(1)
 
 
 def test_it_prints_every_number_with_its_error(case):

@@ -97,6 +97,8 @@ def test_semi_gradient_moves_the_bootstrap_targets(case):
         pytest.skip("the returns of this problem have no bootstrap targets")
     state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
     flat, unravel = ravel_pytree(state.params)
+    flat += 0.1 * jax.random.normal(jax.random.key(2), flat.shape)  # dead units sit on a kink
+    state = state._replace(params=unravel(flat))
 
     @jax.jit
     def gradient(x):

@@ -1,0 +1,90 @@
+"""A network of 2,109 parameters: Lanczos and densities against its full dense spectrum."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from hessdiag.spectra import (
+    dense_matrix,
+    extremes,
+    hessian,
+    lanczos,
+    mass,
+    mass_split,
+    moment,
+    ritz_values_per_start,
+)
+from tests.oracles.spectra import mlp_loss, mlp_problem, random_starts
+
+SIZES, STARTS, DEPTH = (24, 40, 24, 5), 12, 80
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    """Ritz values of every start, and all eigenvalues by LAPACK."""
+    params, inputs, labels = mlp_problem(np.float32, sizes=SIZES, batch=200)
+
+    @jax.jit
+    def products(params):
+        operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
+        run = functools.partial(lanczos, operator, max_matvecs=DEPTH, tolerance=0.0)
+        starts = random_starts(STARTS, operator.size, np.float32)
+        return jax.lax.map(run, starts), dense_matrix(operator)
+
+    runs, matrix = products(params)
+    wide = np.asarray(matrix, np.float64)
+    return ritz_values_per_start(runs), np.linalg.eigvalsh((wide + wide.T) / 2)
+
+
+def test_extremes(spectra):
+    runs, truth = spectra
+    assert len(truth) == 2109
+    ends = extremes(runs)
+    assert abs(ends.lowest - truth[0]) <= ends.lowest_error
+    assert abs(ends.highest - truth[-1]) <= ends.highest_error
+    assert ends.highest_error < 1e-4 * truth[-1]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_moments(spectra, order):
+    runs, truth = spectra
+    mean, error = moment(runs, order)
+    assert abs(mean - np.mean(truth**order)) <= 4 * error
+    assert error < 0.5 * np.mean(np.abs(truth) ** order)
+
+
+@pytest.mark.parametrize("share", [1e-3, 1e-2, 1e-1])
+def test_mass_outside_an_interval(spectra, share):
+    """Eigenvalues beyond a share of the norm, on each side: counted, and estimated."""
+    runs, truth = spectra
+    edge = share * truth[-1]
+    for low, high in ((edge, np.inf), (-np.inf, -edge)):
+        counted = np.mean((truth >= low) & (truth <= high))
+        mean, error = mass(runs, low, high)
+        nearest = max(np.max(_weight_near(run, edge)) for run in runs)
+        assert abs(mean - counted) <= 4 * error + nearest
+
+
+def _weight_near(run, edge: float) -> np.ndarray:
+    """Weights of the two nodes around each edge: a quadrature does not split a node."""
+    nodes = np.searchsorted(run.values, [-edge, edge])
+    around = np.clip(np.concatenate([nodes - 1, nodes]), 0, len(run.values) - 1)
+    return run.weights[around]
+
+
+def test_the_share_that_expands(spectra):
+    """H = -alpha Hessian above 0: the negative eigenvalues, up to what is undecided."""
+    runs, truth = spectra
+    split = mass_split(runs, 1.0)
+    negative = np.mean(truth < -split_width(runs))
+    assert abs(split.above[0] - negative) <= 4 * split.above[1] + split.undecided[0]
+    np.testing.assert_allclose(
+        split.above[0] + split.inside[0] + split.below[0] + split.zero[0], 1, rtol=1e-6
+    )
+
+
+def split_width(runs) -> float:
+    """What counts as zero."""
+    return max(run.rounding for run in runs)
