@@ -61,14 +61,6 @@ def random_starts(count: int, size: int, dtype, seed: int = 0) -> jax.Array:
     return jax.random.normal(jax.random.key(seed), (count, size), dtype)
 
 
-def outlier_spectrum() -> np.ndarray:
-    """G2: ten outliers 2..100, three negatives, 280 exact zeros, and a bulk in (0, 1); d = 600."""
-    outliers = np.array([2, 3, 5, 8, 12, 20, 30, 45, 60, 100.0])
-    negatives = np.array([-20.0, -10.0, -5.0])
-    bulk = np.linspace(0.05, 1, 600 - 293)
-    return np.sort(np.concatenate([outliers, negatives, np.zeros(280), bulk]))
-
-
 def tolerance(dtype, norm: float, *, factor: float = 10.0) -> float:
     """c eps |A|: what rounding may do to an eigenvalue."""
     return factor * float(np.finfo(dtype).eps) * norm

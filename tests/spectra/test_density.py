@@ -15,9 +15,9 @@ from hessdiag.spectra import (
     moment,
     ritz_values_per_start,
 )
+from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
     matrix_runs,
-    outlier_spectrum,
     prescribed_matrix,
     random_starts,
 )

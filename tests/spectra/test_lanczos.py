@@ -7,12 +7,12 @@ import pytest
 
 from hessdiag.spectra import hessian, lanczos, ritz_values, symmetric
 from hessdiag.spectra.gram_schmidt import orthogonalise
+from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
     matrix_operator,
     matrix_runs,
     mlp_loss,
     mlp_problem,
-    outlier_spectrum,
     prescribed_matrix,
     random_starts,
     tolerance,

@@ -18,12 +18,12 @@ from hessdiag.spectra import (
     ritz_values_per_start,
     shifted,
 )
+from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
     dense_hessian,
     matrix_runs,
     mlp_loss,
     mlp_problem,
-    outlier_spectrum,
     prescribed_matrix,
     random_starts,
     tolerance,
