@@ -50,9 +50,7 @@ SETTINGS = {  # parameter name → dotted key
 @click.option("--probes", type=int, help="Number of probes during training.")
 @click.option("--samples", "-K", type=int, help="Meta-gradients per probe.")
 @click.option("--chunk", type=int, help="Meta-gradients computed at once: bounds memory.")
-@click.option(
-    "--operators", help="Of preconditioned,update,augmented,semi-gradient; none."
-)
+@click.option("--operators", help="Of preconditioned,update,augmented,semi-gradient; none.")
 @click.option("--products/--no-products", default=None, help="Norms of products over inner steps.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
