@@ -1,5 +1,6 @@
 """What every result of the front door can do: print itself, plot itself, save itself."""
 
+import abc
 import io
 from pathlib import Path
 from typing import ClassVar
@@ -21,7 +22,7 @@ def compact_table(title: str, *headings: str) -> Table:
     return table
 
 
-class Result:
+class Result(abc.ABC):
     """A labelled dataset with a name.
 
     Attributes:
@@ -33,13 +34,13 @@ class Result:
     def __init__(self, dataset: xarray.Dataset):
         self.dataset = dataset
 
+    @abc.abstractmethod
     def tables(self) -> list[Table]:
         """What is printed."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def figure(self) -> Figure:
         """What is plotted."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         text = io.StringIO()
