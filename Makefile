@@ -46,6 +46,7 @@ $(BENCH_READY): pyproject.toml constraints.txt constraints-bench.txt
 bench: $(BENCH_READY)  ## Measure speed and conformance; writes benchmarks/README.md and docs/.
 	$(BENCH) -m benchmarks.meta_gradient
 	$(BENCH) -m benchmarks.spectra
+	$(BENCH) -m benchmarks.probe_cost
 	$(BENCH) -m benchmarks.default_run
 	$(BENCH) -m benchmarks.torch_snake
 	$(BENCH) -m benchmarks.peers_spectra

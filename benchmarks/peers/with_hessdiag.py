@@ -7,7 +7,8 @@ import numpy as np
 from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
 from hessdiag import spectra
-from hessdiag.spectra.thick_restart import eigenpairs, ritz_pairs
+from hessdiag.spectra.ritz_pairs import ritz_pairs
+from hessdiag.spectra.thick_restart import eigenpairs
 from hessdiag.spectra.trace import xtrace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before

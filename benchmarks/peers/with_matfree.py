@@ -79,5 +79,5 @@ class Peer:
 
 def _told(asked: Asked) -> int:
     if asked.depth is None:
-        raise NotImplementedError("matfree has no default depth")
+        raise ValueError("matfree has no default depth, and was told none")
     return asked.depth

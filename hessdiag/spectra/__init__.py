@@ -43,9 +43,11 @@ from hessdiag.spectra.golub_kahan import (
 from hessdiag.spectra.inner_loop import (
     ALL_OPERATORS,
     OPERATORS,
-    HessianSpectrum,
     InnerLoop,
     InnerLoopSettings,
+)
+from hessdiag.spectra.inner_loop_spectra import (
+    HessianSpectrum,
     InnerLoopSpectra,
     OperatorSpectrum,
     ProductNorm,
@@ -80,8 +82,9 @@ from hessdiag.spectra.ritz import (
     ritz_values_per_start,
     shifted,
 )
+from hessdiag.spectra.ritz_pairs import RitzPairs, ritz_pairs
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
-from hessdiag.spectra.thick_restart import Eigenpairs, RitzPairs, eigenpairs, ritz_pairs
+from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
 from hessdiag.spectra.variables import Variables, padded
 

@@ -84,8 +84,8 @@ def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Float
     return jnp.max(jnp.abs(basis @ basis.T - identity))
 
 
-def norm(vector: Float[Array, " d"]) -> Float[Array, ""]:
-    """Euclidean norm whose squares neither underflow nor overflow."""
+def norm(vector: Float[Array, "..."]) -> Float[Array, ""]:
+    """Euclidean (Frobenius) norm whose squares neither underflow nor overflow."""
     largest = jnp.max(jnp.abs(vector))
     safe = jnp.where(largest == 0, 1, largest)
     return safe * jnp.linalg.norm(vector / safe)

@@ -19,29 +19,31 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from hessdiag.spectra.arnoldi import arnoldi, outermost_vector
 from hessdiag.spectra.balancing import balanced, balancing_scale
 from hessdiag.spectra.checks import require_symmetric, symmetry_defect
-from hessdiag.spectra.complex_ritz import ComplexRitzValues, complex_ritz_values
+from hessdiag.spectra.complex_ritz import complex_ritz_values
 from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, matrix_spectrum
-from hessdiag.spectra.density import MassSplit, mass_split
+from hessdiag.spectra.density import mass_split
+from hessdiag.spectra.inner_loop_spectra import (
+    HessianSpectrum,
+    InnerLoopSpectra,
+    OperatorSpectrum,
+    ProductNorm,
+)
 from hessdiag.spectra.inner_step import InnerStep
 from hessdiag.spectra.lanczos import highest_vector, lanczos
 from hessdiag.spectra.normality import (
-    Departure,
     NormMinusOne,
     departure_from_normality,
     gram_minus_identity,
     norm_minus_one,
 )
-from hessdiag.spectra.operators import Operator, identity_plus
 from hessdiag.spectra.ritz import (
-    Extremes,
-    RitzValues,
-    ShiftedExtremes,
     extremes,
     ritz_values,
     ritz_values_per_start,
     shifted,
 )
-from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
+from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
+from hessdiag.spectra.step_products import named_operator, product_over_steps, step_at
 
 OPERATORS = ("paper", "preconditioned", "update", "augmented")
 """What an inner step multiplies by, from the published approximation to the exact map."""
@@ -76,75 +78,6 @@ class InnerLoopSettings:
     max_matvecs: int = 48
     tolerance: float = 1e-3
     departure_probes: int = 4
-
-
-@dataclass(frozen=True)
-class HessianSpectrum:
-    """The Hessian of the inner loss at one inner step.
-
-    Attributes:
-        runs: Ritz values of every start, or the dense spectrum.
-        ends: Extremes.
-        symmetry_defect: Measured asymmetry.
-        size: Number of parameters.
-        alpha: Learning rate of the step; None if it has none.
-        shifted: Extremes of I + H = I - alpha Hessian, minus one; None without a learning rate.
-        masses: Where the eigenvalues of H lie; None without a learning rate.
-    """
-
-    runs: list[RitzValues]
-    ends: Extremes
-    symmetry_defect: float
-    size: int
-    alpha: float | None
-    shifted: ShiftedExtremes | None
-    masses: MassSplit | None
-
-
-@dataclass(frozen=True)
-class OperatorSpectrum:
-    """A non-symmetric operator I + N at one inner step, in balanced coordinates.
-
-    Attributes:
-        ritz: Eigenvalue estimates of N.
-        radius: Spectral radius of I + N, minus one.
-        departure: Departure from normality and norm of the balanced N.
-    """
-
-    ritz: ComplexRitzValues
-    radius: SpectralRadius
-    departure: Departure
-
-
-@dataclass(frozen=True)
-class ProductNorm:
-    """Norm of a product over the last inner steps, as a map of the parameters.
-
-    Attributes:
-        norm: |P| - 1.
-        matvecs: Products with P'P spent.
-        converged: Whether the tolerance was met.
-    """
-
-    norm: NormMinusOne
-    matvecs: int
-    converged: bool
-
-
-@dataclass(frozen=True)
-class InnerLoopSpectra:
-    """All that was measured along one inner loop of n steps.
-
-    Attributes:
-        hessians: Per inner step.
-        operators: By name, per inner step.
-        products: By name of the operator, the norms of P_1 .. P_n, of which P_i is the product over
-            the last i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity.
-    """
-
-    hessians: list[HessianSpectrum]
-    operators: dict[str, list[OperatorSpectrum]]
-    products: dict[str, list[ProductNorm]]
 
 
 class InnerLoop:
@@ -292,7 +225,7 @@ class InnerLoop:
             progress()
 
     def _decompose_hessian(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
-        operator, settings = _at(steps, j).hessian, self._settings
+        operator, settings = step_at(steps, j).hessian, self._settings
         check_key, start_key = jax.random.split(key)
         starts = jax.random.normal(start_key, (settings.starts, operator.size), operator.dtype)
         decompose = partial(
@@ -308,7 +241,7 @@ class InnerLoop:
     def _decompose(
         self, steps: InnerStep, j: Int[Array, ""], scale, key: Key[Array, ""], warm, *, name: str
     ):
-        operator = balanced(_named(_at(steps, j), name), scale).minus_identity
+        operator = balanced(named_operator(step_at(steps, j), name), scale).minus_identity
         assert operator is not None
         start_key, probe_key = jax.random.split(key)
         run = arnoldi(
@@ -329,7 +262,7 @@ class InnerLoop:
         self, steps: InnerStep, first: Int[Array, ""], key: Key[Array, ""], warm, *, name: str
     ):
         run = lanczos(
-            gram_minus_identity(_product(steps, first, name)),
+            gram_minus_identity(product_over_steps(steps, first, name)),
             _start(key, warm),
             max_matvecs=self._settings.max_matvecs,
             tolerance=self._settings.tolerance,
@@ -338,41 +271,6 @@ class InnerLoop:
             keep_basis=True,
         )
         return run._replace(basis=None), highest_vector(run)
-
-
-def _product(steps: InnerStep, first: Int[Array, ""], name: str) -> Operator:
-    """The product of an operator over the inner steps from `first` on, as a map of theta.
-
-    Through the optimiser's memory, which starts at zero and is not looked at in the end, for the
-    augmented operator: then all products have one unit.
-    """
-    n, size = len(steps.gradient), steps.params.size
-
-    def shift(j) -> Operator:
-        made = _named(_at(steps, j), name).minus_identity
-        assert made is not None
-        return made
-
-    domain = shift(0).domain
-
-    def forward(v):
-        start = jnp.zeros(domain.size, domain.dtype).at[:size].set(v)
-        change = jax.lax.fori_loop(
-            first, n, lambda j, e: e + shift(j).product(start + e), jnp.zeros_like(start)
-        )
-        return change[:size]
-
-    def backward(u):
-        start = jnp.zeros(domain.size, domain.dtype).at[:size].set(u)
-        change = jax.lax.fori_loop(
-            first,
-            n,
-            lambda j, e: e + shift(n - 1 + first - j).T.product(start + e),
-            jnp.zeros_like(start),
-        )
-        return change[:size]
-
-    return identity_plus(Operator(forward, backward, steps.params, steps.params))
 
 
 def _balancing_scales(steps: InnerStep, key: Key[Array, ""], *, names: tuple[str, ...]):
@@ -431,7 +329,7 @@ def _with_copies(made: dict[str, list], names: tuple[str, ...], progress: Progre
 
 
 def _dense_hessian(steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
-    operator = _at(steps, j).hessian
+    operator = step_at(steps, j).hessian
     return symmetry_defect(operator, key), dense_matrix(operator)
 
 
@@ -439,11 +337,3 @@ def _start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
     """A random direction, and as much of a warm start, if there is one."""
     random = jax.random.normal(key, warm.shape, warm.dtype)
     return random / jnp.linalg.norm(random) + warm
-
-
-def _named(step: InnerStep, name: str) -> Operator:
-    return getattr(step, name.replace("-", "_"))
-
-
-def _at(steps: InnerStep, j: Int[Array, ""] | int) -> InnerStep:
-    return jax.tree.map(lambda leaf: leaf[j], steps)

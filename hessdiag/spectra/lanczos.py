@@ -30,7 +30,7 @@ class LanczosDecomposition(NamedTuple):
         active: Number of valid steps, which is the number of products spent.
         orthogonality: Largest entry of |Q Q' - I| over the active rows.
         scale: Largest |A q| met, a lower estimate of the operator norm.
-        converged: Both extreme Ritz values met the tolerance, or the space is invariant.
+        converged: The Ritz values at the wanted ends met the tolerance, or the space is invariant.
         broke_down: The space became invariant: T holds eigenvalues, but only those that the start
             vector contains, and each once.
         asymmetry: Largest |q_{k-1}' A q_k - q_k' A q_{k-1}| over the run, relative to `scale`:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from hessdiag.spectra.gram_schmidt import norm
 from hessdiag.spectra.operators import Operator
 
 
@@ -180,8 +181,8 @@ def _estimate(terms: Float[Array, " terms"], images: _Rows, matvecs: int) -> Tra
     """
     count, size = terms.size, images.shape[1]
     deviations = terms - jnp.mean(terms)
-    sampling = _norm(deviations) / (count * (count - 1)) ** 0.5
-    frobenius = _norm(images) / len(images) ** 0.5
+    sampling = norm(deviations) / (count * (count - 1)) ** 0.5
+    frobenius = norm(images) / len(images) ** 0.5
     return TraceEstimate(
         estimate=jnp.mean(terms),
         standard_error=jnp.maximum(sampling, _rounding(frobenius, size)),
@@ -194,12 +195,12 @@ def _exact(operator: Operator) -> TraceEstimate:
 
     def entry_and_length(i: Int[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
         column = operator.product(jnp.zeros(operator.size, operator.dtype).at[i].set(1))
-        return column[i], _norm(column)
+        return column[i], norm(column)
 
     entries, lengths = jax.lax.map(entry_and_length, jnp.arange(operator.size))
     return TraceEstimate(
         estimate=jnp.sum(entries),
-        standard_error=_rounding(_norm(lengths), operator.size),
+        standard_error=_rounding(norm(lengths), operator.size),
         matvecs=operator.size,
     )
 
@@ -221,10 +222,3 @@ def _exact_is_cheaper(operator: Operator, num_matvecs: int, *, at_least: int) ->
 def _rounding(frobenius: Float[Array, ""], size: int) -> Float[Array, ""]:
     """What rounding may leave: the sum of d products' errors, each relative to its length."""
     return jnp.finfo(frobenius.dtype).eps * size**0.5 * frobenius
-
-
-def _norm(numbers: Float[Array, "..."]) -> Float[Array, ""]:
-    """Euclidean norm whose squares neither underflow nor overflow."""
-    largest = jnp.max(jnp.abs(numbers))
-    safe = jnp.where(largest == 0, 1, largest)
-    return safe * jnp.sqrt(jnp.sum((numbers / safe) ** 2))

@@ -164,7 +164,15 @@ def _check_ranges(settings: Settings) -> None:
         refuse("n", "1 or more with --estimator mix")
     if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
         refuse("probe.at", f"0 to {settings.train.iterations - 1}")
-    if not set(settings.probe.operators) <= set(ALL_OPERATORS):
-        refuse("probe.operators", f"{', '.join(ALL_OPERATORS)} with commas between, or none")
+    for name in settings.probe.operators:
+        if name not in ALL_OPERATORS:
+            allowed = f"{', '.join(ALL_OPERATORS)} with commas between, or none"
+            raise UsageError(
+                f"{flag_of('probe.operators')}: {name!r} is not allowed; allowed: {allowed}"
+            )
     if settings.probe.unrolls > settings.probe.samples:
         refuse("probe.unrolls", f"{settings.probe.samples} (the samples) or fewer")
+    if settings.probe.operator_unrolls > settings.probe.unrolls:
+        refuse("probe.operator_unrolls", f"{settings.probe.unrolls} (the unrolls) or fewer")
+    if settings.probe.min_matvecs > settings.probe.max_matvecs:
+        refuse("probe.min_matvecs", f"{settings.probe.max_matvecs} (probe.max_matvecs) or fewer")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hessdiag.spectra import NotTransposableError, linear, ritz_values
+from hessdiag.spectra.checks import SYMMETRY_LIMIT
 from hessdiag.spectra.golub_kahan import (
     WrongTransposeError,
     golub_kahan,
@@ -304,8 +305,13 @@ def test_each_side_is_held_against_the_other(dtype):
             singular_values(run)
 
 
-def test_a_defect_that_is_nan_measured_nothing():
-    require_transpose(np.nan, np.float32)
+def test_only_a_measured_defect_is_refused():
+    """Just beyond the limit, and not a number: the second measured nothing."""
+    limit = SYMMETRY_LIMIT * float(np.finfo(np.float32).eps)
+    with pytest.raises(WrongTransposeError, match="transpose defect"):
+        require_transpose(1.01 * limit, np.float32)
+    assert require_transpose(0.99 * limit, np.float32) is None
+    assert require_transpose(np.nan, np.float32) is None
 
 
 def test_refuses_an_operator_without_transpose():

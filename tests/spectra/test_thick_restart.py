@@ -15,7 +15,8 @@ from hessdiag.spectra import (
     ritz_values_per_start,
     symmetric,
 )
-from hessdiag.spectra.thick_restart import Which, eigenpairs, ritz_pairs
+from hessdiag.spectra.ritz_pairs import ritz_pairs
+from hessdiag.spectra.thick_restart import Which, eigenpairs
 from tests.oracles.spectra import (
     dense_hessian,
     matrix_operator,

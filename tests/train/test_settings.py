@@ -43,6 +43,20 @@ from hessdiag.train.validation import from_flat
         ("probe.at", [-1], r"probe\.at: \(-1,\) is not allowed; allowed: 0 to 2999"),
         ("probe.at", 3, r"probe\.at: 3 is not allowed; allowed: tuple"),
         ("probe.at", [math.inf], r"probe\.at: \[inf\] is not allowed; allowed: tuple"),
+        (
+            "probe.operators",
+            "update,newton",
+            r"--operators: 'newton' is not allowed; allowed: ",
+        ),
+        ("probe.operators", 3, r"--operators: 3 is not allowed; allowed: tuple"),
+        (
+            "probe.operators",
+            "semi-gradient",
+            r"--operators: semi-gradient is not allowed with",
+        ),
+        ("probe.products", "yes", r"--products: 'yes' is not allowed; allowed: bool"),
+        ("probe.operator_unrolls", 3, r"probe\.operator_unrolls: 3 is not allowed; allowed: 2 "),
+        ("probe.min_matvecs", 49, r"probe\.min_matvecs: 49 is not allowed; allowed: 48 "),
         ("probe.unrolls", 65, r"probe\.unrolls: 65 is not allowed; allowed: 64 \(the samples\)"),
         ("learning.learning_rate", 0, r"--learning-rate: 0\.0 is not allowed; allowed: more than"),
         ("learning.learning_rate", 10**400, r"--learning-rate: 1000.* is not allowed; allowed: f"),
@@ -66,6 +80,18 @@ def test_what_is_not_allowed_is_named_with_what_is(key, value, message):
     with pytest.raises(UsageError, match=f"^{message}") as raised:
         resolve({"env": "mrp", key: value})
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("none", ()),
+        ("update, augmented", ("update", "augmented")),
+        (["semi-gradient"], ("semi-gradient",)),
+    ],
+)
+def test_operators_are_words_with_commas_between_or_none(given, expected):
+    assert resolve({"env": "snake", "probe.operators": given}).probe.operators == expected
 
 
 def test_mix_needs_a_horizon():
