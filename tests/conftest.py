@@ -8,6 +8,16 @@ import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compilation dominates, and programs run once or twice. Subprocesses, as the command line's and the
+# examples', compile as users do.
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drop_compiled_programs():
+    """Thousands of loaded programs exhaust a process's memory maps."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ ROOT = Path(__file__).parents[1]
 BELOW = {  # what each part may import besides itself and hessdiag.errors
     "rl": set(),
     "problems": {"rl"},
-    "meta": {"problems", "rl"},
+    "meta": {"spectra", "problems", "rl"},
     "spectra": set(),
     "report": set(),
     "front_door": {"spectra", "report"},
-    "variance": {"meta", "problems", "rl"},
+    "variance": {"meta", "spectra", "problems", "rl"},
     "train": {"variance", "meta", "spectra", "problems", "rl"},
     "cli": {"train", "report", "variance", "meta", "spectra", "problems", "rl"},
 }

@@ -10,20 +10,30 @@ from hessdiag.meta.optimisers import (
     inner_optimiser,
     meta_optimiser,
 )
-from hessdiag.meta.sensitivity import all_horizons
+from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths
+from hessdiag.meta.sensitivity import all_horizons, all_horizons_from
+from hessdiag.meta.sources import Sources, share_one, sources
+from hessdiag.meta.terms import Terms, terms
 from hessdiag.meta.unroll import Unroll, point, unroll
 
 __all__ = [
+    "COUNTERFACTUALS",
     "ESTIMATORS",
     "FIRST_MOMENT_DECAY",
+    "FULL",
     "OPTIMISERS",
+    "STABLE",
     "Estimator",
     "InnerState",
     "InnerUpdate",
     "MetaStep",
+    "Paths",
+    "Sources",
+    "Terms",
     "Unroll",
     "adjoint_meta_gradient",
     "all_horizons",
+    "all_horizons_from",
     "annealing",
     "hyper_parameters",
     "initial_eta",
@@ -32,5 +42,8 @@ __all__ = [
     "meta_step",
     "mix_weights",
     "point",
+    "share_one",
+    "sources",
+    "terms",
     "unroll",
 ]

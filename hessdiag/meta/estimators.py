@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.adjoint import adjoint_meta_gradient
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.paths import FULL, Paths
 from hessdiag.meta.unroll import point, unroll
 
 ESTIMATORS = ("n-step", "mix")
@@ -25,6 +26,7 @@ class Estimator:
         kappa: mixing factor κ; None means 1 − 1/n (section 3.5).
         monte_carlo: number K of independent estimates that are averaged (eq. 9).
         chunk: how many of them are computed at once.
+        paths: what the meta-gradient differentiates through, if not everything.
         remat: linearise inner steps again in the reverse sweep (memory: a state and a batch of
             trajectories per step); else the unroll stores their linearisations.
     """
@@ -34,6 +36,7 @@ class Estimator:
     kappa: float | None = None
     monte_carlo: int = 1
     chunk: int = 1
+    paths: Paths = FULL
     remat: bool = True
 
 
@@ -91,6 +94,11 @@ def _other_samples(num: int) -> Array:
     return jnp.uint32(2**31) + jnp.arange(num, dtype=jnp.uint32)
 
 
+def _outlier_key(key: PRNGKeyArray) -> PRNGKeyArray:
+    """Randomness of the eigenpairs that counterfactuals leave out, apart from that of unrolls."""
+    return jax.random.fold_in(key, jnp.uint32(2**31 - 1))
+
+
 def _one(estimator: Estimator, update, state, eta, env_state, key) -> MetaStep:
     """One estimate from one unroll; for n = 0 the unroll only makes the update."""
     mix = estimator.kind == "mix" and estimator.n > 0
@@ -108,7 +116,9 @@ def _one(estimator: Estimator, update, state, eta, env_state, key) -> MetaStep:
     )
     gradient = jnp.zeros_like(eta)
     if estimator.n > 0:
-        gradient = adjoint_meta_gradient(update, eta, points, weights)
+        gradient = adjoint_meta_gradient(
+            update, eta, points, weights, paths=estimator.paths, key=_outlier_key(key)
+        )
     end = point((points.states.params, points.validation), -1)
     return MetaStep(
         gradient,

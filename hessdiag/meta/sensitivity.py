@@ -13,6 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.augmented import Augmented, augmented, response
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.pullback import contract
+from hessdiag.meta.sources import Sources, sources
 from hessdiag.meta.unroll import inner_sample, validation_sample
 
 
@@ -40,18 +42,29 @@ def all_horizons(
     Returns:
         Row i−1 is the i-step meta-gradient with respect to the unconstrained η.
     """
+    return all_horizons_from(update, state, eta, env_state, sources(key, n))[:, 0]
+
+
+def all_horizons_from(
+    update: InnerUpdate, state: InnerState, eta: Eta, env_state: Any, drawn: Sources
+) -> Float[Array, "n R m"]:
+    """As `all_horizons`, from given sources: R meta-gradients that share their inner steps."""
     problem = update.problem
 
-    def step(now, j):
+    def step(now, keys):
         state, tangents, env_state = now
-        env_state, trajectories = inner_sample(problem, state.params, env_state, key, j)
+        env_state, trajectories = inner_sample(problem, state.params, env_state, keys.inner)
         after, tangents = _advance(update, state, tangents, eta, trajectories)
-        validation = validation_sample(problem, after.params, env_state, key, j + 1)
-        outer_gradient = jax.grad(problem.outer_loss)(after.params, validation)
-        return (after, tangents, env_state), _contract(outer_gradient, tangents.params)
+
+        def validated(key):
+            validation = validation_sample(problem, after.params, env_state, key)
+            outer_gradient = jax.grad(problem.outer_loss)(after.params, validation)
+            return contract(outer_gradient, tangents.params)
+
+        return (after, tangents, env_state), jax.lax.map(validated, keys.validation)
 
     at_rest = jax.tree.map(lambda leaf: jnp.zeros((eta.size, *leaf.shape)), augmented(state))
-    _, meta_gradients = jax.lax.scan(step, (state, at_rest, env_state), jnp.arange(n))
+    _, meta_gradients = jax.lax.scan(step, (state, at_rest, env_state), drawn)
     return meta_gradients
 
 
@@ -67,9 +80,3 @@ def _advance(
     gradient_tangents = jax.lax.map(lambda now: along(*now), (tangents.params, basis))
     _, along = jax.linearize(response(update, state), augmented(state), gradient)
     return update.apply(state, gradient), jax.vmap(along)(tangents, gradient_tangents)
-
-
-def _contract(outer_gradient, tangents) -> Float[Array, " m"]:
-    """T · dθ/dη, with T = ∂L'/∂θ and a row of `tangents` per meta-parameter."""
-    products = jax.tree.map(lambda t, d: jnp.tensordot(d, t, axes=t.ndim), outer_gradient, tangents)
-    return jnp.sum(jnp.stack(jax.tree.leaves(products)), axis=0)

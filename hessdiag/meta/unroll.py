@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.sources import sources
 from hessdiag.problems import Problem
 
 
@@ -20,22 +21,14 @@ class Unroll(NamedTuple):
     env_state: Any  # after τ^(0): where training continues
 
 
-def inner_sample(problem: Problem, params, env_state, key: PRNGKeyArray, j: Int[Array, ""] | int):
-    """(environment state, τ^(j)): the trajectories that inner step j learns from, as constants.
-
-    Their randomness depends on `key` and j alone, so that unrolls of different lengths share
-    their beginnings (common random numbers).
-    """
-    own_key = jax.random.fold_in(key, 2 * j)
-    return jax.lax.stop_gradient(problem.rollout(params, env_state, own_key))
+def inner_sample(problem: Problem, params, env_state, key: PRNGKeyArray):
+    """(environment state, τ^(j)): the trajectories that an inner step learns from, as constants."""
+    return jax.lax.stop_gradient(problem.rollout(params, env_state, key))
 
 
-def validation_sample(
-    problem: Problem, params, env_state, key: PRNGKeyArray, i: Int[Array, ""] | int
-):
+def validation_sample(problem: Problem, params, env_state, key: PRNGKeyArray):
     """τ̃^(i): the trajectories that θ^(i) is validated on, as constants, independent of all τ."""
-    own_key = jax.random.fold_in(key, 2 * i + 1)
-    return jax.lax.stop_gradient(problem.rollout(params, env_state, own_key)[1])
+    return jax.lax.stop_gradient(problem.rollout(params, env_state, key)[1])
 
 
 def unroll(
@@ -62,10 +55,11 @@ def unroll(
         store: keep the linearisation of every inner gradient, for a reverse sweep.
     """
     problem = update.problem
+    drawn = sources(key, n)
 
-    def step(now, j):
+    def step(now, keys):
         state, env_state = now
-        env_state, trajectories = inner_sample(problem, state.params, env_state, key, j)
+        env_state, trajectories = inner_sample(problem, state.params, env_state, keys.inner)
         linearised = validation = None
         if store:
             linearised = update.linearised_gradient(state.params, eta, trajectories)
@@ -73,13 +67,13 @@ def unroll(
         else:
             after = update(state, eta, trajectories)
         if validate_all:
-            validation = validation_sample(problem, after.params, env_state, key, j + 1)
+            validation = validation_sample(problem, after.params, env_state, keys.validation[0])
         return (after, env_state), (state, trajectories, validation, linearised, env_state)
 
-    (end, end_env), seen = jax.lax.scan(step, (state, env_state), jnp.arange(n))
+    (end, end_env), seen = jax.lax.scan(step, (state, env_state), drawn)
     states, trajectories, validation, linearised, env_states = seen
     if not validate_all:
-        last = validation_sample(problem, end.params, end_env, key, n)
+        last = validation_sample(problem, end.params, end_env, drawn.validation[-1, 0])
         validation = jax.tree.map(lambda leaf: leaf[None], last)
     states = jax.tree.map(lambda stack, leaf: jnp.concatenate([stack, leaf[None]]), states, end)
     return Unroll(states, trajectories, validation, linearised, point(env_states, 0))

@@ -55,7 +55,7 @@ from hessdiag.spectra.inner_loop_spectra import (
 from hessdiag.spectra.inner_step import InnerStep, inner_step
 from hessdiag.spectra.labelled import inner_loop_variables
 from hessdiag.spectra.labelled_operators import operator_names
-from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos
+from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos, ritz_vectors
 from hessdiag.spectra.normality import (
     Departure,
     NormMinusOne,
@@ -163,6 +163,7 @@ __all__ = [
     "ritz_pairs",
     "ritz_values",
     "ritz_values_per_start",
+    "ritz_vectors",
     "shifted",
     "singular_values",
     "spectral_radius_minus_one",

@@ -211,6 +211,33 @@ def highest_vector(decomposition: LanczosDecomposition) -> Float[Array, " d"]:
     return vectors[:, decomposition.active - 1] @ decomposition.basis
 
 
+def ritz_vectors(
+    decomposition: LanczosDecomposition,
+) -> tuple[Float[Array, " cap"], Float[Array, "cap d"], Float[Array, " cap"]]:
+    """All Ritz values by rising value, their vectors as rows, and their residual bounds beta |s|.
+
+    Works under jit. Entries beyond `active` have zero vectors and infinite bounds.
+
+    Args:
+        decomposition: A run that kept its basis.
+    """
+    assert decomposition.basis is not None
+    steps = jnp.arange(decomposition.alpha.size)
+    active = steps < decomposition.active
+    weights = jnp.where(active[:, None] & active[None], _eigenvectors(decomposition), 0)
+    coupled = jnp.where(steps < decomposition.active - 1, decomposition.beta, 0)
+    times_t = decomposition.alpha[:, None] * weights
+    times_t += coupled[:, None] * jnp.roll(weights, -1, axis=0)
+    times_t += jnp.roll(coupled[:, None] * weights, 1, axis=0)
+    last = decomposition.active - 1
+    bounds = decomposition.beta[last] * jnp.abs(weights[last])
+    return (
+        jnp.sum(weights * times_t, axis=0),
+        weights.T @ decomposition.basis,
+        jnp.where(active, bounds, jnp.inf),
+    )
+
+
 def _largest_end_residual(state: _State, ends: Literal["both", "highest"]) -> Float[Array, ""]:
     """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
     last = state.active - 1

@@ -2,21 +2,29 @@
 
 from hessdiag.variance.bootstrap import Interval, bca_interval
 from hessdiag.variance.correlation import Correlation, rank_correlation
+from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.variance.explanations import EXPLANATIONS, Evidence, predictions
 from hessdiag.variance.growth import Spread, measure_spread, mixed
+from hessdiag.variance.nested import Shares, nested_shares
 from hessdiag.variance.verdict import correlations, finding
 
 __all__ = [
     "EXPLANATIONS",
+    "Coherence",
     "Correlation",
+    "CutGrowth",
     "Evidence",
     "Interval",
+    "Shares",
     "Spread",
     "bca_interval",
+    "coherence",
     "correlations",
+    "cut_growth",
     "finding",
     "measure_spread",
     "mixed",
+    "nested_shares",
     "predictions",
     "rank_correlation",
 ]

@@ -4,29 +4,37 @@ An explanation is a function from the evidence measured at a probe to the predic
 s(i)/s(1) at every horizon i = 1 … n, or None where it does not apply.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval
+from hessdiag.variance.growth import std_ratio
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What explanations may use.
+    """What explanations may use; what was not measured is None.
 
     Attributes:
         radius_minus_one: (U, n) spectral radius of I + H_j minus one, on U unrolls.
         radius_error: (U, n) its error.
         optimiser: name of the inner optimiser.
         memory: decay β₁ of the optimiser's first moment; None where it has none.
+        product_norms: by operator, (U', n) ‖P_1‖ … ‖P_n‖, P_i over the last i − 1 inner steps.
+        reach: (n, n) entry (i−1, j): mean over samples of |∂g^(j)-cotangent| / |T^(i)|, the norm
+            of ∂θ^(i)/∂g^(j) along T^(i); NaN at horizons not measured.
+        outer_std: (n, m) standard deviation of T^(i)·∂θ^(1)/∂η; NaN at horizons not measured.
     """
 
     radius_minus_one: np.ndarray
     radius_error: np.ndarray
     optimiser: str
     memory: float | None
+    product_norms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    reach: np.ndarray | None = None
+    outer_std: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -48,6 +56,19 @@ def spectral_radius(evidence: Evidence) -> Interval:
     low = predicted(evidence.radius_minus_one - evidence.radius_error).min(axis=0)
     high = predicted(evidence.radius_minus_one + evidence.radius_error).max(axis=0)
     return Interval(value, low, high)
+
+
+def product_norms(operator: str) -> "Explanation":
+    """E2: Σ_{k≤i} ‖P_k‖, real products instead of radii; the interval spans the unrolls."""
+
+    def explain(evidence: Evidence) -> Interval | None:
+        norms = evidence.product_norms.get(operator)
+        if norms is None or not norms.size:
+            return None
+        sums = np.cumsum(norms, axis=1)
+        return Interval(sums.mean(axis=0), sums.min(axis=0), sums.max(axis=0))
+
+    return explain
 
 
 def accumulation_coherent(evidence: Evidence) -> Interval:
@@ -72,12 +93,38 @@ def memory_incoherent(evidence: Evidence) -> Interval | None:
     return None if gains is None else _exact(np.sqrt(np.cumsum(gains**2)))
 
 
-EXPLANATIONS: dict[str, Callable[[Evidence], Interval | None]] = {
+def transient(evidence: Evidence) -> Interval | None:
+    """E5: Σ_j ‖T^(i)·∂θ^(i)/∂g^(j)‖/‖T^(i)‖, relative to one step.
+
+    The augmented products with the optimiser's state, restricted to where ∂g/∂η enters and to the
+    direction that T reads.
+    """
+    if evidence.reach is None:
+        return None
+    sums = np.nansum(evidence.reach, axis=1)
+    measured = np.isfinite(evidence.reach).any(axis=1)
+    return _exact(np.where(measured, sums / sums[0], np.nan))
+
+
+def validation_noise(evidence: Evidence) -> Interval | None:
+    """E6: the spread of T^(i) alone, against a sensitivity that stays what it is after one step."""
+    if evidence.outer_std is None:
+        return None
+    return _exact(np.nanmean(std_ratio(evidence.outer_std), axis=1))
+
+
+Explanation = Callable[[Evidence], Interval | None]
+
+EXPLANATIONS: dict[str, Explanation] = {
     "E1 spectral radius": spectral_radius,
+    "E2 products, paper": product_norms("paper"),
+    "E2 products, preconditioned": product_norms("preconditioned"),
     "E3 accumulation, coherent": accumulation_coherent,
     "E3 accumulation, incoherent": accumulation_incoherent,
     "E4 optimiser memory, coherent": memory_coherent,
     "E4 optimiser memory, incoherent": memory_incoherent,
+    "E5 transient growth": transient,
+    "E6 validation noise": validation_noise,
 }
 
 

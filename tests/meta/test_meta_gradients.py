@@ -60,15 +60,13 @@ def test_forward_sensitivities_equal_central_differences(adam_case, reference):
     assert_near(sweep(case.eta), reference)
 
 
-@pytest.mark.parametrize("remat", [True, False])
-@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize(("n", "remat"), [(1, True), (2, False), (3, True), (3, False)])
 def test_n_step_equals_central_differences(adam_case, reference, n, remat):
     estimator = Estimator("n-step", n, remat=remat)
     assert_near(estimate(adam_case, estimator), reference[n - 1])
 
 
-@pytest.mark.parametrize("remat", [True, False])
-@pytest.mark.parametrize("kappa", [None, 0.0, 1.0])
+@pytest.mark.parametrize(("kappa", "remat"), [(None, True), (0.0, False), (1.0, True)])
 def test_mix_is_the_weighted_sum(adam_case, reference, kappa, remat):
     estimator = Estimator("mix", N, kappa=kappa, remat=remat)
     assert_near(estimate(adam_case, estimator), mix_weights(N, kappa) @ reference)

@@ -1,0 +1,55 @@
+"""Counterfactuals: which paths from η to θ^(n) a meta-gradient follows.
+
+A path is cut in the derivative alone. Rollouts, losses and updates are those of the full
+meta-gradient to the last bit, so that two of them from one key differ by the cut and nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What a meta-gradient differentiates through, besides the η in each inner gradient.
+
+    Attributes:
+        hessian: ∂g/∂θ, how a moved θ changes the next inner gradient.
+        memory: the optimiser's state; without it m and v are constants of every update.
+        trace: μ, which multiplies θ from one update to the next in place of the whole Jacobian:
+            the accumulative trace (Bonnet et al. 2021, D.1), Hessian and memory being cut.
+            None leaves the Jacobian.
+        as_sgd: the optimiser's response to its gradient is −α, as in gradient descent.
+        inside: the Hessian acts as if those eigenvalues of H = −α∇²L that lie outside these two
+            bounds were zero; None keeps all.
+    """
+
+    hessian: bool = True
+    memory: bool = True
+    trace: float | None = None
+    as_sgd: bool = False
+    inside: tuple[float, float] | None = None
+
+    @property
+    def follows_hessian(self) -> bool:
+        """Whether products of the Hessian are needed."""
+        return self.hessian and self.trace is None
+
+    @property
+    def follows_memory(self) -> bool:
+        """Whether cotangents of the optimiser's state are."""
+        return self.memory and self.trace is None and not self.as_sgd
+
+
+FULL = Paths()
+STABLE = (-2.0, 0.0)  # where |1 + eigenvalue| ≤ 1 (Bonnet et al. 2021, D.2)
+
+COUNTERFACTUALS: Mapping[str, Paths] = {
+    "full": FULL,
+    "no-hessian": Paths(hessian=False),
+    "no-memory": Paths(memory=False),
+    "neither": Paths(hessian=False, memory=False),
+    "trace": Paths(trace=0.9),
+    "stable-hessian": Paths(inside=STABLE),
+    "as-sgd": Paths(as_sgd=True),
+}
+"""The full meta-gradient and six counterfactuals, as studies name them."""

@@ -1,0 +1,167 @@
+"""Eq. 11 term by term: what every inner update contributes, for many horizons and paths at once.
+
+On the augmented state x = (θ, s) the i-step meta-gradient is Σ_j T^(i) (Π_{j<k<i} A_k) B_j, with
+A_k and B_j the derivatives of inner update k in x and of update j in η (Bonnet et al. 2021, eq. 11,
+with the optimiser's state). One pass back through an unroll carries the cotangents of all horizons
+and of all counterfactuals, and shares its rollouts, linearisations and ∂g/∂η among them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.meta.augmented import Augmented, augmented, response
+from hessdiag.meta.inner_update import Eta, InnerUpdate
+from hessdiag.meta.outliers import DEPTH, outliers
+from hessdiag.meta.paths import Paths
+from hessdiag.meta.pullback import contract, pull_back
+from hessdiag.meta.unroll import Unroll, point
+
+
+class Terms(NamedTuple):
+    """The parts of the meta-gradients of one unroll.
+
+    `contributions` summed over inner steps are the meta-gradients.
+    """
+
+    contributions: Float[Array, "paths horizons n m"]  # of update j; zero from the horizon on
+    reach: Float[Array, "paths horizons n"]  # |cotangent of g^(j)|: what T reads of it
+    outer: Float[Array, " horizons"]  # |T|, T = ∂L'/∂θ^(i)
+    mixed: Float[Array, "n m"]  # |∂g^(j)/∂η_k|
+    outer_alone: Float[Array, "horizons m"]  # T^(i) · ∂θ^(1)/∂η: growth of T, sensitivity held
+    left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded paths leave out
+
+
+def terms(
+    update: InnerUpdate,
+    eta: Eta,
+    points: Unroll,
+    *,
+    horizons: Sequence[int],
+    paths: Sequence[Paths],
+    key: PRNGKeyArray,
+    depth: int = DEPTH,
+) -> Terms:
+    """Decompose the meta-gradients of one unroll.
+
+    Args:
+        update: the inner update.
+        eta: the η of the unroll.
+        points: the unroll, validated everywhere.
+        horizons: the i of the meta-gradients wanted, none above the length of the unroll.
+        paths: the counterfactuals wanted; at most one of them may have bounds.
+        key: randomness of the Lanczos start vectors behind bounds.
+        depth: Lanczos steps behind bounds.
+    """
+    wanted = np.asarray(horizons)
+    bounds = [path.inside for path in paths if path.inside is not None]
+    outer_gradient = jax.grad(update.problem.outer_loss)
+
+    def back(cotangents, at):
+        j, state, after, trajectories, validation, linearised = at
+        outer = outer_gradient(after, validation)
+        cotangents = [_enter(stack, outer, wanted == j + 1) for stack in cotangents]
+        if linearised is None:
+            linearised = update.linearised_gradient(state.params, eta, trajectories)
+        gradient, products = linearised
+        mixed = _mixed(update, state.params, eta, trajectories)
+        pairs = None
+        if bounds:
+            pairs = outliers(
+                lambda v: products(v)[0],
+                state.params,
+                jax.random.fold_in(key, j),
+                alpha=update.learning_rate(state.step),
+                inside=bounds[0],
+                depth=depth,
+            )
+
+        def through(paths: Paths, cotangent: Augmented):
+            pulled = pull_back(
+                update,
+                state,
+                gradient,
+                products,
+                cotangent,
+                paths,
+                outliers=pairs if paths.inside is not None else None,
+                mixed=mixed,
+            )
+            return pulled.cotangent, pulled.to_eta, _length(pulled.to_gradient)
+
+        def each(paths: Paths, stack: Augmented):
+            def one(now):
+                cotangent, horizon = now
+                nothing = (cotangent, jnp.zeros_like(eta), jnp.zeros((), eta.dtype))
+                return jax.lax.cond(
+                    horizon > j, lambda c: through(paths, c), lambda _: nothing, cotangent
+                )
+
+            return jax.lax.map(one, (stack, jnp.asarray(wanted)))
+
+        made = [each(path, stack) for path, stack in zip(paths, cotangents, strict=True)]
+        cotangents, contributions, reach = zip(*made, strict=True)
+        seen = (
+            jnp.stack(contributions),
+            jnp.stack(reach),
+            jax.vmap(_length)(mixed),
+            jnp.asarray(0 if pairs is None else pairs.number, eta.dtype),
+            outer,
+        )
+        return list(cotangents), seen
+
+    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
+    after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
+    n = len(points.states.step) - 1
+    zero = jax.tree.map(jnp.zeros_like, augmented(point(points.states, -1)))
+    stack = jax.tree.map(lambda leaf: jnp.zeros((len(wanted), *leaf.shape), leaf.dtype), zero)
+    _, seen = jax.lax.scan(
+        back,
+        [stack] * len(paths),
+        (jnp.arange(n), states, after, points.trajectories, points.validation, points.linearised),
+        reverse=True,
+    )
+    contributions, reach, mixed, left_out, outer = seen
+    outer = jax.tree.map(lambda leaf: leaf[wanted - 1], outer)
+    first = _first_sensitivity(update, eta, points)
+    return Terms(
+        jnp.moveaxis(contributions, 0, 2),
+        jnp.moveaxis(reach, 0, 2),
+        jax.vmap(_length)(outer),
+        mixed,
+        jax.vmap(lambda t: contract(t, first))(outer),
+        left_out,
+    )
+
+
+def _enter(stack: Augmented, outer, enters) -> Augmented:
+    """Add ∂L'/∂θ to the cotangents of the horizons that end here."""
+
+    def add(cotangents, gradient):
+        return cotangents + jnp.tensordot(jnp.asarray(enters, gradient.dtype), gradient, axes=0)
+
+    return stack._replace(params=jax.tree.map(add, stack.params, outer))
+
+
+def _mixed(update: InnerUpdate, params, eta: Eta, trajectories) -> Any:
+    """∂g/∂η, a leading axis over η."""
+    _, along = jax.linearize(lambda eta: update.gradient(params, eta, trajectories), eta)
+    return jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
+
+
+def _first_sensitivity(update: InnerUpdate, eta: Eta, points: Unroll) -> Any:
+    """∂θ^(1)/∂η, a leading axis over η."""
+    state, trajectories = point(points.states, 0), point(points.trajectories, 0)
+    mixed = _mixed(update, state.params, eta, trajectories)
+    gradient = update.gradient(state.params, eta, trajectories)
+    held = augmented(state)
+    _, along = jax.linearize(lambda g: response(update, state)(held, g).params, gradient)
+    return jax.vmap(along)(mixed)
+
+
+def _length(tree) -> Float[Array, ""]:
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))

@@ -1,0 +1,95 @@
+"""Every term of eq. 11 on the augmented state with dense matrices, and what cuts do to them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from hessdiag.meta import Paths, point
+from hessdiag.meta.augmented import augmented
+from hessdiag.meta.inner_update import InnerState
+
+
+class DenseUnroll:
+    """Dense derivatives of every inner update of a case, by forward mode on flat vectors."""
+
+    def __init__(self, case):
+        self.case = case
+        x = augmented(case.state)
+        theta, self.unravel = ravel_pytree(x.params)
+        self.size = theta.size
+        _, self.unravel_memory = ravel_pytree(x.memory)
+        self.inner, self.outer = case.losses
+        self.steps = [self._step(j) for j in range(len(case.points.states.step) - 1)]
+
+    def _step(self, j):
+        """(∂x'/∂x at fixed g, ∂x'/∂g, Jacobian of clipping, ∇²L, ∂g/∂η, α) of inner update j."""
+        update, eta = self.case.update, self.case.eta
+        state = point(self.case.points.states, j)
+        leaves, structure = jax.tree.flatten(state.opt_state)
+        floating = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
+
+        def gradient(theta, eta):
+            return jax.grad(lambda theta: self.inner(self.unravel(theta), eta, j))(theta)
+
+        def after(theta, memory, g):
+            held = iter(self.unravel_memory(memory))
+            merged = [
+                next(held) if moves else leaf for leaf, moves in zip(leaves, floating, strict=True)
+            ]
+            opt_state = jax.tree.unflatten(structure, merged)
+            made = update.apply(
+                InnerState(self.unravel(theta), opt_state, state.step), self.unravel(g)
+            )
+            return ravel_pytree(augmented(made))[0]
+
+        x = augmented(state)
+        theta, memory = ravel_pytree(x.params)[0], ravel_pytree(x.memory)[0]
+        g = gradient(theta, eta)
+        by_theta, by_memory, by_gradient = jax.jacfwd(after, argnums=(0, 1, 2))(theta, memory, g)
+        clip = jax.jacfwd(lambda g: ravel_pytree(update.clip(self.unravel(g)))[0])(g)
+        hessian, mixed = jax.jacfwd(gradient, argnums=(0, 1))(theta, eta)
+        at_rest = np.concatenate([by_theta, by_memory], axis=1)
+        return tuple(
+            np.asarray(part)
+            for part in (at_rest, by_gradient, clip, hessian, mixed, update.learning_rate(0))
+        )
+
+    def outer_gradient(self, horizon: int) -> np.ndarray:
+        """T^(i), padded with zeros for the optimiser's state."""
+        params = point(self.case.points.states, horizon).params
+        gradient = jax.grad(lambda params: self.outer(params, horizon))(params)
+        flat = np.asarray(ravel_pytree(gradient)[0])
+        return np.pad(flat, (0, len(self.steps[0][0]) - self.size))
+
+    def terms(self, horizon: int, paths: Paths) -> np.ndarray:
+        """(horizon, m): what each inner update contributes to the meta-gradient."""
+        row = self.outer_gradient(horizon)
+        rows = []
+        for j in reversed(range(horizon)):
+            jacobian, from_eta = self._along(paths, *self.steps[j])
+            rows.append(row @ from_eta)
+            row = row @ jacobian
+        return np.stack(rows[::-1])
+
+    def _along(self, paths: Paths, at_rest, by_gradient, clip, hessian, mixed, alpha):
+        """A_j and B_j with what is cut set to zero, block by block."""
+        d, size = self.size, len(at_rest)
+        if paths.inside is not None:
+            values, vectors = np.linalg.eigh(hessian)
+            low, high = paths.inside
+            kept = (-alpha * values >= low) & (-alpha * values <= high)
+            hessian = (vectors * np.where(kept, values, 0.0)) @ vectors.T
+        if paths.as_sgd:
+            by_gradient = np.zeros_like(by_gradient)
+            by_gradient[:d] = -alpha * clip
+            at_rest = np.eye(size)
+        jacobian = at_rest.copy()
+        if paths.hessian:
+            jacobian[:, :d] += by_gradient @ hessian
+        if not paths.memory or paths.as_sgd:
+            jacobian[:, d:] = 0.0
+        if paths.trace is not None:
+            jacobian = np.zeros_like(at_rest)
+            jacobian[:d, :d] = paths.trace * np.eye(d)
+        return jacobian, by_gradient @ mixed
