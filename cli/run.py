@@ -14,6 +14,8 @@ SETTINGS = {  # parameter name → dotted key
     "n": "n",
     "estimator": "estimator",
     "kappa": "kappa",
+    "trace_decay": "trace_decay",
+    "paths": "paths",
     "monte_carlo": "monte_carlo",
     "remat": "remat",
     "seed": "seed",
@@ -28,14 +30,22 @@ SETTINGS = {  # parameter name → dotted key
     "chunk": "probe.chunk",
     "operators": "probe.operators",
     "products": "probe.products",
+    "probe_n": "probe.n",
+    "counterfactuals": "probe.counterfactuals",
+    "nested": "probe.nested",
 }
+
+
+_CUTS = "no-hessian,no-memory,neither,trace,stable-hessian,as-sgd"
 
 
 @click.command()
 @click.option("--env", help="Problem: snake, mrp, or module:factory of your own.  [snake]")
 @click.option("--n", type=int, help="Inner updates per meta-gradient; 0: fixed.  [5]")
-@click.option("--estimator", help="n-step or mix.  [n-step]")
+@click.option("--estimator", help="n-step, mix or trace.  [n-step]")
 @click.option("--kappa", type=float, help="Mixing factor of mix.  [1 - 1/n]")
+@click.option("--trace-decay", type=float, help="μ of the accumulative trace.  [0.9]")
+@click.option("--paths", help="A counterfactual to train with, such as no-memory.  [full]")
 @click.option("--monte-carlo", type=int, help="Meta-gradients averaged per iteration.  [1]")
 @click.option("--remat/--no-remat", default=None, help="Recompute inner steps to save memory.")
 @click.option("--seed", type=int, help="Seed of everything random.  [0]")
@@ -52,6 +62,9 @@ SETTINGS = {  # parameter name → dotted key
 @click.option("--chunk", type=int, help="Meta-gradients computed at once: bounds memory.")
 @click.option("--operators", help="Of preconditioned,update,augmented,semi-gradient; none.")
 @click.option("--products/--no-products", default=None, help="Norms of products over inner steps.")
+@click.option("--probe-n", type=int, help="Longest horizon measured.  [n]")
+@click.option("--counterfactuals", help=f"Cuts to measure: of {_CUTS}; all; none.  [none]")
+@click.option("--nested", type=int, help="Samples behind shares of the variance.  [0: none]")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")

@@ -10,7 +10,7 @@ from hessdiag.meta.optimisers import (
     inner_optimiser,
     meta_optimiser,
 )
-from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths
+from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths, paths_called
 from hessdiag.meta.sensitivity import all_horizons, all_horizons_from
 from hessdiag.meta.sources import Sources, share_one, sources
 from hessdiag.meta.terms import Terms, terms
@@ -41,6 +41,7 @@ __all__ = [
     "meta_optimiser",
     "meta_step",
     "mix_weights",
+    "paths_called",
     "point",
     "share_one",
     "sources",

@@ -53,3 +53,8 @@ COUNTERFACTUALS: Mapping[str, Paths] = {
     "as-sgd": Paths(as_sgd=True),
 }
 """The full meta-gradient and six counterfactuals, as studies name them."""
+
+
+def paths_called(name: str, trace_decay: float) -> Paths:
+    """The counterfactual of that name, with the μ that its trace is to have."""
+    return Paths(trace=trace_decay) if name == "trace" else COUNTERFACTUALS[name]

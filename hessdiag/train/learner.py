@@ -18,6 +18,7 @@ from hessdiag.meta import (
     inner_optimiser,
     meta_optimiser,
     meta_step,
+    paths_called,
 )
 from hessdiag.train.settings import Settings
 
@@ -64,12 +65,14 @@ class Learner:
             clip_norm=learning.clip_norm,
             transform=learning.transform,
         )
+        trace = settings.estimator == "trace"
         self.estimator = Estimator(
-            kind=settings.estimator,
+            kind="n-step" if trace else settings.estimator,
             n=settings.n,
             kappa=settings.kappa,
             monte_carlo=settings.monte_carlo,
             chunk=settings.probe.chunk,
+            paths=paths_called("trace" if trace else settings.paths, settings.trace_decay),
             remat=settings.remat,
         )
         names = ("init", "train", "probe", "lanczos")

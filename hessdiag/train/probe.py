@@ -7,9 +7,11 @@ import numpy as np
 import xarray
 
 from hessdiag import spectra
-from hessdiag.meta import ESTIMATORS
+from hessdiag.meta import ESTIMATORS, Terms
 from hessdiag.train.learner import Learner, TrainState
-from hessdiag.train.settings import Settings
+from hessdiag.train.mechanism_probe import MechanismProbe, Nested
+from hessdiag.train.mechanism_variables import nested_variables, term_variables
+from hessdiag.train.settings import Settings, measured_horizon
 from hessdiag.train.spectral_probe import SpectralProbe
 from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, variance_variables
 
@@ -20,13 +22,17 @@ class Prober:
     def __init__(self, learner: Learner, settings: Settings):
         self._learner = learner
         self._settings = settings
-        self._spectra = SpectralProbe(learner.update, settings.probe, n=settings.n)
+        self._n = measured_horizon(settings)
+        self._spectra = SpectralProbe(learner.update, settings.probe, n=self._n)
         self._variance = VarianceProbe(learner.update, settings)
+        self._mechanism = MechanismProbe(
+            learner.update, settings.probe, n=self._n, trace_decay=settings.trace_decay
+        )
 
     @property
     def steps(self) -> int:
         """Units of progress in one probe."""
-        return self._settings.probe.samples + self._spectra.units
+        return self._settings.probe.samples + self._spectra.units + self._mechanism.units
 
     def probe(
         self, state: TrainState, iteration: int, *, progress: Callable[[int], None]
@@ -49,10 +55,10 @@ class Prober:
             "iteration": iteration,
             "samples": settings.probe.samples,
             "confidence": settings.probe.confidence,
-            "headline_estimator": settings.estimator,
+            "headline_estimator": "mix" if settings.estimator == "mix" else "n-step",
         }
         names = [parameter.name for parameter in self._learner.problem.meta_parameters]
-        if settings.n == 0:
+        if self._n == 0:
             return xarray.Dataset(coords={"meta_parameter": names}, attrs=attrs)
         keys = self._keys("probe", iteration, settings.probe.samples)
         lanczos_key = self._keys("lanczos", iteration, 1)[0]
@@ -70,22 +76,34 @@ class Prober:
         meta_gradients = self._variance.sample(
             state, keys, progress=lambda num: progress(before + num)
         )
-        labels, predicted = prediction_variables(settings, measured)
+        before += len(keys)
+        terms, nested = self._mechanism.sample(
+            state, keys, progress=lambda num: progress(before + num)
+        )
+        labels, predicted = prediction_variables(
+            settings, measured, self._mechanism.evidence(terms)
+        )
         variables = (
             variance_variables(settings, meta_gradients, iteration=iteration)
             | predicted
             | spectra.inner_loop_variables(measured)
+            | self._mechanism_variables(terms, nested, iteration)
         )
         coords = {
             "meta_parameter": names,
             "estimator": list(ESTIMATORS),
             "explanation": labels,
-            "horizon": np.arange(1, settings.n + 1),
-            "inner_step": np.arange(settings.n),
+            "horizon": np.arange(1, self._n + 1),
+            "inner_step": np.arange(self._n),
             "unroll": np.arange(settings.probe.unrolls),
             "operator": spectra.operator_names(measured[:1]),
-            "term": np.arange(1, settings.n + 1),
+            "term": np.arange(1, self._n + 1),
         }
+        if terms is not None:
+            coords |= {
+                "cut": list(self._mechanism.paths),
+                "cut_horizon": np.array(self._mechanism.horizons),
+            }
         return xarray.Dataset(
             {
                 name: (dims, values, {"long_name": text, "units": units})
@@ -94,6 +112,19 @@ class Prober:
             coords=coords,
             attrs=attrs,
         )
+
+    def _mechanism_variables(
+        self, terms: Terms | None, nested: Nested | None, iteration: int
+    ) -> spectra.Variables:
+        probe = self._settings.probe
+        rng = np.random.default_rng([self._settings.seed, iteration, 1])
+        options = {"confidence": probe.confidence, "resamples": probe.resamples, "rng": rng}
+        made: spectra.Variables = {}
+        if terms is not None:
+            made |= term_variables(terms, **options)
+        if nested is not None:
+            made |= nested_variables(nested, **options)
+        return made
 
     def _keys(self, purpose: str, iteration: int, num: int):
         return jax.random.split(jax.random.fold_in(self._learner.keys[purpose], iteration), num)

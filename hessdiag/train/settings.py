@@ -27,6 +27,7 @@ class ProbeSettings:
     """What is measured, where, and how exactly.
 
     Attributes:
+        n: the longest horizon measured; 0 for that of training.
         points: number of probes, evenly spaced inside training; 0 for none.
         at: iterations to probe at, instead of `points`.
         samples: K, independent meta-gradients per probe.
@@ -42,10 +43,15 @@ class ProbeSettings:
             density wants more.
         max_matvecs: Hessian-vector products per start at the most.
         tolerance: residual at which both ends count as converged, relative to the norm.
+        counterfactuals: which cuts to measure beside the full meta-gradient: no-hessian, no-memory,
+            neither, trace, stable-hessian, as-sgd.
+        horizons: at which horizons to measure them; none means all up to `n`.
+        nested: samples behind the shares of the variance by source; 0 for none.
         resamples: bootstrap resamples behind every confidence interval.
         confidence: level of the confidence intervals.
     """
 
+    n: int = 0
     points: int = 3
     at: tuple[int, ...] = ()
     samples: int = 16
@@ -59,6 +65,9 @@ class ProbeSettings:
     min_matvecs: int = 0
     max_matvecs: int = 48
     tolerance: float = 1e-3
+    counterfactuals: tuple[str, ...] = ()
+    horizons: tuple[int, ...] = ()
+    nested: int = 0
     resamples: int = 2000
     confidence: float = 0.95
 
@@ -70,8 +79,10 @@ class Settings:
     Attributes:
         env: problem, a built-in name or ``module:factory``.
         n: inner updates per meta-gradient; 0 leaves the hyper-parameters fixed.
-        estimator: "n-step" or "mix".
+        estimator: "n-step", "mix", or "trace", the n-step one with an accumulative trace.
         kappa: mixing factor κ of "mix"; None means 1 − 1/n.
+        trace_decay: μ of the accumulative trace, in training and as a counterfactual.
+        paths: "full", or the counterfactual that training's meta-gradients follow.
         monte_carlo: meta-gradients averaged per training iteration.
         remat: recompute inner steps in the reverse sweep, to save memory.
         seed: seed of everything random.
@@ -86,6 +97,8 @@ class Settings:
     n: int = 5
     estimator: str = "n-step"
     kappa: float | None = None
+    trace_decay: float = 0.9
+    paths: str = "full"
     monte_carlo: int = 1
     remat: bool = True
     seed: int = 0
@@ -106,10 +119,15 @@ FLAGS = {
     "probe.samples": "--samples (K)",
     "probe.chunk": "--chunk",
     "probe.operators": "--operators",
+    "probe.counterfactuals": "--counterfactuals",
+    "probe.nested": "--nested",
+    "probe.n": "--probe-n",
     "probe.products": "--products",
-    **{name: f"--{name.replace('_', '-')}" for name in ("env", "n", "estimator", "kappa", "seed")},
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in ("env", "n", "estimator", "kappa", "trace_decay", "paths", "seed", "preset")
+    },
     "monte_carlo": "--monte-carlo",
-    "preset": "--preset",
 }
 
 
@@ -132,6 +150,11 @@ def dotted(document: Mapping[str, Any]) -> dict[str, Any]:
 def flatten(settings: Settings) -> dict[str, Any]:
     """Settings by dotted key."""
     return dotted(dataclasses.asdict(settings))
+
+
+def measured_horizon(settings: Settings) -> int:
+    """The longest horizon that probes measure."""
+    return settings.probe.n or settings.n
 
 
 def probe_iterations(settings: Settings) -> tuple[int, ...]:

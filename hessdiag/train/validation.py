@@ -2,13 +2,21 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessdiag.errors import UsageError
+from hessdiag.meta import COUNTERFACTUALS
 from hessdiag.problems.base import Learning
 from hessdiag.spectra import ALL_OPERATORS
-from hessdiag.train.settings import ProbeSettings, Settings, TrainSettings, flag_of, flatten
+from hessdiag.train.settings import (
+    ProbeSettings,
+    Settings,
+    TrainSettings,
+    flag_of,
+    flatten,
+    measured_horizon,
+)
 
 _AT_LEAST = {
     "n": 0,
@@ -16,7 +24,9 @@ _AT_LEAST = {
     "seed": 0,
     "train.iterations": 1,
     "train.checkpoint_minutes": 0,
+    "probe.n": 0,
     "probe.points": 0,
+    "probe.nested": 0,
     "probe.samples": 2,
     "probe.chunk": 1,
     "probe.unrolls": 1,
@@ -38,7 +48,8 @@ _AT_LEAST = {
 }
 _ABOVE_ZERO = ("learning.learning_rate", "learning.meta_learning_rate", "probe.tolerance")
 _ONE_OF = {
-    "estimator": ("n-step", "mix"),
+    "estimator": ("n-step", "mix", "trace"),
+    "paths": tuple(COUNTERFACTUALS),
     "learning.schedule": ("constant", "linear"),
     "learning.transform": (None, "sigmoid", "identity"),
 }
@@ -64,10 +75,17 @@ def from_flat(flat: Mapping[str, Any]) -> Settings:
         problem=tables["problem"],
         learning=Learning(**_typed("learning.", Learning, tables["learning"])),
         train=TrainSettings(**_typed("train.", TrainSettings, tables["train"])),
-        probe=ProbeSettings(**_typed("probe.", ProbeSettings, tables["probe"])),
+        probe=_named_out(ProbeSettings(**_typed("probe.", ProbeSettings, tables["probe"]))),
     )
     _check_ranges(settings)
     return settings
+
+
+def _named_out(probe: ProbeSettings) -> ProbeSettings:
+    """With "all" counterfactuals as their names."""
+    if probe.counterfactuals != ("all",):
+        return probe
+    return dataclasses.replace(probe, counterfactuals=tuple(COUNTERFACTUALS)[1:])
 
 
 def _typed(prefix: str, cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,19 +178,33 @@ def _check_ranges(settings: Settings) -> None:
             refuse(key, ", ".join(choice for choice in choices if choice))
     if settings.kappa is not None and not 0 <= settings.kappa <= 1:
         refuse("kappa", "0 to 1")
-    if settings.estimator == "mix" and settings.n == 0:
-        refuse("n", "1 or more with --estimator mix")
+    if settings.estimator != "n-step" and settings.n == 0:
+        refuse("n", f"1 or more with --estimator {settings.estimator}")
+    if not 0 <= settings.trace_decay <= 1:
+        refuse("trace_decay", "0 to 1")
+    if settings.estimator == "trace" and settings.paths != "full":
+        refuse("paths", "full with --estimator trace")
+    longest = measured_horizon(settings)
+    if any(not 1 <= horizon <= longest for horizon in settings.probe.horizons):
+        refuse("probe.horizons", f"1 to {longest}")
+    if settings.probe.horizons and 1 not in settings.probe.horizons:
+        refuse("probe.horizons", "1, the base of every ratio, and others")
+    if settings.probe.nested == 1 or settings.probe.nested > settings.probe.samples:
+        refuse("probe.nested", f"0, or 2 to {settings.probe.samples} (the samples)")
+    _check_names(settings.probe.counterfactuals, "probe.counterfactuals", list(COUNTERFACTUALS)[1:])
     if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
         refuse("probe.at", f"0 to {settings.train.iterations - 1}")
-    for name in settings.probe.operators:
-        if name not in ALL_OPERATORS:
-            allowed = f"{', '.join(ALL_OPERATORS)} with commas between, or none"
-            raise UsageError(
-                f"{flag_of('probe.operators')}: {name!r} is not allowed; allowed: {allowed}"
-            )
+    _check_names(settings.probe.operators, "probe.operators", ALL_OPERATORS)
     if settings.probe.unrolls > settings.probe.samples:
         refuse("probe.unrolls", f"{settings.probe.samples} (the samples) or fewer")
     if settings.probe.operator_unrolls > settings.probe.unrolls:
         refuse("probe.operator_unrolls", f"{settings.probe.unrolls} (the unrolls) or fewer")
     if settings.probe.min_matvecs > settings.probe.max_matvecs:
         refuse("probe.min_matvecs", f"{settings.probe.max_matvecs} (probe.max_matvecs) or fewer")
+
+
+def _check_names(names: Sequence[str], key: str, known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            allowed = f"{', '.join(known)} with commas between, or none"
+            raise UsageError(f"{flag_of(key)}: {name!r} is not allowed; allowed: {allowed}")

@@ -1,6 +1,6 @@
 """K meta-gradients of every horizon at one training state, and what their spread says."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ from hessdiag import spectra, variance
 from hessdiag.errors import NotFiniteError
 from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
 from hessdiag.train.learner import TrainState
-from hessdiag.train.settings import Settings
+from hessdiag.train.settings import Settings, measured_horizon
 
 
 class VarianceProbe:
@@ -21,7 +21,7 @@ class VarianceProbe:
 
         def sample(state: TrainState, key: PRNGKeyArray):
             at = (state.inner, state.eta, state.env_state, key)
-            return all_horizons(update, *at, n=settings.n)
+            return all_horizons(update, *at, n=measured_horizon(settings))
 
         one_at_a_time = settings.probe.chunk == 1
         self._chunk = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
@@ -56,7 +56,7 @@ def variance_variables(
     settings: Settings, meta_gradients: np.ndarray, *, iteration: int
 ) -> spectra.Variables:
     """Spread of both estimators as labelled arrays."""
-    n = settings.n
+    n = measured_horizon(settings)
     weights = [mix_weights(i, settings.kappa) for i in range(1, n + 1)]
     estimates = {
         "n-step": meta_gradients,
@@ -95,9 +95,17 @@ def variance_variables(
 
 
 def prediction_variables(
-    settings: Settings, measured: Sequence[spectra.InnerLoopSpectra]
+    settings: Settings,
+    measured: Sequence[spectra.InnerLoopSpectra],
+    of_terms: Mapping[str, np.ndarray],
 ) -> tuple[list[str], spectra.Variables]:
-    """Labels of the explanations, and what each predicts for the growth."""
+    """Labels of the explanations, and what each predicts for the growth.
+
+    Args:
+        settings: of the run.
+        measured: spectra.
+        of_terms: fields of the evidence that terms were measured for.
+    """
     shifted = [[step.shifted for step in loop.hessians if step.shifted] for loop in measured]
     optimiser = settings.learning.optimiser
     evidence = variance.Evidence(
@@ -107,6 +115,8 @@ def prediction_variables(
         ),
         optimiser=optimiser,
         memory=FIRST_MOMENT_DECAY.get(optimiser),
+        product_norms=_product_norms(measured),
+        **of_terms,
     )
     made = variance.predictions(evidence)
     dims = ("explanation", "horizon")
@@ -121,3 +131,18 @@ def prediction_variables(
         for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
     return list(made), variables
+
+
+def _product_norms(measured: Sequence[spectra.InnerLoopSpectra]) -> dict[str, np.ndarray]:
+    """(U, n) norms of the products, by operator, on the unrolls that have them."""
+    names = list(dict.fromkeys(name for loop in measured for name in loop.products))
+    return {
+        name: np.array(
+            [
+                [1.0 + product.norm.minus_one for product in loop.products[name]]
+                for loop in measured
+                if name in loop.products
+            ]
+        )
+        for name in names
+    }

@@ -3,6 +3,7 @@
 from hessdiag.variance.bootstrap import Interval, bca_interval
 from hessdiag.variance.correlation import Correlation, rank_correlation
 from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
+from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.explanations import EXPLANATIONS, Evidence, predictions
 from hessdiag.variance.growth import Spread, measure_spread, mixed
 from hessdiag.variance.nested import Shares, nested_shares
@@ -22,6 +23,7 @@ __all__ = [
     "correlations",
     "cut_growth",
     "finding",
+    "mean_defined",
     "measure_spread",
     "mixed",
     "nested_shares",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.growth import std_ratio
 
 
@@ -85,8 +86,7 @@ def coherence(
         room = aligned - alone
         several = room > 1e-12 * aligned
         shares = np.where(several, (together - alone) / np.where(several, room, 1.0), np.nan)
-        counted = several.sum(axis=-1)
-        return np.where(counted, np.nansum(shares, axis=-1) / np.maximum(counted, 1), np.nan)
+        return mean_defined(shares, axis=-1)
 
     centred = samples - samples.mean(axis=0)
     covariance = np.einsum("khim,khjm->hijm", centred, centred) / (len(samples) - 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval
+from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.growth import std_ratio
 
 
@@ -110,7 +111,7 @@ def validation_noise(evidence: Evidence) -> Interval | None:
     """E6: the spread of T^(i) alone, against a sensitivity that stays what it is after one step."""
     if evidence.outer_std is None:
         return None
-    return _exact(np.nanmean(std_ratio(evidence.outer_std), axis=1))
+    return _exact(mean_defined(std_ratio(evidence.outer_std), axis=1))
 
 
 Explanation = Callable[[Evidence], Interval | None]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.defined import mean_defined
 
 
 class Shares(NamedTuple):
@@ -54,7 +55,7 @@ def nested_shares(
         parts = np.concatenate([validation[None], inner[None], own])
         varying = total > 0
         shares = np.where(varying, parts / np.where(varying, total, 1.0), np.nan)
-        return np.nanmean(shares, axis=-1).T  # (i, part)
+        return mean_defined(shares, axis=-1).T  # (i, part)
 
     whole = bca_interval(statistic, packed, confidence=confidence, resamples=resamples, rng=rng)
     later = np.arange(n)[None, :] >= np.arange(1, n + 1)[:, None]  # steps after the horizon

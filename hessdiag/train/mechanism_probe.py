@@ -1,0 +1,153 @@
+"""What makes the meta-gradient noisy, measured at one training state: terms, cuts, sources."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from hessdiag.errors import NotFiniteError
+from hessdiag.meta import (
+    InnerUpdate,
+    Paths,
+    Terms,
+    all_horizons_from,
+    paths_called,
+    share_one,
+    sources,
+    terms,
+    unroll,
+)
+from hessdiag.train.learner import TrainState
+from hessdiag.train.settings import ProbeSettings
+
+
+class Nested(NamedTuple):
+    """Meta-gradients that share some of their randomness."""
+
+    pairs: np.ndarray  # (K', 2, n, m): same inner trajectories
+    sharing_one: np.ndarray  # (K', n, n, m): same τ^(j) alone, j along axis 1
+
+
+class MechanismProbe:
+    """Samples the parts of meta-gradients; one compiled program each for terms and for sources.
+
+    Args:
+        update: the inner update.
+        probe: what to measure.
+        n: the longest horizon.
+        trace_decay: μ of the accumulative trace.
+    """
+
+    def __init__(self, update: InnerUpdate, probe: ProbeSettings, *, n: int, trace_decay: float):
+        self.paths = counterfactuals(probe.counterfactuals, trace_decay)
+        self.horizons = probe.horizons or tuple(range(1, n + 1))
+        self._samples = probe.samples if self.paths else 0
+        self._nested = probe.nested
+        self._chunk = probe.chunk
+
+        def decompose(state: TrainState, key: PRNGKeyArray) -> Terms:
+            points = unroll(
+                update, state.inner, state.eta, state.env_state, key, n=n, validate_all=True
+            )
+            return terms(
+                update,
+                state.eta,
+                points,
+                horizons=self.horizons,
+                paths=tuple(self.paths.values()),
+                key=jax.random.fold_in(key, 2 * n + 2),
+            )
+
+        def by_source(state: TrainState, key: PRNGKeyArray):
+            at = (update, state.inner, state.eta, state.env_state)
+            drawn = sources(key, n, validations=2)
+            others = sources(jax.random.fold_in(key, 2 * n + 3), n * n)
+
+            def alone(j):
+                fresh = jax.tree.map(
+                    lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others
+                )
+                return all_horizons_from(*at, share_one(drawn, fresh, j))[:, 0]
+
+            pair = jnp.moveaxis(all_horizons_from(*at, drawn), 1, 0)
+            return pair, jax.lax.map(alone, jnp.arange(n))
+
+        self._decompose = self._compiled(decompose)
+        self._by_source = self._compiled(by_source)
+
+    @property
+    def units(self) -> int:
+        """Units of progress in one measurement."""
+        return self._samples + self._nested
+
+    def sample(
+        self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
+    ) -> tuple[Terms | None, Nested | None]:
+        """Terms of the samples with the given keys, and nested samples with the first of them.
+
+        Args:
+            state: the training state; every sample starts from it.
+            keys: a key per sample.
+            progress: called with the units done.
+
+        Raises:
+            NotFiniteError: a term is NaN or infinite.
+        """
+        made = nested = None
+        if self._samples:
+            made = Terms(*self._all(self._decompose, state, keys[: self._samples], progress))
+            self._refuse_not_finite(made.contributions)
+        if self._nested:
+            before = self._samples
+            parts = self._all(
+                self._by_source, state, keys[: self._nested], lambda k: progress(before + k)
+            )
+            nested = Nested(*parts)
+            self._refuse_not_finite(nested.pairs)
+        return made, nested
+
+    def evidence(self, made: Terms | None) -> dict[str, np.ndarray]:
+        """What terms tell the explanations, at all horizons up to n; NaN where not measured."""
+        if made is None:
+            return {}
+        at, n = np.asarray(self.horizons) - 1, made.mixed.shape[1]
+        reach = np.full((n, n), np.nan)
+        reach[at] = relative_reach(made).mean(axis=0)
+        alone = np.asarray(made.outer_alone).std(axis=0, ddof=1)
+        outer_std = np.full((n, alone.shape[-1]), np.nan)
+        outer_std[at] = alone
+        return {"reach": reach, "outer_std": outer_std}
+
+    def _compiled(self, sample: Callable[[TrainState, PRNGKeyArray], Any]) -> Callable:
+        return jax.jit(sample if self._chunk == 1 else jax.vmap(sample, in_axes=(None, 0)))
+
+    def _all(self, program, state: TrainState, keys, progress) -> list[Any]:
+        """Every sample's results, stacked, a chunk at a time."""
+        num, size = len(keys), self._chunk
+        chunks = []
+        for start in range(0, num, size):
+            at = np.arange(start, start + size) % num  # the last chunk is filled up
+            made = jax.device_get(program(state, keys[start] if size == 1 else keys[at]))
+            made = [np.asarray(part) for part in made]
+            chunks.append([part[None] if size == 1 else part[: num - start] for part in made])
+            progress(min(start + size, num))
+        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
+
+    def _refuse_not_finite(self, values: Any) -> None:
+        if not np.isfinite(values).all():
+            raise NotFiniteError("NaN or infinity in the terms of the meta-gradients of a probe")
+
+
+def counterfactuals(names: tuple[str, ...], trace_decay: float) -> dict[str, Paths]:
+    """Paths by name, the full meta-gradient first; none for no names."""
+    if not names:
+        return {}
+    return {name: paths_called(name, trace_decay) for name in ("full", *names)}
+
+
+def relative_reach(made: Terms) -> np.ndarray:
+    """(K, horizons, n) what T reads of a unit of each inner gradient, over |T|."""
+    return np.asarray(made.reach)[:, 0] / np.asarray(made.outer)[..., None]

@@ -1,0 +1,129 @@
+"""What a probe says of terms, cuts and sources, against the meta-gradients that it samples."""
+
+import jax
+import numpy as np
+import pytest
+
+from hessdiag.errors import UsageError
+from hessdiag.train.learner import Learner
+from hessdiag.train.presets import resolve
+from hessdiag.train.probe import Prober
+
+N, K = 3, 6
+FLAGS = {
+    "env": "mrp",
+    "n": 1,
+    "probe.n": N,
+    "problem.batch_size": 8,
+    "probe.samples": K,
+    "probe.chunk": 4,
+    "probe.unrolls": 1,
+    "probe.resamples": 100,
+    "probe.operators": [],
+    "probe.counterfactuals": ["no-hessian", "no-memory", "trace", "stable-hessian"],
+    "probe.horizons": [1, 3],
+    "probe.nested": 5,
+    "trace_decay": 1.0,
+    "train.iterations": 9,
+}
+
+
+@pytest.fixture(scope="module")
+def probe():
+    settings = resolve(FLAGS)
+    learner = Learner(settings)
+    state = learner.init()
+    for t in range(3):
+        state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
+    prober = Prober(learner, settings)
+    seen = []
+    made = prober.probe(state, 3, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == prober.steps
+    return made
+
+
+def test_the_full_cut_is_the_meta_gradient_of_the_same_samples(probe):
+    full = probe.cut_meta_gradient.sel(cut="full")
+    whole = probe.meta_gradient.sel(horizon=[1, 3])
+    np.testing.assert_allclose(full, whole, rtol=2e-4, atol=1e-6 * np.abs(whole).max())
+    np.testing.assert_allclose(probe.contribution.sum("inner_step"), full, rtol=1e-5, atol=1e-9)
+
+
+def test_cuts_share_their_first_step(probe):
+    """With one inner update no path is cut but the one through that update."""
+    first = probe.cut_meta_gradient.sel(cut_horizon=1)
+    for cut in ("no-hessian", "no-memory", "trace"):
+        np.testing.assert_allclose(first.sel(cut=cut), first.sel(cut="full"), rtol=1e-5)
+    assert not np.allclose(
+        probe.cut_meta_gradient.sel(cut="no-memory", cut_horizon=3),
+        probe.cut_meta_gradient.sel(cut="full", cut_horizon=3),
+    )
+
+
+def test_growth_under_cuts_is_that_of_the_stored_samples(probe):
+    std = probe.cut_meta_gradient.std("sample", ddof=1)
+    growth = (std / std.sel(cut_horizon=1)).mean("meta_parameter").transpose("cut", "cut_horizon")
+    np.testing.assert_allclose(probe.cut_growth, growth, rtol=1e-4)
+    np.testing.assert_allclose(
+        probe.cut_growth.sel(cut="full", cut_horizon=3),
+        probe.growth.sel(estimator="n-step", horizon=3),
+        rtol=1e-3,
+    )
+    removed = 1 - np.log(growth) / np.log(growth.sel(cut="full"))
+    np.testing.assert_allclose(
+        probe.cut_removed.sel(cut_horizon=3), removed.sel(cut_horizon=3), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_shares_sum_to_one(probe):
+    np.testing.assert_allclose(probe.validation_share + probe.inner_share, 1.0)
+    assert np.isnan(probe.step_share.sel(horizon=1, inner_step=1))
+
+
+def test_all_explanations_speak_where_they_were_measured(probe):
+    labels = [str(label) for label in probe.explanation.values]
+    assert {label.split()[0] for label in labels} == {"E1", "E2", "E3", "E4", "E5", "E6"}
+    np.testing.assert_allclose(probe.prediction.sel(horizon=1), 1.0, rtol=1e-5)
+    measured = probe.prediction.sel(explanation=["E5 transient growth", "E6 validation noise"])
+    assert np.isfinite(measured.sel(horizon=[1, 3])).all()
+    assert np.isnan(measured.sel(horizon=2)).all()
+
+
+def test_alignments_are_cosines(probe):
+    values = probe.term_alignment.values
+    assert np.nanmax(np.abs(values)) <= 1.0
+    assert np.isfinite(values[-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("probe.counterfactuals", ["no-such"], "--counterfactuals: 'no-such'"),
+        ("probe.horizons", [1, 4], "probe.horizons"),
+        ("probe.horizons", [2, 3], "1, the base of every ratio"),
+        ("probe.nested", K + 1, "--nested"),
+        ("trace_decay", 1.5, "--trace-decay: 1.5"),
+        ("paths", "all", "--paths: 'all'"),
+        ("estimator", "td", "--estimator: 'td'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(key, value, words):
+    with pytest.raises(UsageError, match=words):
+        resolve(FLAGS | {key: value})
+
+
+def test_a_trace_trains_as_the_counterfactual_of_that_name():
+    def trained(**flags):
+        learner = Learner(resolve({"env": "mrp", "n": 2, "trace_decay": 0.5, **flags}))
+        state, info = learner.step(learner.init(), learner.keys["train"])
+        return state.inner.params, info.meta_gradient
+
+    params, meta_gradient = trained(estimator="trace")
+    same_params, same = trained(paths="trace")
+    full_params, full = trained()
+    np.testing.assert_array_equal(meta_gradient, same)
+    assert not np.allclose(meta_gradient, full)
+    for other in (same_params, full_params):
+        equal = jax.tree.map(lambda a, b: bool((a == b).all()), params, other)
+        assert jax.tree.all(equal)
