@@ -12,6 +12,7 @@ from hessdiag.report.figures.palette import DARK, VARIABLES
 from hessdiag.report.figures.registry import SECTIONS
 from hessdiag.report.probes import confidence, early_middle_late, iteration
 from hessdiag.report.run_data import RunData
+from hessdiag.report.tables.counterfactuals import counterfactual_table
 from hessdiag.report.tables.explanations import explanation_table
 from hessdiag.report.tables.operators import operator_note, operator_table, product_table
 from hessdiag.report.tables.probes import horizon_table, probe_table, solver_note, step_table
@@ -96,6 +97,7 @@ def _details(data: RunData) -> list[dict[str, object]]:
             "operators": operator_table(probe),
             "products": product_table(probe),
             "horizons": horizon_table(probe),
+            "counterfactuals": counterfactual_table(probe),
         }
         for probe in early_middle_late(data.probes)
     ]

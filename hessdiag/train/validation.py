@@ -187,8 +187,8 @@ def _check_ranges(settings: Settings) -> None:
     longest = measured_horizon(settings)
     if any(not 1 <= horizon <= longest for horizon in settings.probe.horizons):
         refuse("probe.horizons", f"1 to {longest}")
-    if settings.probe.horizons and 1 not in settings.probe.horizons:
-        refuse("probe.horizons", "1, the base of every ratio, and others")
+    if settings.probe.horizons and not {1, longest} <= set(settings.probe.horizons):
+        refuse("probe.horizons", f"1, the base of every ratio, {longest}, and others between")
     if settings.probe.nested == 1 or settings.probe.nested > settings.probe.samples:
         refuse("probe.nested", f"0, or 2 to {settings.probe.samples} (the samples)")
     _check_names(settings.probe.counterfactuals, "probe.counterfactuals", list(COUNTERFACTUALS)[1:])

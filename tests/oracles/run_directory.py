@@ -69,6 +69,7 @@ def make_probe(random: np.random.Generator, *, iteration: int, n: int) -> xr.Dat
     dataset = xr.Dataset(_spectra(random, steps=max(n, 1), rate=rate))
     if n > 0:
         dataset = dataset.merge(_variance(random, n=n, progress=iteration / ITERATIONS))
+        dataset = dataset.merge(_mechanism(random.spawn(1)[0], dataset))
     for name in dataset.data_vars:
         dataset[name].attrs = {"long_name": str(name).replace("_", " "), "units": "1"}
     dataset.attrs = {
@@ -297,6 +298,39 @@ def _variance(random: np.random.Generator, *, n: int, progress: float) -> xr.Dat
             "estimator": ["n-step", "mix"],
             "meta_parameter": list(META_PARAMETERS),
             "explanation": list(EXPLANATIONS),
+        },
+    )
+
+
+def _mechanism(random: np.random.Generator, probe: xr.Dataset) -> xr.Dataset:
+    """Made-up growth under cuts, and shares of the variance."""
+    growth = probe["growth"].sel(estimator="n-step").values
+    n = len(growth)
+    shares = np.array([0.0, 0.1, 0.6, 0.7])[:, None]
+    cut = np.exp((1 - shares) * np.log(growth)) * np.exp(random.normal(0, 0.02, (4, n)))
+    cut[:, 0] = 1.0
+    removed = np.where(np.arange(n) > 0, np.broadcast_to(shares, (4, n)), np.nan)
+    validation = np.linspace(0.4, 0.2, n)
+    steps = np.tril(np.broadcast_to((1 - validation)[:, None] / n, (n, n)))
+    steps = np.where(steps > 0, steps, np.nan)
+    axes = ("cut", "cut_horizon")
+
+    def around(name, dims, values, wide):
+        return _with_ends(name, dims, values, values - wide, values + wide)
+
+    return xr.Dataset(
+        {
+            **_with_ends("cut_growth", axes, cut, 0.9 * cut, 1.1 * cut),
+            **around("cut_removed", axes, removed, 0.1),
+            **around("validation_share", ("horizon",), validation, 0.1),
+            **around("inner_share", ("horizon",), 1 - validation, 0.1),
+            **around("step_share", ("horizon", "inner_step"), steps, 0.05),
+        },
+        coords={
+            "cut": ["full", "no-hessian", "no-memory", "neither"],
+            "cut_horizon": probe["horizon"].values,
+            "horizon": probe["horizon"].values,
+            "inner_step": np.arange(n),
         },
     )
 

@@ -171,8 +171,8 @@ def test_runs_with_fewer_operators(
     assert drawn & _OPERATOR_FIGURES == figures
     assert ('id="inner-update"' in text) == bool(figures)
     assert ('href="#inner-update"' in text) == bool(figures)
-    assert ('id="operators-1000"' in text) == bool(operators)
-    assert ('id="products-1000"' in text) == products
+    assert ('id="operators-100"' in text) == bool(operators)
+    assert ('id="products-100"' in text) == products
 
 
 def test_one_inner_step_has_operators_but_no_product(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """All figures of a report, in the order of the page."""
 
+from hessdiag.report.figures.counterfactuals import COUNTERFACTUALS
 from hessdiag.report.figures.cumulative import CUMULATIVE
 from hessdiag.report.figures.density import DENSITY
 from hessdiag.report.figures.extremes import EXTREMES
@@ -10,6 +11,7 @@ from hessdiag.report.figures.operator_plane import OPERATOR_PLANE
 from hessdiag.report.figures.operators import OPERATORS
 from hessdiag.report.figures.products import PRODUCTS
 from hessdiag.report.figures.scatter import SCATTER
+from hessdiag.report.figures.sources import SOURCES
 from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.figures.std import STD
 
@@ -18,6 +20,7 @@ SECTIONS: dict[str, tuple[FigureSpec, ...]] = {
     "spectra": (EXTREMES, DENSITY, CUMULATIVE),
     "operators": (OPERATORS, PRODUCTS, OPERATOR_PLANE),
     "variance": (GROWTH, STD, SCATTER),
+    "mechanism": (COUNTERFACTUALS, SOURCES),
 }
 """Figures by the section of the page that holds them."""
 
