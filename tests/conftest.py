@@ -1,23 +1,44 @@
-"""Shared by all tests: strict JAX settings, and compiled things that many tests use."""
+"""Shared by all tests: strict JAX settings, cheap compilation, double precision."""
 
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: workers share the cores
 
-import jax
-import pytest
+# Compilation dominates, and most programs run once or twice: subprocesses inherit both.
+CHEAP = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
+}
+BEFORE = dict(os.environ)
+for name, value in CHEAP.items():
+    os.environ.setdefault(name, value)
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Compilation dominates, and programs run once or twice. Subprocesses, as the command line's and the
-# examples', compile as users do.
-jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module")
+def optimised() -> bool:
+    """Whether a module's programs are compiled as users compile them; packages override it."""
+    return False
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _drop_compiled_programs():
-    """Thousands of loaded programs exhaust a process's memory maps."""
+def _programs(optimised):
+    """Programs of one module; thousands of loaded ones exhaust a process's memory maps."""
+    cheap = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
+    jax.config.update("jax_disable_most_optimizations", cheap and not optimised)
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def users_environment() -> dict[str, str]:
+    """The environment as it was, for subprocesses that are to compile as users do."""
+    ours = {name for name in CHEAP if name not in BEFORE}
+    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What README tells people to type does what it says."""
 
-import os
 import re
 import subprocess
 import sys
@@ -31,14 +30,14 @@ def test_the_two_commands_are_targets_of_the_makefile():
 
 
 @pytest.mark.slow
-def test_console_commands_run(tmp_path):
+def test_console_commands_run(tmp_path, users_environment):
     hessdiag = Path(sys.executable).with_name("hessdiag")
     ran = 0
     for line in blocks("console")[1].strip().splitlines():
         command = line.replace(".venv/bin/hessdiag", str(hessdiag))
         assert command != line
         done = subprocess.run(
-            command.split(), cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
+            command.split(), cwd=tmp_path, capture_output=True, text=True, env=users_environment
         )
         assert done.returncode == 0, done.stderr
         ran += 1

@@ -12,7 +12,6 @@ from hessdiag.meta import (
     all_horizons,
     meta_step,
     mix_weights,
-    unroll,
 )
 from tests.meta.conftest import ALPHA, CLIP, N
 from tests.oracles.meta_gradient import (
@@ -109,14 +108,6 @@ def test_monte_carlo_is_the_mean_of_single_estimates(sgd_case, chunk):
     assert_close(averaged.meta_gradient, mean, rounding=1e4)
     assert_close(averaged.state.params, one_step(case, single, case.key).state.params)
     assert np.abs(mean - one_step(case, single, case.key).meta_gradient).max() > 0
-
-
-def test_shorter_unrolls_are_the_beginnings_of_longer_ones(sgd_case):
-    """Common random numbers across horizons."""
-    case = sgd_case
-    short = unroll(case.update, case.state, case.eta, case.env_state, case.key, n=1)
-    np.testing.assert_array_equal(short.trajectories[0], case.points.trajectories[0])
-    np.testing.assert_array_equal(short.validation[0], case.points.validation[0])
 
 
 def test_validation_is_independent_of_what_the_inner_updates_saw(sgd_case):

@@ -33,6 +33,7 @@ SNAKE = {
     "probe.samples": 3,
     "probe.max_matvecs": 6,
     "probe.operators": ["augmented"],
+    "probe.products": False,
     "probe.resamples": 100,
     "problem.rows": 4,
     "problem.cols": 4,

@@ -47,7 +47,15 @@ class Measured:
 
 def measure(flags) -> Measured:
     settings = resolve(
-        {"n": N, "probe.max_matvecs": 80, "probe.tolerance": 1e-5, "probe.unrolls": 1, **flags}
+        {
+            "n": N,
+            "probe.max_matvecs": 80,
+            "probe.tolerance": 1e-5,
+            "probe.unrolls": 1,
+            "probe.operators": [],
+            "probe.products": False,
+            **flags,
+        }
     )
     learner = Learner(settings)
     state = learner.init()

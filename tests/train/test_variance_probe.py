@@ -20,6 +20,8 @@ FLAGS = {
     "probe.samples": 5,
     "probe.chunk": 1,
     "probe.unrolls": 1,
+    "probe.operators": [],
+    "probe.products": False,
     "probe.resamples": 200,
     "train.iterations": 9,
 }
