@@ -104,7 +104,7 @@ def _requests(task: str, known: Reference) -> tuple[tuple, tuple | None, str]:
             f"The {TOP} eigenvalues of largest magnitude, to {TOLERANCE:g}. Libraries that cannot "
             f"stop by themselves are told {depth} products, what plain Lanczos needs"
         )
-        return (TOP, Asked(TOLERANCE, depth)), (TOP, Asked()), title
+        return (TOP, Asked(TOLERANCE, depth)), None, title
     title = (
         f"Density, {PROBES} probes × {STEPS} steps. The error is the 1-Wasserstein distance to "
         f"{2 * PROBES} other probes, relative to ‖A‖: mostly the probes' own noise"

@@ -18,7 +18,7 @@ from hessdiag.train.run import Run
 from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings
 
-from .compilation import use_persistent_cache
+from .compilation import set_up_compilation
 from .display import Display, QuietDisplay
 from .json_display import JsonDisplay
 from .live_display import LiveDisplay
@@ -35,7 +35,7 @@ def new_run(
     as_json: bool,
 ) -> int:
     """Start a run in a new directory; returns the exit code."""
-    use_persistent_cache()
+    set_up_compilation()
     settings = resolve(flags, config)
     directory = start(settings, out or default_path(settings), command=command)
     return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
@@ -43,7 +43,7 @@ def new_run(
 
 def continue_run(path: Path, *, quiet: bool, as_json: bool) -> int:
     """Go on with the run in `path`; returns the exit code."""
-    use_persistent_cache()
+    set_up_compilation()
     settings, directory = reopen(path)
     return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
 

@@ -7,7 +7,7 @@ import click
 
 from hessdiag.errors import NotFiniteError, UsageError
 
-COMMANDS = ("run", "report", "show", "envs")
+COMMANDS = ("run", "study", "report", "show", "envs")
 
 
 class LazyGroup(click.Group):

@@ -9,6 +9,8 @@ import click
 
 from hessdiag.errors import UsageError
 
+from .assignments import assignment
+
 SETTINGS = {  # parameter name → dotted key
     "env": "env",
     "n": "n",
@@ -88,7 +90,7 @@ def run(
     flags = {SETTINGS[name]: value for name, value in values.items() if value is not None}
     if board_size is not None:
         flags |= {"problem.rows": board_size, "problem.cols": board_size}
-    for key, value in map(_assignment, assignments):
+    for key, value in (assignment(text, "--set") for text in assignments):
         if key in flags:
             raise UsageError(f"--set: {key} is given twice; allowed: once, here or by its flag")
         flags[key] = value
@@ -101,19 +103,6 @@ def run(
     if resume is not None:
         return continue_run(resume, quiet=quiet, as_json=as_json)
     return new_run(flags, config, out, command=command, quiet=quiet, as_json=as_json)
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """A dotted key and its value, written as in TOML; bare words are strings."""
-    import tomllib
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UsageError(f"--set: {text!r} is not allowed; allowed: KEY=VALUE")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value
 
 
 def _refuse_beside_resume(flags: dict[str, Any], config: Path | None, out: Path | None) -> None:

@@ -46,3 +46,14 @@ def radius_text(record: Mapping[str, Any]) -> str:
 def number(value: float | None, form: str) -> str:
     """A number, or a question mark for the null of one that is not finite."""
     return "?" if value is None else format(value, form)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words that fit their size."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"

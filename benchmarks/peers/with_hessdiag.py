@@ -13,17 +13,23 @@ from hessdiag.spectra.trace import xtrace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
 
+ROOMY_BASIS = 192  # of the run for the top: 19 MB on the Snake network
+
 MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
 
 
 class Peer:
-    """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top."""
+    """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top.
+
+    The top is asked for with room enough to need no restart, as matfree takes room, and with the
+    bounds of the run: true residuals would cost a product per pair.
+    """
 
     def __init__(self, target: Target, seed: int = 0):
         self.target, self.seed = target, seed
         self._one = jax.jit(self._lanczos, static_argnames="max_matvecs")
         self._many = jax.jit(self._map, static_argnames="max_matvecs")
-        self._pairs = jax.jit(self._eigenpairs, static_argnames="num")
+        self._pairs = jax.jit(self._eigenpairs, static_argnames=("num", "roomy"))
 
     def extremes(self, asked: Asked) -> Found:
         """One run from one random start, which stops by itself."""
@@ -40,13 +46,17 @@ class Peer:
         )
 
     def top(self, num: int, asked: Asked) -> Found:
-        """Thick restarts with the default basis, which stop by themselves."""
-        return self.capped_top(num, MOST_MATVECS, asked.tolerance)
+        """One run that stops by itself, in a basis with room enough."""
+        return self._top(num, MOST_MATVECS, asked.tolerance, roomy=True)
 
     def capped_top(self, num: int, depth: int, tolerance: float | None = None) -> Found:
-        """The same with at most `depth` products."""
+        """Thick restarts with the default basis, and at most `depth` products."""
+        return self._top(num, depth, tolerance, roomy=False)
+
+    def _top(self, num: int, depth: int, tolerance: float | None, *, roomy: bool) -> Found:
         start = random_vector(self.target, self.seed)
-        made = self._pairs(self.target.data, start, tolerance or 1e-5, depth, num=num)
+        at = (self.target.data, start, tolerance or 1e-5, depth)
+        made = self._pairs(*at, num=num, roomy=roomy)
         found = ritz_pairs(made)
         return Found(
             values=found.values,
@@ -84,14 +94,17 @@ class Peer:
         operator = self.target.operator(data)
         return spectra.lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
 
-    def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int):
+    def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int, roomy: bool):
         return eigenpairs(
             self.target.operator(data),
             start,
             num=num,
             which="magnitude",
+            max_basis=ROOMY_BASIS if roomy else None,
             max_matvecs=max_matvecs,
             tolerance=tolerance,
+            check_every=2 if roomy else 4,
+            check_residuals=not roomy,
         )
 
     def _map(self, data, starts, tolerance, *, max_matvecs: int):

@@ -27,9 +27,9 @@ class ProbeSettings:
     """What is measured, where, and how exactly.
 
     Attributes:
-        n: the longest horizon measured; 0 for that of training.
         points: number of probes, evenly spaced inside training; 0 for none.
         at: iterations to probe at, instead of `points`.
+        n: the longest horizon measured; 0 for that of training.
         samples: K, independent meta-gradients per probe.
         chunk: how many of them are computed at once; bounds memory.
         unrolls: on how many of the K unrolls spectra are measured.
@@ -51,9 +51,9 @@ class ProbeSettings:
         confidence: level of the confidence intervals.
     """
 
-    n: int = 0
     points: int = 3
     at: tuple[int, ...] = ()
+    n: int = 0
     samples: int = 16
     chunk: int = 1
     unrolls: int = 2

@@ -1,7 +1,8 @@
+import os
 import subprocess
 import sys
 
-from hessdiag.cli.compilation import use_persistent_cache  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from tests.cli.arguments import TINY_RUN
 
@@ -38,9 +39,21 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     chosen = {}
     monkeypatch.setattr("jax.config.update", chosen.__setitem__)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
-    use_persistent_cache()
+    set_up_compilation()
     assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "mine")
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    use_persistent_cache()
+    set_up_compilation()
     assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "hessdiag" / "xla")
+
+
+def test_flags_of_the_environment_have_precedence(monkeypatch):
+    monkeypatch.setattr("jax.config.update", lambda *_: None)
+    for given, flags in (
+        ("", "--xla_cpu_use_fusion_emitters=false"),
+        ("--other=1", "--other=1 --xla_cpu_use_fusion_emitters=false"),
+        ("--xla_cpu_use_fusion_emitters=true", "--xla_cpu_use_fusion_emitters=true"),
+    ):
+        monkeypatch.setenv("XLA_FLAGS", given)
+        set_up_compilation()
+        assert os.environ["XLA_FLAGS"] == flags

@@ -67,7 +67,7 @@ def test_nothing_is_fetched_and_nothing_complains(
 def test_every_figure_is_visible(opened: tuple[Page, list[str], list[str]]) -> None:
     page = opened[0]
     figures = page.locator("figure")
-    assert figures.count() == 11
+    assert figures.count() == 13
     for index in range(figures.count()):
         drawn = figures.nth(index).locator("svg:visible")
         assert drawn.count() == 1

@@ -1,0 +1,97 @@
+"""`hessdiag study`: a grid of runs."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hessdiag.errors import UsageError
+
+from .assignments import assignment
+
+NAMED = ("mechanism", "table1", "fig3", "fig4", "fig5")
+VARIED = {"n": "n", "estimator": "estimator", "optimiser": "learning.optimiser", "seed": "seed"}
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--env", help="Problem of all cells.  [snake]")
+@click.option("--n", help="Inner updates per meta-gradient, such as 0,1,5.")
+@click.option("--estimator", help="Of n-step,mix,trace.")
+@click.option("--optimiser", help="Of adam,sgd,rmsprop,momentum.")
+@click.option("--seed", help="Seeds, such as 0,1,2 or 0:5.")
+@click.option("--preset", help="smoke, laptop or paper, of all cells.  [laptop]")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML: settings, and [vary].")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Of all cells.")
+@click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="Any other setting.")
+@click.option("--out", type=click.Path(path_type=Path), help="Study directory to make.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Study directory to go on with.")
+@click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
+def study(
+    name: str | None,
+    config: Path | None,
+    assignments: tuple[str, ...],
+    vary: tuple[str, ...],
+    out: Path | None,
+    resume: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    **values: Any,
+) -> int:
+    """Run every combination of some settings, each as a run of its own.
+
+    A cell that fails does not stop the rest; Ctrl-C saves, and --resume goes on without repeating
+    finished cells. A TOML file holds settings as for `hessdiag run`, and a table [vary] of lists.
+    """
+    common, varied = _given(values, assignments, vary)
+    if resume is not None and (common or varied or config or out or name):
+        raise UsageError(
+            "--resume: a resumed study keeps its grid; allowed beside it: --dry-run, --quiet"
+        )
+
+    from .drive_study import continue_study, new_study
+
+    command = shlex.join(["hessdiag", *sys.argv[1:]])
+    if resume is not None:
+        return continue_study(resume, command=command, dry_run=dry_run, quiet=quiet)
+    return new_study(
+        name, config, common, varied, out, command=command, dry_run=dry_run, quiet=quiet
+    )
+
+
+def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:
+    """What flags fix and what they vary, by dotted key; one value fixes."""
+    common = {key: values[key] for key in ("env", "preset") if values[key] is not None}
+    common |= dict(assignment(text, "--set") for text in assignments)
+    varied: dict[str, list] = {}
+    for flag, key in VARIED.items():
+        if values[flag] is not None:
+            varied[key] = _list(values[flag], f"--{flag}")
+    for text in vary:
+        key, equals, words = text.partition("=")
+        if not equals or not words:
+            raise UsageError(f"--vary: {text!r} is not allowed; allowed: KEY=V1,V2")
+        if key in varied:
+            raise UsageError(f"--vary: {key} is given twice; allowed: once")
+        varied[key] = _list(words, "--vary")
+    return common, varied
+
+
+def _list(text: str, flag: str) -> list[Any]:
+    """Values between commas, each as in TOML; a:b are the integers from a to below b."""
+    values: list[Any] = []
+    for word in text.split(","):
+        first, colon, last = word.partition(":")
+        if colon:
+            try:
+                values += range(int(first), int(last))
+            except ValueError as error:
+                raise UsageError(f"{flag}: {word!r} is not allowed; allowed: a:b") from error
+        elif not word.strip():
+            raise UsageError(f"{flag}: {text!r} is not allowed; allowed: values between commas")
+        else:
+            values.append(assignment(f"value={word.strip()}", flag)[1])
+    return values

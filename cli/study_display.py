@@ -1,0 +1,145 @@
+"""A study as a table of its cells: redrawn in place, or a line per change."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hessdiag.study import Cell, CellStatus, Estimate, StudyDirectory, StudyObserver
+from hessdiag.train.observer import Observer
+from hessdiag.train.settings import probe_iterations
+
+from .pace import Pace
+from .words import duration
+
+PIPED = 160  # columns, where no terminal says
+ROWS = 30  # of the live table at the most: the cells around the one that runs
+
+
+class PlainStudyDisplay(StudyObserver):
+    """A line per change of a cell."""
+
+    def __init__(self, cells: Sequence[Cell], *, quiet: bool):
+        self._cells = list(cells)
+        self._quiet = quiet
+
+    def __enter__(self) -> "PlainStudyDisplay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def on_cell(self, cell: Cell, status: CellStatus) -> None:
+        """Print it."""
+        if not self._quiet:
+            number = self._cells.index(cell) + 1
+            why = f": {status.message}" if status.message else ""
+            print(f"[{number}/{len(self._cells)}] {cell.name} {status.state}{why}", flush=True)
+
+
+class LiveStudyDisplay(StudyObserver):
+    """The table of cells, redrawn in place."""
+
+    def __init__(self, directory: StudyDirectory, cells: Sequence[Cell]):
+        self._cells = list(cells)
+        self._status = {cell.slug: directory.status(cell) for cell in cells}
+        self._current = 0
+        self._text = ""
+        self._began = time.monotonic()
+        self._done_before = sum(s.state == "finished" for s in self._status.values())
+        self._live = Live(console=Console(), refresh_per_second=4)
+
+    def __enter__(self) -> "LiveStudyDisplay":
+        self._live.__enter__()
+        self._redraw()
+        return self
+
+    def __exit__(self, *problem) -> None:
+        self._live.__exit__(*problem)
+
+    def on_cell(self, cell: Cell, status: CellStatus) -> None:
+        """Show its new state."""
+        self._current = self._cells.index(cell)
+        self._status[cell.slug] = status
+        self._text = ""
+        self._redraw()
+
+    def observer_of(self, cell: Cell) -> Observer:
+        """What shows the progress of a cell's run."""
+        return _Progress(cell, self._progress)
+
+    def _progress(self, text: str) -> None:
+        self._text = text
+        self._redraw()
+
+    def _redraw(self) -> None:
+        first = max(0, min(self._current - ROWS // 2, len(self._cells) - ROWS))
+        table = Table(title=self._title(), title_justify="left")
+        for heading in ("cell", "state", "progress"):
+            table.add_column(heading)
+        for number, cell in enumerate(self._cells[first : first + ROWS], start=first):
+            status = self._status[cell.slug]
+            running = number == self._current and status.state == "running"
+            more = self._text if running else status.message or ""
+            table.add_row(cell.name, status.state, Text(more, overflow="ellipsis", no_wrap=True))
+        self._live.update(table)
+
+    def _title(self) -> str:
+        states = [status.state for status in self._status.values()]
+        finished = states.count("finished")
+        made = finished - self._done_before
+        left = ""
+        if made and finished < len(states):
+            rate = (time.monotonic() - self._began) / made
+            left = f", about {duration(rate * (len(states) - finished))} left"
+        return f"{finished} of {len(states)} finished, {states.count('failed')} failed{left}"
+
+
+class _Progress(Observer):
+    """One run's progress as a line of text."""
+
+    def __init__(self, cell: Cell, show):
+        iterations = cell.settings.train.iterations
+        self._pace = Pace(iterations, probe_iterations(cell.settings))
+        self._show = show
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        """Show it."""
+        self._pace.note(phase, done)
+        self._show(f"{phase} {done}/{total} {self._pace.text()}")
+
+
+def plan_table(
+    cells: Sequence[Cell], estimates: Mapping[tuple[tuple[str, object], ...], Estimate]
+) -> None:
+    """Print the cells with what each is expected to take."""
+    table = Table(title=f"{len(cells)} cells", title_justify="left")
+    for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
+        name = heading == "cell"
+        table.add_column(heading, justify="left" if name else "right", no_wrap=name)
+    compiled = set()
+    total = 0.0
+    for cell in cells:
+        estimate = estimates[cell.configuration]
+        first = cell.configuration not in compiled
+        compiled.add(cell.configuration)
+        total += estimate.seconds if first else estimate.seconds - estimate.compile_seconds
+        table.add_row(
+            cell.name or "run",
+            f"{cell.settings.train.iterations:,}",
+            str(len(probe_iterations(cell.settings))),
+            duration(estimate.compile_seconds) if first else "cached",
+            duration(estimate.training_seconds),
+            duration(estimate.probe_seconds),
+            f"{estimate.memory_bytes / 2**20:,.0f} MiB",
+        )
+    console = Console(width=None if sys.stdout.isatty() else PIPED)
+    console.print(table)
+    console.print(
+        f"about {duration(total)} on this machine, from a short calibration: spectra are counted "
+        "as if none converged early, and the compilation of their programs is not"
+    )

@@ -1,0 +1,19 @@
+"""Grids of runs: planned, run one by one, resumable, and never stopped by one that fails."""
+
+from hessdiag.study.calibration import Estimate, calibrate
+from hessdiag.study.grid import Cell, Grid
+from hessdiag.study.plan import planned
+from hessdiag.study.study import Study, StudyObserver
+from hessdiag.study.study_directory import CellStatus, StudyDirectory
+
+__all__ = [
+    "Cell",
+    "CellStatus",
+    "Estimate",
+    "Grid",
+    "Study",
+    "StudyDirectory",
+    "StudyObserver",
+    "calibrate",
+    "planned",
+]

@@ -1,0 +1,110 @@
+"""How long a cell will take and how much memory, from a short calibration on this machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from hessdiag.meta import InnerUpdate, all_horizons
+from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one run is expected to take; rough, since caches and convergence decide.
+
+    Attributes:
+        compile_seconds: of the programs calibrated; more are compiled for spectra.
+        training_seconds: of all iterations.
+        probe_seconds: of all probes: meta-gradients, and Hessian products as if none converged
+            early. Other operators count as one more Hessian each.
+        memory_bytes: of the largest program's arguments and temporaries; the process itself needs
+            some hundred MiB more.
+    """
+
+    compile_seconds: float
+    training_seconds: float
+    probe_seconds: float
+    memory_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        """Everything."""
+        return self.compile_seconds + self.training_seconds + self.probe_seconds
+
+
+def calibrate(settings: Settings) -> Estimate:
+    """Time a training step, one sampled meta-gradient and one Hessian product of a run.
+
+    Args:
+        settings: of the run; its seed does not matter.
+    """
+    learner = Learner(settings)
+    state = learner.init()
+    key = learner.keys["train"]
+    step = _measure(learner.step, state, key)
+    programs = [step]
+    probes = len(probe_iterations(settings))
+    n = measured_horizon(settings)
+    probe_seconds = 0.0
+    if probes and n:
+        sample = _measure(jax.jit(lambda *at: _sample(learner.update, *at, n=n)), state, key)
+        product = _measure(jax.jit(lambda *at: _product(learner.update, *at)), state, key)
+        programs += [sample, product]
+        spectra = _spectra(settings, n) * product.seconds
+        probe_seconds = probes * (settings.probe.samples * sample.seconds + spectra)
+    return Estimate(
+        compile_seconds=sum(program.compile_seconds for program in programs),
+        training_seconds=settings.train.iterations * step.seconds,
+        probe_seconds=probe_seconds,
+        memory_bytes=max(program.memory_bytes for program in programs),
+    )
+
+
+@dataclass(frozen=True)
+class _Program:
+    compile_seconds: float
+    seconds: float
+    memory_bytes: int
+
+
+def _measure(program: Any, *arguments: Any) -> _Program:
+    """Compile, warm up, and time the faster of two calls."""
+    began = time.perf_counter()
+    compiled = program.lower(*arguments).compile()
+    compile_seconds = time.perf_counter() - began
+    call: Callable = lambda: jax.block_until_ready(compiled(*arguments))  # noqa: E731
+    call()
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - began)
+    memory = compiled.memory_analysis()
+    sizes = ("argument_size_in_bytes", "temp_size_in_bytes", "output_size_in_bytes")
+    return _Program(
+        compile_seconds, min(seconds), sum(int(getattr(memory, size, 0)) for size in sizes)
+    )
+
+
+def _sample(update: InnerUpdate, state: TrainState, key, *, n: int):
+    return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
+
+
+def _product(update: InnerUpdate, state: TrainState, key):
+    """One Hessian product with its linearisation, which spectra share among many."""
+    params = state.inner.params
+    _, trajectories = update.problem.rollout(params, state.env_state, key)
+    _, products = update.linearised_gradient(params, state.eta, trajectories)
+    return products(params)
+
+
+def _spectra(settings: Settings, n: int) -> int:
+    """Hessian products of one probe at the most."""
+    probe = settings.probe
+    hessians = n * probe.unrolls * probe.starts
+    others = n * probe.operator_unrolls * len(probe.operators) * (1 + probe.products)
+    return (hessians + others) * probe.max_matvecs

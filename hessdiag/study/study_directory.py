@@ -1,0 +1,132 @@
+"""The study directory: the grid, and a run directory per cell."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hessdiag.errors import UsageError
+from hessdiag.study.grid import Cell, Grid
+from hessdiag.train.run_directory import RunDirectory
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """Where a cell stands.
+
+    Attributes:
+        state: "waiting", "running", "interrupted", "finished" or "failed".
+        iteration: training iterations done.
+        message: why it failed.
+    """
+
+    state: str = "waiting"
+    iteration: int = 0
+    message: str | None = None
+
+
+class StudyDirectory:
+    """Files of one study.
+
+    Attributes:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._files = RunDirectory(path)  # for its atomic JSON
+
+    @classmethod
+    def create(cls, path: Path, grid: Grid, provenance: Mapping[str, Any]) -> "StudyDirectory":
+        """Make a new study directory.
+
+        Raises:
+            UsageError: it exists already, or cannot be written.
+        """
+        try:
+            (path / "cells").mkdir(parents=True)
+        except FileExistsError as error:
+            raise UsageError(
+                f"--out: {path} exists; a study is never overwritten (allowed: a new path, or "
+                "--resume)"
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
+            ) from error
+        made = cls(path)
+        made._files.write_json(
+            "study.json",
+            {
+                "format_version": FORMAT_VERSION,
+                "common": dict(grid.common),
+                "varied": {key: list(values) for key, values in grid.varied.items()},
+                "provenance": dict(provenance),
+            },
+        )
+        return made
+
+    @classmethod
+    def open(cls, path: Path) -> "StudyDirectory":
+        """Open an existing study.
+
+        Raises:
+            UsageError: it is no study, damaged, or of a newer format.
+        """
+        opened = cls(path)
+        if not (path / "study.json").is_file():
+            raise UsageError(f"--resume: {path} is no study (study.json is missing)")
+        version = opened._files.read_json("study.json").get("format_version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
+            raise UsageError(
+                f"--resume: {path} has format version {version}; this hessdiag reads versions up "
+                f"to {FORMAT_VERSION}"
+            )
+        return opened
+
+    @property
+    def grid(self) -> Grid:
+        """What the study runs.
+
+        Raises:
+            UsageError: study.json is damaged.
+        """
+        document = self._files.read_json("study.json")
+        try:
+            return Grid(dict(document["common"]), dict(document["varied"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"--resume: {self.path}/study.json is damaged ({error})") from error
+
+    def run_path(self, cell: Cell) -> Path:
+        """Where a cell's run is kept."""
+        return self.path / "cells" / cell.slug
+
+    def status(self, cell: Cell) -> CellStatus:
+        """Where a cell stands, read from its run directory."""
+        file = self.run_path(cell) / "summary.json"
+        failure = self._failure(cell)
+        if failure.is_file():
+            return CellStatus("failed", 0, failure.read_text().strip())
+        try:
+            summary = json.loads(file.read_text())
+        except (OSError, ValueError):
+            return CellStatus()
+        return CellStatus(
+            str(summary.get("status", "waiting")),
+            int(summary.get("iteration") or 0),
+            summary.get("message"),
+        )
+
+    def record_failure(self, cell: Cell, message: str) -> None:
+        """Remember why a cell failed, if its run could not say so itself."""
+        self._failure(cell).write_text(message + "\n")
+
+    def forget_failure(self, cell: Cell) -> None:
+        """The cell is about to be tried again."""
+        self._failure(cell).unlink(missing_ok=True)
+
+    def _failure(self, cell: Cell) -> Path:
+        return self.path / "cells" / f"{cell.slug}.failed"

@@ -1,0 +1,3 @@
+from tests.train.compilation_cache import compilation_cache
+
+__all__ = ["compilation_cache"]

@@ -1,0 +1,74 @@
+"""Which runs a study consists of."""
+
+import pytest
+
+from hessdiag.errors import UsageError
+from hessdiag.study import Grid, planned
+from hessdiag.study.named import STUDIES
+
+
+def test_cells_are_all_combinations_with_the_last_varying_fastest():
+    grid = Grid({"env": "mrp"}, {"n": [1, 3], "learning.optimiser": ["adam", "sgd"]})
+    cells = grid.cells()
+    assert [cell.name for cell in cells] == [
+        "n=1 optimiser=adam",
+        "n=1 optimiser=sgd",
+        "n=3 optimiser=adam",
+        "n=3 optimiser=sgd",
+    ]
+    assert [cell.slug for cell in cells[:2]] == ["n1-optimiseradam", "n1-optimisersgd"]
+    assert cells[3].settings.n == 3
+    assert cells[3].settings.learning.optimiser == "sgd"
+    assert cells[3].settings.env == "mrp"
+
+
+def test_no_inner_update_has_no_other_estimator():
+    grid = Grid({"env": "mrp"}, {"n": [0, 1], "estimator": ["n-step", "mix"]})
+    assert [cell.name for cell in grid.cells()] == [
+        "n=0 estimator=n-step",
+        "n=1 estimator=n-step",
+        "n=1 estimator=mix",
+    ]
+
+
+def test_seeds_share_their_configuration():
+    cells = Grid({"env": "mrp"}, {"n": [1, 2], "seed": [0, 1, 2]}).cells()
+    assert len({cell.configuration for cell in cells}) == 2
+
+
+def test_lists_can_be_varied():
+    cells = Grid({"env": "mrp"}, {"probe.operators": [[], ["update"]]}).cells()
+    assert [cell.name for cell in cells] == ["operators=none", "operators=update"]
+
+
+@pytest.mark.parametrize(
+    ("common", "varied", "words"),
+    [
+        ({"n": 1}, {"n": [1, 2]}, "n is both fixed and varied"),
+        ({}, {"n": []}, "n: no values"),
+        ({}, {"n": [1, 1]}, "n: a value is given twice"),
+        ({}, {"n": [-1]}, "--n: -1 is not allowed"),
+        ({"n": 0, "estimator": "mix"}, {"seed": [0]}, "no cells"),
+        ({}, {"seed": range(200), "n": range(100)}, "20,000 cells"),
+        ({"env": "mrp"}, {"no.such": [1]}, "no.such"),
+    ],
+)
+def test_studies_that_make_no_sense_are_refused(common, varied, words):
+    with pytest.raises(UsageError, match=words):
+        Grid(common, varied).cells()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_named_studies_are_complete(name):
+    cells = planned(name, None, {}, {}).cells()
+    assert len({cell.slug for cell in cells}) == len(cells)
+    seeds = {cell.settings.seed for cell in cells}
+    assert len(seeds) == (5 if name in ("fig4", "fig5") else 3)
+
+
+def test_flags_change_a_named_study():
+    cells = planned("fig4", None, {"train.iterations": 7, "seed": 3}, {"n": [2]}).cells()
+    assert [cell.settings.n for cell in cells] == [2]
+    assert cells[0].settings.seed == 3
+    assert cells[0].settings.train.iterations == 7
+    assert cells[0].settings.monte_carlo == 256
