@@ -13,7 +13,7 @@ from hessdiag.spectra.trace import xtrace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
 
-ROOMY_BASIS = 192  # of the run for the top: 19 MB on the Snake network
+ROOMY_BASIS = 128  # of the run for the top: 13 MB on the Snake network
 
 MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
 
@@ -22,7 +22,8 @@ class Peer:
     """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top.
 
     The top is asked for with room enough to need no restart, as matfree takes room, and with the
-    bounds of the run: true residuals would cost a product per pair.
+    bounds of the run: true residuals would cost a product per pair. LAPACK has one thread, as in
+    `hessdiag.spectrum`.
     """
 
     def __init__(self, target: Target, seed: int = 0):
@@ -31,6 +32,7 @@ class Peer:
         self._many = jax.jit(self._map, static_argnames="max_matvecs")
         self._pairs = jax.jit(self._eigenpairs, static_argnames=("num", "roomy"))
 
+    @spectra.one_lapack_thread
     def extremes(self, asked: Asked) -> Found:
         """One run from one random start, which stops by itself."""
         start = random_vector(self.target, self.seed)
@@ -53,6 +55,7 @@ class Peer:
         """Thick restarts with the default basis, and at most `depth` products."""
         return self._top(num, depth, tolerance, roomy=False)
 
+    @spectra.one_lapack_thread
     def _top(self, num: int, depth: int, tolerance: float | None, *, roomy: bool) -> Found:
         start = random_vector(self.target, self.seed)
         at = (self.target.data, start, tolerance or 1e-5, depth)
@@ -79,6 +82,7 @@ class Peer:
         made = xtrace(operator, jax.random.key(self.seed), num_matvecs=products)
         return float(made.estimate), float(made.standard_error)
 
+    @spectra.one_lapack_thread
     def density(self, probes: int, steps: int) -> Measure:
         """One compiled loop over the starts: batches of products are slower on CPUs."""
         starts = jnp.stack([random_vector(self.target, self.seed + i) for i in range(probes)])
@@ -103,7 +107,7 @@ class Peer:
             max_basis=ROOMY_BASIS if roomy else None,
             max_matvecs=max_matvecs,
             tolerance=tolerance,
-            check_every=2 if roomy else 4,
+            check_every=4,
             check_residuals=not roomy,
         )
 

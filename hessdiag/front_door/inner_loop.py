@@ -114,6 +114,7 @@ class InnerLoopResult(Result):
         return table
 
 
+@spectra.one_lapack_thread
 def inner_loop_spectra(
     update: OptaxUpdate,
     state: tuple[PyTree, Any],

@@ -60,6 +60,7 @@ class SpectrumResult(Result):
         return spectrum_figure(self.dataset)
 
 
+@spectra.one_lapack_thread
 def spectrum(
     loss: Loss,
     params: PyTree[Float[Array, "..."]],

@@ -7,6 +7,7 @@ and of all counterfactuals, and shares its rollouts, linearisations and ∂g/∂
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.augmented import Augmented, augmented, response
-from hessdiag.meta.inner_update import Eta, InnerUpdate
-from hessdiag.meta.outliers import DEPTH, outliers
+from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.outliers import DEPTH, Outliers, outliers
 from hessdiag.meta.paths import Paths
 from hessdiag.meta.pullback import contract, pull_back
 from hessdiag.meta.unroll import Unroll, point
@@ -57,76 +58,18 @@ def terms(
         key: randomness of the Lanczos start vectors behind bounds.
         depth: Lanczos steps behind bounds.
     """
-    wanted = np.asarray(horizons)
-    bounds = [path.inside for path in paths if path.inside is not None]
-    outer_gradient = jax.grad(update.problem.outer_loss)
-
-    def back(cotangents, at):
-        j, state, after, trajectories, validation, linearised = at
-        outer = outer_gradient(after, validation)
-        cotangents = [_enter(stack, outer, wanted == j + 1) for stack in cotangents]
-        if linearised is None:
-            linearised = update.linearised_gradient(state.params, eta, trajectories)
-        gradient, products = linearised
-        mixed = _mixed(update, state.params, eta, trajectories)
-        pairs = None
-        if bounds:
-            pairs = outliers(
-                lambda v: products(v)[0],
-                state.params,
-                jax.random.fold_in(key, j),
-                alpha=update.learning_rate(state.step),
-                inside=bounds[0],
-                depth=depth,
-            )
-
-        def through(paths: Paths, cotangent: Augmented):
-            pulled = pull_back(
-                update,
-                state,
-                gradient,
-                products,
-                cotangent,
-                paths,
-                outliers=pairs if paths.inside is not None else None,
-                mixed=mixed,
-            )
-            return pulled.cotangent, pulled.to_eta, _length(pulled.to_gradient)
-
-        def each(paths: Paths, stack: Augmented):
-            def one(now):
-                cotangent, horizon = now
-                nothing = (cotangent, jnp.zeros_like(eta), jnp.zeros((), eta.dtype))
-                return jax.lax.cond(
-                    horizon > j, lambda c: through(paths, c), lambda _: nothing, cotangent
-                )
-
-            return jax.lax.map(one, (stack, jnp.asarray(wanted)))
-
-        made = [each(path, stack) for path, stack in zip(paths, cotangents, strict=True)]
-        cotangents, contributions, reach = zip(*made, strict=True)
-        seen = (
-            jnp.stack(contributions),
-            jnp.stack(reach),
-            jax.vmap(_length)(mixed),
-            jnp.asarray(0 if pairs is None else pairs.number, eta.dtype),
-            outer,
-        )
-        return list(cotangents), seen
-
+    sweep = _Sweep(update, eta, np.asarray(horizons), tuple(paths), key, depth)
+    n = len(points.states.step) - 1
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
     after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
-    n = len(points.states.step) - 1
-    zero = jax.tree.map(jnp.zeros_like, augmented(point(points.states, -1)))
-    stack = jax.tree.map(lambda leaf: jnp.zeros((len(wanted), *leaf.shape), leaf.dtype), zero)
     _, seen = jax.lax.scan(
-        back,
-        [stack] * len(paths),
+        sweep.back,
+        sweep.at_rest(points),
         (jnp.arange(n), states, after, points.trajectories, points.validation, points.linearised),
         reverse=True,
     )
     contributions, reach, mixed, left_out, outer = seen
-    outer = jax.tree.map(lambda leaf: leaf[wanted - 1], outer)
+    outer = jax.tree.map(lambda leaf: leaf[sweep.horizons - 1], outer)
     first = _first_sensitivity(update, eta, points)
     return Terms(
         jnp.moveaxis(contributions, 0, 2),
@@ -136,6 +79,75 @@ def terms(
         jax.vmap(lambda t: contract(t, first))(outer),
         left_out,
     )
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """One pass back; its carry is a stack of cotangents, one per horizon, for each of the paths."""
+
+    update: InnerUpdate
+    eta: Eta
+    horizons: np.ndarray
+    paths: tuple[Paths, ...]
+    key: PRNGKeyArray
+    depth: int
+
+    def at_rest(self, points: Unroll) -> list[Augmented]:
+        """The carry before any outer gradient entered."""
+        zero = augmented(point(points.states, -1))
+        size = len(self.horizons)
+        stack = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), zero)
+        return [stack] * len(self.paths)
+
+    def back(self, cotangents: list[Augmented], at):
+        """Through inner update j, for every path and every horizon beyond j."""
+        j, state, after, trajectories, validation, linearised = at
+        outer = jax.grad(self.update.problem.outer_loss)(after, validation)
+        if linearised is None:
+            linearised = self.update.linearised_gradient(state.params, self.eta, trajectories)
+        gradient, products = linearised
+        mixed = _mixed(self.update, state.params, self.eta, trajectories)
+        pairs = self._outliers(j, state, products)
+
+        def through(paths: Paths, cotangent: Augmented):
+            pairs_of = pairs if paths.inside is not None else None
+            at = (self.update, state, gradient, products, cotangent, paths)
+            pulled = pull_back(*at, outliers=pairs_of, mixed=mixed)
+            return pulled.cotangent, pulled.to_eta, _length(pulled.to_gradient)
+
+        made = [
+            self._each(j, paths, _enter(stack, outer, self.horizons == j + 1), through)
+            for paths, stack in zip(self.paths, cotangents, strict=True)
+        ]
+        cotangents, contributions, reach = map(list, zip(*made, strict=True))
+        number = jnp.asarray(0 if pairs is None else pairs.number, self.eta.dtype)
+        lengths = jax.vmap(_length)(mixed)
+        return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number, outer)
+
+    def _each(self, j, paths: Paths, stack: Augmented, through):
+        """The horizons one by one: those that end before j are passed over, not computed."""
+
+        def one(now):
+            cotangent, horizon = now
+            nothing = (cotangent, jnp.zeros_like(self.eta), jnp.zeros((), self.eta.dtype))
+            return jax.lax.cond(
+                horizon > j, lambda c: through(paths, c), lambda _: nothing, cotangent
+            )
+
+        return jax.lax.map(one, (stack, jnp.asarray(self.horizons)))
+
+    def _outliers(self, j, state: InnerState, products) -> Outliers | None:
+        bounds = [paths.inside for paths in self.paths if paths.inside is not None]
+        if not bounds:
+            return None
+        return outliers(
+            lambda v: products(v)[0],
+            state.params,
+            jax.random.fold_in(self.key, j),
+            alpha=self.update.learning_rate(state.step),
+            inside=bounds[0],
+            depth=self.depth,
+        )
 
 
 def _enter(stack: Augmented, outer, enters) -> Augmented:

@@ -56,6 +56,7 @@ from hessdiag.spectra.inner_step import InnerStep, inner_step
 from hessdiag.spectra.labelled import inner_loop_variables
 from hessdiag.spectra.labelled_operators import operator_names
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos, ritz_vectors
+from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.normality import (
     Departure,
     NormMinusOne,
@@ -156,6 +157,7 @@ __all__ = [
     "matrix_spectrum",
     "moment",
     "norm_minus_one",
+    "one_lapack_thread",
     "operator_names",
     "padded",
     "repeats",

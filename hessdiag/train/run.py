@@ -6,6 +6,7 @@ import jax
 import xarray
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
@@ -39,6 +40,7 @@ class Run:
         self._checkpoints = Checkpoints(directory.path / "checkpoints")
         self._names = [p.name for p in self._learner.update.meta_parameters]
 
+    @one_lapack_thread
     def go(self) -> None:
         """Train and probe from the last checkpoint, or the beginning, to the end.
 

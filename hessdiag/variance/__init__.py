@@ -1,6 +1,7 @@
 """Batches of meta-gradients: their spread, what explains it, and what can be said."""
 
 from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.contest import Contest, Standing, contest
 from hessdiag.variance.correlation import Correlation, rank_correlation
 from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.variance.defined import mean_defined
@@ -12,14 +13,17 @@ from hessdiag.variance.verdict import correlations, finding
 __all__ = [
     "EXPLANATIONS",
     "Coherence",
+    "Contest",
     "Correlation",
     "CutGrowth",
     "Evidence",
     "Interval",
     "Shares",
     "Spread",
+    "Standing",
     "bca_interval",
     "coherence",
+    "contest",
     "correlations",
     "cut_growth",
     "finding",

@@ -103,8 +103,7 @@ def test_calibration_sees_longer_runs_take_longer():
     common = {key: value for key, value in COMMON.items() if key != "train.iterations"}
     common["probe.points"] = 1
     short, long = (
-        calibrate(cell.settings)
-        for cell in Grid(common, {"train.iterations": [10, 1000]}).cells()
+        calibrate(cell.settings) for cell in Grid(common, {"train.iterations": [10, 1000]}).cells()
     )
     assert long.training_seconds > 10 * short.training_seconds
     assert short.probe_seconds > 0

@@ -1,0 +1,85 @@
+"""The verdict on data whose explanation is known, over many seeds."""
+
+import numpy as np
+import pytest
+
+from hessdiag.variance import contest
+
+HORIZONS = np.array([2, 3, 5, 10])
+SHAPES = {
+    "linear": HORIZONS.astype(float),
+    "root": np.sqrt(HORIZONS),
+    "memory": np.cumsum([(1 - 0.9**k) / 0.1 for k in range(1, 11)])[HORIZONS - 1],
+}
+
+
+def judged(truth, *, noise, runs=5, probes=4, seed=0, extra=None):
+    """Growth as `truth` says, with noise of each run and of each probe."""
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(runs), probes)
+    wide = (len(clusters), len(HORIZONS))
+    scatter = rng.normal(0, noise, (runs, 1))[clusters] + rng.normal(0, noise, wide)
+    predicted = {name: np.broadcast_to(shape, wide) for name, shape in SHAPES.items()}
+    predicted |= {name: np.broadcast_to(shape, wide) for name, shape in (extra or {}).items()}
+    made = contest(
+        truth * np.exp(scatter),
+        predicted,
+        clusters.tolist(),
+        confidence=0.95,
+        resamples=200,
+        rng=rng,
+    )
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_true_explanation_wins_in_at_least_95_of_100_seeds(name):
+    won = [judged(SHAPES[name], noise=0.1, seed=seed).winners for seed in range(100)]
+    assert sum(winners == (name,) for winners in won) >= 95
+
+
+def test_wrong_explanations_hardly_ever_win():
+    """A truth half-way between two of them, in logarithms."""
+    between = np.sqrt(SHAPES["linear"] * SHAPES["root"])
+    won = [judged(between, noise=0.3, seed=seed).winners for seed in range(100)]
+    assert sum(winners == () for winners in won) >= 80
+
+
+def test_uninformative_data_decide_nothing():
+    flat = np.ones(4)
+    extra = {
+        "linear": 1.0 + 0.02 * HORIZONS,
+        "root": 1.0 - 0.02 * HORIZONS,
+        "memory": 1.3 + 0 * flat,
+    }
+    won = [judged(flat, noise=0.5, seed=seed, extra=extra).winners for seed in range(100)]
+    assert sum(winners == () for winners in won) >= 95
+
+
+def test_a_size_that_nothing_predicts_is_not_decided():
+    made = judged(100 * SHAPES["memory"], noise=0.05)
+    assert made.winners == ()
+    assert "none of the explanations considered predicts the size" in made.reason
+    assert made.standings[0].label == "memory"
+    assert made.standings[0].bias.high < -np.log(50)
+
+
+def test_explanations_that_coincide_win_together():
+    made = judged(SHAPES["linear"], noise=0.05, extra={"radius": SHAPES["linear"] * 1.001})
+    assert set(made.winners) == {"linear", "radius"}
+    assert "cannot be told" in made.reason
+
+
+def test_two_runs_are_too_few():
+    made = judged(SHAPES["linear"], noise=0.01, runs=2)
+    assert made.winners == ()
+    assert "too few" in made.reason
+
+
+def test_explanations_that_say_nothing_somewhere_are_left_out():
+    made = judged(SHAPES["linear"], noise=0.01, extra={"memory": np.full(4, np.nan)})
+    assert {standing.label for standing in made.standings} == {"linear", "root"}
+    rng = np.random.default_rng(0)
+    options = {"confidence": 0.9, "resamples": 10, "rng": rng}
+    assert contest(np.full((2, 1), np.nan), {"a": np.ones((2, 1))}, [0, 1], **options) is None
