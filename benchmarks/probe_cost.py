@@ -1,9 +1,13 @@
-"""What a probe with every operator costs at n = 5, in meta-gradients of the same state."""
+"""What a probe with every operator costs at n = 5, in meta-gradients of the same state.
+
+Both are compiled as `hessdiag run` compiles them, and run as it runs them.
+"""
 
 import time
 
 import jax
 import numpy as np
+from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from benchmarks.snake_case import compiled_step, make_case
 from benchmarks.timing import save
@@ -15,7 +19,9 @@ from hessdiag.train.inner_operators import linearised_step
 N, HISTORY, REPEATS = 5, 100, 3
 
 
+@spectra.one_lapack_thread
 def main() -> None:
+    set_up_compilation()
     case = make_case(Snake())
     update, problem = case.update, case.update.problem
 

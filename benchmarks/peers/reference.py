@@ -35,12 +35,19 @@ class Reference(NamedTuple):
         return np.sort(self.values[np.argsort(-np.abs(self.values))[:num]])
 
     def depth(self, num: int | None, tolerance: float) -> int:
-        """Products after which the largest `num` (None: both ends) have residuals in tolerance."""
+        """Products after which the largest `num` (None: both ends) are right and resolved.
+
+        A small residual alone is no sign that none is missing: a value may not have emerged yet.
+        """
+        truth = self.values[[0, -1]] if num is None else self.largest(num)
         for depth in range(4, len(self.alpha) + 1, 4):
             values, vectors = eigh_tridiagonal(self.alpha[:depth], self.beta[: depth - 1])
             wanted = [0, depth - 1] if num is None else np.argsort(-np.abs(values))[:num]
             residuals = self.beta[depth - 1] * np.abs(vectors[-1, wanted])
-            if len(residuals) >= (num or 2) and residuals.max() < tolerance * self.norm:
+            if len(residuals) < len(truth):
+                continue
+            errors = np.abs(np.sort(values[wanted]) - np.sort(truth))
+            if max(residuals.max(), errors.max()) < tolerance * self.norm:
                 return depth
         raise ValueError(f"{len(self.alpha)} products are not enough for {num} values")
 

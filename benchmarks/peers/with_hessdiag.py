@@ -15,15 +15,17 @@ LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long befor
 
 ROOMY_BASIS = 128  # of the run for the top: 13 MB on the Snake network
 
+NETWORK = 10_000  # parameters from which room is worth its memory
+
 MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
 
 
 class Peer:
     """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top.
 
-    The top is asked for with room enough to need no restart, as matfree takes room, and with the
-    bounds of the run: true residuals would cost a product per pair. LAPACK has one thread, as in
-    `hessdiag.spectrum`.
+    The top of a network is asked for with room enough to need no restart, as matfree takes room,
+    and with the bounds of the run: true residuals would cost a product per pair. LAPACK has one
+    thread, as in `hessdiag.spectrum`.
     """
 
     def __init__(self, target: Target, seed: int = 0):
@@ -48,8 +50,8 @@ class Peer:
         )
 
     def top(self, num: int, asked: Asked) -> Found:
-        """One run that stops by itself, in a basis with room enough."""
-        return self._top(num, MOST_MATVECS, asked.tolerance, roomy=True)
+        """One run that stops by itself; for networks, in a basis with room enough."""
+        return self._top(num, MOST_MATVECS, asked.tolerance, roomy=self.target.size > NETWORK)
 
     def capped_top(self, num: int, depth: int, tolerance: float | None = None) -> Found:
         """Thick restarts with the default basis, and at most `depth` products."""

@@ -83,6 +83,13 @@ class MechanismProbe:
         """Units of progress in one measurement."""
         return self._samples + self._nested
 
+    @property
+    def coords(self) -> dict[str, Any]:
+        """Labels of the dimensions that are the terms' own."""
+        if not self.paths:
+            return {}
+        return {"cut": list(self.paths), "cut_horizon": np.array(self.horizons)}
+
     def sample(
         self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
     ) -> tuple[Terms | None, Nested | None]:

@@ -6,77 +6,85 @@ from hessdiag import spectra, variance
 from hessdiag.meta import Terms
 from hessdiag.train.mechanism_probe import Nested, relative_reach
 
+_UNITS = "loss per unit of eta"
+_CUT = ("cut", "cut_horizon")
+_TERM = ("cut_horizon", "inner_step", "meta_parameter")
+
 
 def term_variables(
     made: Terms, *, confidence: float, resamples: int, rng: np.random.Generator
 ) -> spectra.Variables:
     """Cuts, terms and their alignment as labelled arrays."""
-    contributions, mixed, outer = (
-        np.asarray(part) for part in (made.contributions, made.mixed, made.outer)
-    )
+    contributions = np.asarray(made.contributions)
     meta_gradients = contributions.sum(axis=3)
     cut = variance.cut_growth(meta_gradients, confidence=confidence, resamples=resamples, rng=rng)
     together = variance.coherence(
         contributions[:, 0], confidence=confidence, resamples=resamples, rng=rng
     )
-    bound = np.asarray(made.reach)[:, 0, :, :, None] * mixed[:, None]
-    aligned = np.divide(
-        contributions[:, 0], bound, out=np.full_like(bound, np.nan), where=bound > 0
-    )
-    per_cut, per_term = ("cut", "cut_horizon"), ("cut_horizon", "inner_step", "meta_parameter")
-    units = "loss per unit of eta"
     variables: spectra.Variables = {
         "cut_meta_gradient": (
-            ("sample", *per_cut, "meta_parameter"),
+            ("sample", *_CUT, "meta_parameter"),
             meta_gradients,
             "i-step meta-gradient with paths cut",
-            units,
+            _UNITS,
         ),
         "contribution": (
-            ("sample", *per_term),
+            ("sample", *_TERM),
             contributions[:, 0],
             "contribution of one inner update to the i-step meta-gradient (eq. 11)",
-            units,
+            _UNITS,
         ),
         "term_covariance": (
             ("cut_horizon", "inner_step", "other_step", "meta_parameter"),
             together.covariance,
             "covariance of the terms over samples",
-            "squared loss per unit of eta",
-        ),
-        "term_alignment": (
-            per_term,
-            variance.mean_defined(aligned, axis=0),
-            "cosine of what T reads of an inner gradient and what eta moves it by, sample mean",
-            "1",
-        ),
-        "term_reach": (
-            ("cut_horizon", "inner_step"),
-            relative_reach(made).mean(axis=0),
-            "norm of T times the derivative of theta in an inner gradient, over that of T",
-            "1",
-        ),
-        "outer_norm": (("cut_horizon",), outer.mean(axis=0), "norm of T, sample mean", "1"),
-        "mixed_norm": (
-            ("inner_step", "meta_parameter"),
-            mixed.mean(axis=0),
-            "norm of the derivative of an inner gradient in eta, sample mean",
-            "1",
-        ),
-        "left_out": (
-            ("inner_step",),
-            np.asarray(made.left_out).mean(axis=0),
-            "eigenpairs that the stable Hessian leaves out, sample mean",
-            "1",
+            f"({_UNITS})^2",
         ),
     }
     for name, interval, dims, text in (
-        ("cut_growth", cut.growth, per_cut, "growth of the standard deviation with paths cut"),
-        ("cut_removed", cut.removed, per_cut, "share of the log-growth that a cut removes"),
+        ("cut_growth", cut.growth, _CUT, "growth of the standard deviation with paths cut"),
+        ("cut_removed", cut.removed, _CUT, "share of the log-growth that a cut removes"),
         ("coherence", together.coherence, ("cut_horizon",), "coherence of the terms"),
     ):
         variables |= _with_ends(name, interval, dims, text)
-    return variables
+    return variables | _factors(made, contributions[:, 0])
+
+
+def _factors(made: Terms, contributions: np.ndarray) -> spectra.Variables:
+    """What the size of a term is made of: sample means of norms and of the cosine."""
+    mixed, reach = np.asarray(made.mixed), np.asarray(made.reach)
+    bound = reach[:, 0, :, :, None] * mixed[:, None]
+    aligned = np.divide(contributions, bound, out=np.full_like(bound, np.nan), where=bound > 0)
+    factors = (
+        (
+            "term_alignment",
+            _TERM,
+            variance.mean_defined(aligned, axis=0),
+            "cosine of what T reads of an inner gradient and what eta moves it by",
+        ),
+        (
+            "term_reach",
+            _TERM[:2],
+            relative_reach(made).mean(axis=0),
+            "norm of T times the derivative of theta in an inner gradient, over that of T",
+        ),
+        ("outer_norm", _TERM[:1], np.asarray(made.outer).mean(axis=0), "norm of T"),
+        (
+            "mixed_norm",
+            _TERM[1:],
+            mixed.mean(axis=0),
+            "norm of the derivative of an inner gradient in eta",
+        ),
+        (
+            "left_out",
+            ("inner_step",),
+            np.asarray(made.left_out).mean(axis=0),
+            "eigenpairs that the stable Hessian leaves out",
+        ),
+    )
+    return {
+        name: (dims, values, f"{text}, sample mean", "1") for name, dims, values, text in factors
+    }
 
 
 def nested_variables(

@@ -98,12 +98,8 @@ class Prober:
             "unroll": np.arange(settings.probe.unrolls),
             "operator": spectra.operator_names(measured[:1]),
             "term": np.arange(1, self._n + 1),
+            **self._mechanism.coords,
         }
-        if terms is not None:
-            coords |= {
-                "cut": list(self._mechanism.paths),
-                "cut_horizon": np.array(self._mechanism.horizons),
-            }
         return xarray.Dataset(
             {
                 name: (dims, values, {"long_name": text, "units": units})

@@ -53,7 +53,6 @@ def _draw(data: RunData, layout: Layout) -> Figure:
             colour = SEQUENCE[int(j) * (len(SEQUENCE) - 1) // max(len(steps) - 1, 1)]
             _line(axis, x, probe.sel(inner_step=j), "step_share", f"step {j}", colour, width=1.0)
         axis.set_xticks(x)
-        axis.set_ylim(-0.2, 1.2)
         axis.axhline(0.0, color=INK, linewidth=0.7)
         axis.set_title(f"Iteration {iteration(probe):,}")
         axis.set_xlabel("horizon")
