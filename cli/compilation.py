@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-# A third of compilation on CPU goes to XLA's fusion emitters, without which these programs run as
-# fast (`python -m benchmarks.meta_gradient` with and without the flag).
+# On CPU XLA's fusion emitters make compilation longer, and these programs no faster
+# (`python -m benchmarks.meta_gradient` with and without the flag in XLA_FLAGS).
 _SOONER = "--xla_cpu_use_fusion_emitters=false"
 
 

@@ -11,7 +11,6 @@ from hessdiag.errors import UsageError
 
 from .assignments import assignment
 
-NAMED = ("mechanism", "table1", "fig3", "fig4", "fig5")
 VARIED = {"n": "n", "estimator": "estimator", "optimiser": "learning.optimiser", "seed": "seed"}
 
 
@@ -63,7 +62,7 @@ def study(
 
 
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:
-    """What flags fix and what they vary, by dotted key; one value fixes."""
+    """What flags fix and what they vary, by dotted key."""
     common = {key: values[key] for key in ("env", "preset") if values[key] is not None}
     common |= dict(assignment(text, "--set") for text in assignments)
     varied: dict[str, list] = {}

@@ -37,7 +37,12 @@ def adjoint_meta_gradient(
     Returns:
         The meta-gradient with respect to the unconstrained η; in full, the path through the
         optimiser's state is included.
+
+    Raises:
+        ValueError: paths with bounds, but no key.
     """
+    if paths.inside is not None and key is None:
+        raise ValueError("paths with bounds need a key: their eigenpairs are found by Lanczos")
     outer_gradient = jax.grad(update.problem.outer_loss)
 
     def back(carry, at):

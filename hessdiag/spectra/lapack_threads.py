@@ -6,6 +6,5 @@ one_lapack_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 """Decorator and context manager, for algorithms that test their convergence as they run.
 
 Each test is an eigendecomposition of a small matrix by LAPACK. From about 64 rows on OpenBLAS
-shares it among threads, which then spin and take the cores from XLA: on two cores a product of the
-Snake network's Hessian took 37 ms instead of 27 (`python -m benchmarks.peers_spectra`).
+shares it among threads, which then spin and take the cores from XLA's products.
 """

@@ -97,6 +97,14 @@ def test_cuts_matter(mrp_case, made):
             assert apart < 1e-12, name
 
 
+def test_bounds_without_a_key_are_refused(adam_mrp):
+    case = adam_mrp
+    with pytest.raises(ValueError, match="need a key"):
+        adjoint_meta_gradient(
+            case.update, case.eta, case.points, paths=EVERYTHING["stable-hessian"]
+        )
+
+
 @pytest.mark.parametrize("name", ["no-hessian", "no-memory", "trace", "as-sgd"])
 def test_training_takes_the_same_meta_gradient(adam_mrp, name):
     """The single reverse sweep of training against the shared one of studies."""

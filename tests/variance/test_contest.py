@@ -57,6 +57,14 @@ def test_uninformative_data_decide_nothing():
     assert sum(winners == () for winners in won) >= 95
 
 
+def test_two_that_are_equally_close_are_rarely_told_apart():
+    """Both within the size, on either side of the truth: which is nearer is chance."""
+    truth = SHAPES["linear"]
+    extra = {"linear": 1.06 * truth, "root": truth / 1.06, "memory": 3 * truth}
+    won = [judged(truth, noise=0.1, seed=seed, extra=extra).winners for seed in range(100)]
+    assert sum(winners == () for winners in won) >= 60
+
+
 def test_a_size_that_nothing_predicts_is_not_decided():
     made = judged(100 * SHAPES["memory"], noise=0.05)
     assert made.winners == ()
