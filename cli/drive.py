@@ -70,7 +70,7 @@ def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int
     display.publish = lambda: write_report(directory.path)
     try:
         with StopRequest() as stop, display.shown(settings, directory.path):
-            Run(settings, directory, observer=display, stop=stop).go()
+            Run.single(settings, directory, observer=display, stop=stop).go()
     except Interrupted as stopped:
         command = shlex.join(["hessdiag", "run", "--resume", str(directory.path)])
         click.echo(f"hessdiag: {stopped}; saved. Go on with: {command}", err=True)

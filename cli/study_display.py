@@ -48,7 +48,7 @@ class LiveStudyDisplay(StudyObserver):
         self._cells = list(cells)
         self._status = {cell.slug: directory.status(cell) for cell in cells}
         self._current = 0
-        self._text = ""
+        self._texts: dict[str, str] = {}
         self._began = time.monotonic()
         self._done_before = sum(s.state == "finished" for s in self._status.values())
         self._live = Live(console=Console(), refresh_per_second=4)
@@ -65,15 +65,14 @@ class LiveStudyDisplay(StudyObserver):
         """Show its new state."""
         self._current = self._cells.index(cell)
         self._status[cell.slug] = status
-        self._text = ""
         self._redraw()
 
     def observer_of(self, cell: Cell) -> Observer:
         """What shows the progress of a cell's run."""
-        return _Progress(cell, self._progress)
+        return _Progress(cell, lambda text: self._progress(cell, text))
 
-    def _progress(self, text: str) -> None:
-        self._text = text
+    def _progress(self, cell: Cell, text: str) -> None:
+        self._texts[cell.slug] = text
         self._redraw()
 
     def _redraw(self) -> None:
@@ -81,10 +80,10 @@ class LiveStudyDisplay(StudyObserver):
         table = Table(title=self._title(), title_justify="left")
         for heading in ("cell", "state", "progress"):
             table.add_column(heading)
-        for number, cell in enumerate(self._cells[first : first + ROWS], start=first):
+        for cell in self._cells[first : first + ROWS]:
             status = self._status[cell.slug]
-            running = number == self._current and status.state == "running"
-            more = self._text if running else status.message or ""
+            text = self._texts.get(cell.slug, "")
+            more = text if status.state == "running" else status.message or ""
             table.add_row(cell.name, status.state, Text(more, overflow="ellipsis", no_wrap=True))
         self._live.update(table)
 

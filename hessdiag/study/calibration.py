@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from hessdiag.meta import InnerUpdate, all_horizons
-from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.learner import Learner, TrainState, run_keys
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
 
@@ -43,8 +43,8 @@ def calibrate(settings: Settings) -> Estimate:
         settings: of the run; its seed does not matter.
     """
     learner = Learner(settings)
-    state = learner.init()
-    key = learner.keys["train"]
+    keys = run_keys(settings.seed)
+    state, key = learner.init(keys.init), keys.train
     step = _measure(learner.step, state, key)
     programs = [step]
     probes = len(probe_iterations(settings))

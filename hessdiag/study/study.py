@@ -1,17 +1,19 @@
-"""Running the cells of a study, one after the other."""
+"""Running the cells of a study: the seeds of one configuration together, one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from hessdiag.errors import UsageError
+from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.study.grid import Cell
 from hessdiag.study.study_directory import CellStatus, StudyDirectory
-from hessdiag.train.interrupt import Interrupted, StopRequest
+from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.run import Run
+from hessdiag.train.seed_run import SeedRun
 
-GO_ON = ("running", "interrupted")  # a killed run still says that it is running
+TOGETHER = 8
 
 
 class StudyObserver:
@@ -35,7 +37,8 @@ class Study:
         command: the command line, for the provenance of every run.
         observer: hears of every cell.
         stop: asked at every safe point.
-        publish: makes the report of a cell's run.
+        publish: makes the report of a cell's run, and of the study.
+        together: seeds that train as one program at the most; bounds memory.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Study:
         observer: StudyObserver,
         stop: StopRequest,
         publish: Callable[[Path], object],
+        together: int = TOGETHER,
     ):
         self._directory = directory
         self._cells = cells
@@ -54,6 +58,7 @@ class Study:
         self._observer = observer
         self._stop = stop
         self._publish = publish
+        self._together = together
 
     def go(self) -> int:
         """Run every cell that is not finished; returns how many failed.
@@ -63,33 +68,64 @@ class Study:
         Raises:
             Interrupted: a stop was requested; everything is saved.
         """
-        failed = 0
-        for cell in self._cells:
-            status = self._directory.status(cell)
-            if status.state != "finished":
-                status = self._run(cell, status)
-            self._observer.on_cell(cell, status)
-            failed += status.state == "failed"
-        return failed
+        self._publish(self._directory.path)
+        for cells in self._groups():
+            waiting = []
+            for cell in cells:
+                status = self._directory.status(cell)
+                if status.state == "finished":
+                    self._observer.on_cell(cell, status)
+                else:
+                    waiting.append(cell)
+            if waiting:
+                self._run(waiting)
+        return sum(self._directory.status(cell).state == "failed" for cell in self._cells)
 
-    def _run(self, cell: Cell, before: CellStatus) -> CellStatus:
+    def _groups(self) -> Iterator[Sequence[Cell]]:
+        """Cells that differ by their seed alone."""
+        by_configuration: dict[tuple, list[Cell]] = {}
+        for cell in self._cells:
+            key = tuple((name, str(value)) for name, value in cell.configuration)
+            by_configuration.setdefault(key, []).append(cell)
+        for cells in by_configuration.values():
+            for first in range(0, len(cells), self._together):
+                yield cells[first : first + self._together]
+
+    def _run(self, cells: Sequence[Cell]) -> None:
+        runs = {}
+        for cell in cells:
+            before = self._directory.status(cell)
+            self._directory.forget_failure(cell)
+            self._observer.on_cell(cell, CellStatus("running", before.iteration))
+            with self._recorded([cell]):
+                runs[cell.slug] = self._open(cell)
+        ready = [cell for cell in cells if cell.slug in runs]
+        if ready:
+            with self._recorded(ready):
+                Run(list(runs.values()), stop=self._stop).go()
+        for cell in cells:
+            if cell.slug in runs:
+                self._publish(self._directory.run_path(cell))
+            self._observer.on_cell(cell, self._directory.status(cell))
+        self._publish(self._directory.path)
+
+    def _open(self, cell: Cell) -> SeedRun:
         path = self._directory.run_path(cell)
-        self._directory.forget_failure(cell)
-        self._observer.on_cell(cell, CellStatus("running", before.iteration))
+        if path.exists():
+            settings, directory = reopen(path)
+        else:
+            settings = cell.settings
+            directory = start(settings, path, command=self._command)
+        return SeedRun(settings, directory, self._observer.observer_of(cell))
+
+    @contextmanager
+    def _recorded(self, cells: Sequence[Cell]) -> Iterator[None]:
+        """Errors become the failure of every cell that is not finished; the rest goes on."""
         try:
-            if path.exists():
-                settings, directory = reopen(path)
-            else:
-                settings, directory = (
-                    cell.settings,
-                    start(cell.settings, path, command=self._command),
-                )
-            Run(
-                settings, directory, observer=self._observer.observer_of(cell), stop=self._stop
-            ).go()
-            self._publish(path)
-        except Interrupted:
-            raise
+            yield
+        except NotFiniteError:
+            pass  # their run directories say so
         except (UsageError, ArithmeticError, OSError, RuntimeError, ValueError) as error:
-            self._directory.record_failure(cell, " ".join(str(error).split()))
-        return self._directory.status(cell)
+            for cell in cells:
+                if self._directory.status(cell).state not in ("finished", "failed"):
+                    self._directory.record_failure(cell, " ".join(str(error).split()))

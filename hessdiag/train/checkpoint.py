@@ -29,6 +29,10 @@ class Checkpoints:
         """The iteration of the newest checkpoint."""
         return self._manager.latest_step()
 
+    def kept(self) -> set[int]:
+        """The iterations of all checkpoints."""
+        return set(self._manager.all_steps())
+
     def save(self, iteration: int, state: Any) -> None:
         """Save the state before `iteration`; nothing happens where it is saved already."""
         if self.latest() == iteration:

@@ -45,14 +45,33 @@ class Info(NamedTuple):
     finite: dict[str, Array]  # bool by name, in the order of computation
 
 
+class RunKeys(NamedTuple):
+    """The randomness of one run, a key per purpose."""
+
+    seed: int
+    init: PRNGKeyArray
+    train: PRNGKeyArray
+    probe: PRNGKeyArray
+    lanczos: PRNGKeyArray
+
+
+def run_keys(seed: int) -> RunKeys:
+    """The keys of a seed."""
+    return RunKeys(seed, *jax.random.split(jax.random.key(seed), 4))
+
+
 class Learner:
-    """The functions of one run, made from its settings.
+    """The functions of a configuration, made from the settings of any of its runs.
+
+    The seed is no part of it.
 
     Attributes:
         problem: the learning problem.
         update: the inner update.
         estimator: the meta-gradient estimator.
-        keys: one key per purpose, by name.
+        step: one training iteration, from a state and a key.
+        step_together: the same for several seeds, vmapped over both.
+        keys_at: the keys of an iteration, from one key or several and the iteration's number.
     """
 
     def __init__(self, settings: Settings):
@@ -75,18 +94,17 @@ class Learner:
             paths=paths_called("trace" if trace else settings.paths, settings.trace_decay),
             remat=settings.remat,
         )
-        names = ("init", "train", "probe", "lanczos")
-        self.keys: dict[str, PRNGKeyArray] = dict(
-            zip(names, jax.random.split(jax.random.key(settings.seed), 4), strict=True)
-        )
         self._meta_optimiser = meta_optimiser(
             learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
         )
         self.step = jax.jit(self._step)
+        self.step_together = jax.jit(jax.vmap(self._step))
+        self.keys_at = jax.jit(_keys_at)
+        self._first = jax.jit(self._init)
 
-    def init(self) -> TrainState:
+    def init(self, key: PRNGKeyArray) -> TrainState:
         """The state before the first iteration."""
-        return jax.jit(self._init)(self.keys["init"])
+        return self._first(key)
 
     def _init(self, key: PRNGKeyArray) -> TrainState:
         params, env_state = self.problem.init(key)
@@ -114,6 +132,12 @@ class Learner:
             finite=_finite(loss, made, eta),
         )
         return after, info
+
+
+def _keys_at(keys: PRNGKeyArray, iteration) -> PRNGKeyArray:
+    if not keys.shape:
+        return jax.random.fold_in(keys, iteration)
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, iteration)
 
 
 def _finite(loss, made, eta) -> dict[str, Array]:

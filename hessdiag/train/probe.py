@@ -5,10 +5,11 @@ from collections.abc import Callable
 import jax
 import numpy as np
 import xarray
+from jaxtyping import PRNGKeyArray
 
 from hessdiag import spectra
 from hessdiag.meta import ESTIMATORS, Terms
-from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.learner import Learner, RunKeys, TrainState
 from hessdiag.train.mechanism_probe import MechanismProbe, Nested
 from hessdiag.train.mechanism_variables import nested_variables, term_variables
 from hessdiag.train.settings import Settings, measured_horizon
@@ -17,7 +18,7 @@ from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, v
 
 
 class Prober:
-    """Makes the probes of one run; it reads training's state and never changes it."""
+    """Makes the probes of a configuration's runs; training's state is read, never changed."""
 
     def __init__(self, learner: Learner, settings: Settings):
         self._learner = learner
@@ -35,7 +36,12 @@ class Prober:
         return self._settings.probe.samples + self._spectra.units + self._mechanism.units
 
     def probe(
-        self, state: TrainState, iteration: int, *, progress: Callable[[int], None]
+        self,
+        state: TrainState,
+        iteration: int,
+        *,
+        keys: RunKeys,
+        progress: Callable[[int], None],
     ) -> xarray.Dataset:
         """Measure at `state`.
 
@@ -45,6 +51,7 @@ class Prober:
         Args:
             state: the state before `iteration`.
             iteration: where in training.
+            keys: the randomness of the run.
             progress: called with the units done; may raise to abandon the probe.
 
         Raises:
@@ -60,8 +67,8 @@ class Prober:
         names = [parameter.name for parameter in self._learner.problem.meta_parameters]
         if self._n == 0:
             return xarray.Dataset(coords={"meta_parameter": names}, attrs=attrs)
-        keys = self._keys("probe", iteration, settings.probe.samples)
-        lanczos_key = self._keys("lanczos", iteration, 1)[0]
+        samples = _split_at(keys.probe, iteration, settings.probe.samples)
+        lanczos_key = _split_at(keys.lanczos, iteration, 1)[0]
         done = 0
 
         def one_more():
@@ -70,24 +77,24 @@ class Prober:
             progress(done)
 
         measured = self._spectra.measure(
-            state, keys[: settings.probe.unrolls], lanczos_key, progress=one_more
+            state, samples[: settings.probe.unrolls], lanczos_key, progress=one_more
         )
         before = done
         meta_gradients = self._variance.sample(
-            state, keys, progress=lambda num: progress(before + num)
+            state, samples, progress=lambda num: progress(before + num)
         )
-        before += len(keys)
+        before += len(samples)
         terms, nested = self._mechanism.sample(
-            state, keys, progress=lambda num: progress(before + num)
+            state, samples, progress=lambda num: progress(before + num)
         )
         labels, predicted = prediction_variables(
             settings, measured, self._mechanism.evidence(terms)
         )
         variables = (
-            variance_variables(settings, meta_gradients, iteration=iteration)
+            variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])
             | predicted
             | spectra.inner_loop_variables(measured)
-            | self._mechanism_variables(terms, nested, iteration)
+            | self._mechanism_variables(terms, nested, [keys.seed, iteration, 1])
         )
         coords = {
             "meta_parameter": names,
@@ -110,10 +117,10 @@ class Prober:
         )
 
     def _mechanism_variables(
-        self, terms: Terms | None, nested: Nested | None, iteration: int
+        self, terms: Terms | None, nested: Nested | None, seed: list[int]
     ) -> spectra.Variables:
         probe = self._settings.probe
-        rng = np.random.default_rng([self._settings.seed, iteration, 1])
+        rng = np.random.default_rng(seed)
         options = {"confidence": probe.confidence, "resamples": probe.resamples, "rng": rng}
         made: spectra.Variables = {}
         if terms is not None:
@@ -122,5 +129,6 @@ class Prober:
             made |= nested_variables(nested, **options)
         return made
 
-    def _keys(self, purpose: str, iteration: int, num: int):
-        return jax.random.split(jax.random.fold_in(self._learner.keys[purpose], iteration), num)
+
+def _split_at(key: PRNGKeyArray, iteration: int, num: int) -> PRNGKeyArray:
+    return jax.random.split(jax.random.fold_in(key, iteration), num)

@@ -1,146 +1,132 @@
-"""The training loop: iterations, probes and checkpoints, filling a run directory."""
+"""The training loop: iterations, probes and checkpoints of one run, or of seeds in lock step."""
 
 import time
-
-import jax
-import xarray
+from collections.abc import Sequence
 
 from hessdiag.errors import NotFiniteError
 from hessdiag.spectra import one_lapack_thread
-from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
-from hessdiag.train.learner import Info, Learner, TrainState
+from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.lock_step import LockStep
 from hessdiag.train.observer import Observer
 from hessdiag.train.probe import Prober
 from hessdiag.train.run_directory import RunDirectory
-from hessdiag.train.settings import Settings, probe_iterations
-from hessdiag.train.summary import conclusions, headline, iteration_record
+from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.settings import Settings
 
 
 class Run:
-    """One run, new or resumed, to be driven to its end.
+    """One run, or several that differ by their seed alone, to be driven to their end.
+
+    Seeds share every compiled program, and train as one: their iterations are vmapped. Runs that
+    were killed at different iterations go on from the last one that all of them saved, so that
+    resuming changes nothing; where there is none, the ones behind catch up first.
 
     Args:
-        settings: everything that it depends on.
-        directory: where it is kept.
-        observer: hears of every event.
+        runs: what to drive, new or resumed.
         stop: asked at every safe point.
     """
 
-    def __init__(
-        self, settings: Settings, directory: RunDirectory, *, observer: Observer, stop: StopRequest
-    ):
-        self._settings = settings
-        self._directory = directory
-        self._observer = observer
+    def __init__(self, runs: Sequence[SeedRun], *, stop: StopRequest):
+        settings = runs[0].settings
+        self._runs = list(runs)
         self._stop = stop
+        self._settings = settings
         self._learner = Learner(settings)
         self._prober = Prober(self._learner, settings)
-        self._probes: list[xarray.Dataset] = []
-        self._checkpoints = Checkpoints(directory.path / "checkpoints")
         self._names = [p.name for p in self._learner.update.meta_parameters]
+        self._saved = time.monotonic()
+
+    @classmethod
+    def single(
+        cls, settings: Settings, directory: RunDirectory, *, observer: Observer, stop: StopRequest
+    ) -> "Run":
+        """A run by itself."""
+        return cls([SeedRun(settings, directory, observer)], stop=stop)
 
     @one_lapack_thread
     def go(self) -> None:
-        """Train and probe from the last checkpoint, or the beginning, to the end.
+        """Train and probe from the last checkpoints, or the beginning, to the end.
+
+        A run in which a NaN or an infinity arises ends there, with its last good state saved; the
+        others go on.
 
         Raises:
             Interrupted: a stop was requested; everything is saved.
-            NotFiniteError: a NaN or an infinity arose; the last good state is saved.
+            NotFiniteError: no run reached its end.
         """
-        self._observer.on_phase("compiling", 0, 1)
-        iteration, state = self._begin()
+        for run in self._runs:
+            run.on_phase("compiling", 0, 1)
         try:
-            self._loop(iteration, state)
-        except NotFiniteError as error:
-            self._summarise("failed", message=str(error))
-            raise
+            first = _where_to_begin([run.saved() for run in self._runs])
+            runs = zip(self._runs, first, strict=True)
+            self._loop({run: run.begin(self._learner, at) for run, at in runs})
         except Interrupted:
-            self._summarise("interrupted")
+            for run in self._runs:
+                if run.goes_on:
+                    run.summarise("interrupted")
             raise
         finally:
-            self._checkpoints.close()
+            for run in self._runs:
+                run.close()
+        errors = [run.failed for run in self._runs if run.failed]
+        if len(errors) == len(self._runs):
+            raise errors[-1]
 
-    def _begin(self) -> tuple[int, TrainState]:
-        state = self._learner.init()
-        iteration = self._checkpoints.latest() or 0
-        if iteration > 0:
-            state = self._checkpoints.restore(iteration, state)
-        self._directory.cut_after(iteration)
-        self._probes = self._directory.read_probes()
-        self._iteration = iteration
-        return iteration, state
+    def _loop(self, states: dict[SeedRun, TrainState]) -> None:
+        for run in self._runs:
+            if run.is_done:
+                run.finish(states[run])
+        together = None
+        while going := [run for run in self._runs if run.goes_on]:
+            first = min(run.iteration for run in going)
+            now = [run for run in going if run.iteration == first]
+            if together is None or together.runs != now:
+                if together is not None:
+                    states |= {run: together.state(k) for k, run in enumerate(together.runs)}
+                together = LockStep(self._learner, now, [states[run] for run in now])
+            self._probe(together)
+            if all(run.goes_on for run in now):
+                self._advance(together)
 
-    def _loop(self, first: int, state: TrainState) -> None:
-        iterations = self._settings.train.iterations
-        due = set(probe_iterations(self._settings))
-        saved = time.monotonic()
-        self._summarise("running")
-        for t in range(first, iterations):
-            self._iteration = t
-            if t in due and not self._directory.probe_file(t).exists():
-                self._probe(t, state)
-                saved = time.monotonic()
-            state = self._iterate(t, state)
-            self._iteration = t + 1
-            minutes = (time.monotonic() - saved) / 60.0
-            stopping = self._stop.signal_number is not None
-            if stopping or minutes >= self._settings.train.checkpoint_minutes:
-                self._checkpoints.save(t + 1, state)
-                saved = time.monotonic()
-            if stopping and t + 1 < iterations:
-                self._stop.check()
-        self._checkpoints.save(iterations, state)
-        self._summarise("finished")
+    def _probe(self, together: LockStep) -> None:
+        due = [(number, run) for number, run in enumerate(together.runs) if run.is_due()]
+        if due:
+            self._save(together)
+        for number, run in due:
+            try:
+                run.probe(self._prober, together.state(number), self._stop)
+            except NotFiniteError as error:
+                run.fail(error)
+            self._saved = time.monotonic()
 
-    def _iterate(self, t: int, state: TrainState) -> TrainState:
+    def _advance(self, together: LockStep) -> None:
         began = time.monotonic()
-        after, info = self._learner.step(state, jax.random.fold_in(self._learner.keys["train"], t))
-        info = jax.device_get(info)
-        self._refuse_not_finite(t, state, info)
-        record = iteration_record(t, info, self._names)
-        self._directory.append_line("metrics.jsonl", record)
+        infos = together.advance(together.runs[0].iteration)
         seconds = time.monotonic() - began
-        self._directory.append_line("timings.jsonl", {"iteration": t, "seconds": round(seconds, 6)})
-        self._observer.on_iteration(record)
-        self._observer.on_phase("training", t + 1, self._settings.train.iterations)
-        return after
-
-    def _refuse_not_finite(self, t: int, state: TrainState, info: Info) -> None:
-        for stage, finite in info.finite.items():
-            if not finite:
-                self._checkpoints.save(t, state)
-                raise NotFiniteError(
-                    f"NaN or infinity in {stage} at iteration {t}; the last good state, before "
-                    f"that iteration, is saved in {self._directory.path}"
-                )
-
-    def _probe(self, t: int, state: TrainState) -> None:
-        self._checkpoints.save(t, state)
-
-        def progress(done: int) -> None:
-            self._observer.on_phase("probing", done, self._prober.steps)
+        for number, (run, info) in enumerate(zip(together.runs, infos, strict=True)):
+            try:
+                run.record(info, lambda k=number: together.before(k), seconds, self._names)
+            except NotFiniteError as error:
+                run.fail(error)
+        minutes = (time.monotonic() - self._saved) / 60.0
+        stopping = self._stop.signal_number is not None
+        if stopping or minutes >= self._settings.train.checkpoint_minutes:
+            self._save(together)
+        for number, run in enumerate(together.runs):
+            if run.is_done:
+                run.finish(together.state(number))
+        if stopping and any(run.goes_on for run in self._runs):
             self._stop.check()
 
-        progress(0)
-        try:
-            dataset = self._prober.probe(state, t, progress=progress)
-        except NotFiniteError as error:
-            raise NotFiniteError(
-                f"{error} at iteration {t}; the state before that iteration is saved in "
-                f"{self._directory.path}"
-            ) from error
-        self._directory.write_probe(t, dataset)
-        self._probes.append(dataset)
-        self._observer.on_probe(headline(dataset))
-        self._summarise("running")
+    def _save(self, together: LockStep) -> None:
+        for number, run in enumerate(together.runs):
+            if run.goes_on:
+                run.save(run.iteration, together.state(number))
+        self._saved = time.monotonic()
 
-    def _summarise(self, status: str, *, message: str | None = None) -> None:
-        summary = {
-            "status": status,
-            "iteration": self._iteration,
-            "iterations": self._settings.train.iterations,
-            "message": message,
-        }
-        self._directory.write_json("summary.json", summary | conclusions(self._probes))
-        self._observer.on_summary()
+
+def _where_to_begin(saved: Sequence[set[int]]) -> list[int]:
+    """The last iteration that all runs saved, or each run's own last one."""
+    common = set.intersection(*saved)
+    return [max(common or own, default=0) for own in saved]

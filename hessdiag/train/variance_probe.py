@@ -53,7 +53,7 @@ class VarianceProbe:
 
 
 def variance_variables(
-    settings: Settings, meta_gradients: np.ndarray, *, iteration: int
+    settings: Settings, meta_gradients: np.ndarray, *, seed: Sequence[int]
 ) -> spectra.Variables:
     """Spread of both estimators as labelled arrays."""
     n = measured_horizon(settings)
@@ -67,7 +67,7 @@ def variance_variables(
             estimates[kind],
             confidence=settings.probe.confidence,
             resamples=settings.probe.resamples,
-            rng=np.random.default_rng([settings.seed, iteration]),
+            rng=np.random.default_rng(seed),
         )
         for kind in ESTIMATORS
     ]
@@ -91,6 +91,13 @@ def variance_variables(
         for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high")):
             values = np.stack([getattr(interval, end) for interval in intervals])
             variables[name + suffix] = (dims, values, text, unit)
+    biases = [variance.bias_to(meta_gradients[:, -1], estimates[kind]) for kind in ESTIMATORS]
+    for name, field, text in (
+        ("bias", "distance", "mean difference to the longest horizon's n-step meta-gradient"),
+        ("bias_error", "error", "standard error of the bias, its Monte-Carlo floor"),
+    ):
+        values = np.stack([getattr(bias, field) for bias in biases])
+        variables[name] = (per_parameter, values, text, units)
     return variables
 
 

@@ -1,6 +1,7 @@
 """Batches of meta-gradients: their spread, what explains it, and what can be said."""
 
-from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.bias import Bias, bias_to, squared_bias
+from hessdiag.variance.bootstrap import Interval, bca_interval, bca_interval_of_moments
 from hessdiag.variance.contest import Contest, Standing, contest
 from hessdiag.variance.correlation import Correlation, rank_correlation
 from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
@@ -12,6 +13,7 @@ from hessdiag.variance.verdict import correlations, finding
 
 __all__ = [
     "EXPLANATIONS",
+    "Bias",
     "Coherence",
     "Contest",
     "Correlation",
@@ -22,6 +24,8 @@ __all__ = [
     "Spread",
     "Standing",
     "bca_interval",
+    "bca_interval_of_moments",
+    "bias_to",
     "coherence",
     "contest",
     "correlations",
@@ -33,4 +37,5 @@ __all__ = [
     "nested_shares",
     "predictions",
     "rank_correlation",
+    "squared_bias",
 ]

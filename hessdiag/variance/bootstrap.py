@@ -1,6 +1,6 @@
 """Bootstrap confidence intervals for any statistic of K samples (Efron 1987: BCa)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,12 +41,75 @@ def bca_interval(
         resamples the interval is the value itself.
     """
     num = len(samples)
-    value = np.asarray(statistic(samples))
     draws = rng.integers(num, size=(resamples, num))
     boot = np.stack([statistic(samples[draw]) for draw in draws])
+    left_out = ~np.eye(num, dtype=bool) if num > 2 else ()  # one sample alone has no spread
+    jackknife = [statistic(samples[keep]) for keep in left_out]
+    return _interval(np.asarray(statistic(samples)), boot, jackknife, confidence)
+
+
+def bca_interval_of_moments(
+    statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    samples: np.ndarray,
+    *,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> Interval:
+    """The same interval for a statistic of means and standard deviations alone.
+
+    The moments of all resamples are products of one matrix of counts with the samples and with
+    their squares, and those of the jackknife have a closed form: with thousands of samples this
+    takes a fraction of the time.
+
+    Args:
+        statistic: (mean, std), both (…, *F) with ddof 1, to (…, *S), over leading axes.
+        samples: (K, *F), K ≥ 2.
+        confidence: level, in (0, 1).
+        resamples: number of bootstrap resamples.
+        rng: randomness of the resampling.
+    """
+    num, shape = len(samples), samples.shape[1:]
+    centre = samples.mean(axis=0, dtype=np.float64).ravel()
+    flat = samples.reshape(num, -1) - centre
+    squares = flat**2
+
+    def of_moments(mean: np.ndarray, mean_square: np.ndarray, size: int) -> np.ndarray:
+        """The statistic from the first two moments of centred samples."""
+        variance = mean_square - mean**2
+        rounding = 4 * num * np.finfo(np.float64).eps * mean_square
+        variance = np.where(variance > rounding, variance, 0.0) * (size / (size - 1))
+        lead = mean.shape[:-1]
+        mean, std = (part.reshape(*lead, *shape) for part in (mean + centre, np.sqrt(variance)))
+        return np.asarray(statistic(mean, std))
+
+    draws = rng.integers(num, size=(resamples, num))
+    counts = _counts(draws) / num
+    boot = of_moments(counts @ flat, counts @ squares, num)
+    jackknife = ()
+    if num > 2:
+        total, total_square = flat.sum(axis=0), squares.sum(axis=0)
+        left = num - 1
+        jackknife = of_moments((total - flat) / left, (total_square - squares) / left, left)
+    value = of_moments(flat.mean(axis=0), squares.mean(axis=0), num)
+    return _interval(value, boot, jackknife, confidence)
+
+
+def _counts(draws: np.ndarray) -> np.ndarray:
+    """(R, K) how often each resample holds each sample."""
+    resamples, num = draws.shape
+    places = draws + num * np.arange(resamples)[:, None]
+    return np.bincount(places.ravel(), minlength=resamples * num).reshape(resamples, num)
+
+
+def _interval(
+    value: np.ndarray, boot: np.ndarray, jackknife: Sequence[np.ndarray], confidence: float
+) -> Interval:
+    """Both ends, from the statistic of the resamples and with each sample left out."""
+    resamples = len(boot)
     below = np.mean(boot < value, axis=0) + 0.5 * np.mean(boot == value, axis=0)
     bias = ndtri(np.clip(below, 0.5 / resamples, 1.0 - 0.5 / resamples))
-    skew = _acceleration(statistic, samples)
+    skew = _acceleration(np.asarray(jackknife)) if len(jackknife) else np.zeros(())
     ends = []
     for tail in ((1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0):
         z = bias + ndtri(tail)
@@ -55,12 +118,8 @@ def bca_interval(
     return Interval(value, *ends)
 
 
-def _acceleration(statistic: Callable[[np.ndarray], np.ndarray], samples: np.ndarray) -> np.ndarray:
-    """Efron's acceleration: a sixth of the skewness of the jackknife values; 0 for two samples."""
-    if len(samples) < 3:  # one sample left has no spread
-        return np.zeros(())
-    left_out = ~np.eye(len(samples), dtype=bool)
-    jackknife = np.stack([statistic(samples[keep]) for keep in left_out])
+def _acceleration(jackknife: np.ndarray) -> np.ndarray:
+    """Efron's acceleration: a sixth of the skewness of the jackknife values."""
     centred = jackknife.mean(axis=0) - jackknife
     spread = np.sum(centred**2, axis=0)
     cubes = np.sum(centred**3, axis=0)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.bootstrap import Interval, bca_interval_of_moments
 from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.growth import std_ratio
 
@@ -37,17 +37,17 @@ def cut_growth(
         Everything from the same resamples; `removed` is NaN where the full growth is one.
     """
 
-    def statistic(samples: np.ndarray) -> np.ndarray:
-        std = samples.std(axis=0, ddof=1)
-        ratios = np.stack([std_ratio(path) for path in std])
-        growth = ratios[..., varying].mean(axis=-1)
+    def statistic(_: np.ndarray, std: np.ndarray) -> np.ndarray:
+        growth = std_ratio(std)[..., varying].mean(axis=-1)  # (…, paths, horizons)
         with np.errstate(divide="ignore", invalid="ignore"):
-            removed = 1.0 - np.log(growth) / np.log(growth[:1])
-        return np.stack([growth, np.where(np.isfinite(removed), removed, np.nan)])
+            removed = 1.0 - np.log(growth) / np.log(growth[..., :1, :])
+        return np.stack([growth, np.where(np.isfinite(removed), removed, np.nan)], axis=-3)
 
     samples = meta_gradients.astype(np.float64)
     varying = (samples[:, :, 0].std(axis=0) > 0).all(axis=0)
-    whole = bca_interval(statistic, samples, confidence=confidence, resamples=resamples, rng=rng)
+    whole = bca_interval_of_moments(
+        statistic, samples, confidence=confidence, resamples=resamples, rng=rng
+    )
     return CutGrowth(*(Interval(*(part[block] for part in whole)) for block in range(2)))
 
 
@@ -78,19 +78,21 @@ def coherence(
     """
     samples = contributions.astype(np.float64)
 
-    def statistic(samples: np.ndarray) -> np.ndarray:
-        std = samples.std(axis=0, ddof=1)  # (horizons, n, m)
-        alone = (std**2).sum(axis=1)
-        together = samples.sum(axis=2).var(axis=0, ddof=1)
-        aligned = std.sum(axis=1) ** 2
+    def statistic(_: np.ndarray, std: np.ndarray) -> np.ndarray:
+        terms, total = std[..., :-1, :], std[..., -1, :]  # (…, horizons, n, m), (…, horizons, m)
+        alone = (terms**2).sum(axis=-2)
+        aligned = terms.sum(axis=-2) ** 2
         room = aligned - alone
         several = room > 1e-12 * aligned
-        shares = np.where(several, (together - alone) / np.where(several, room, 1.0), np.nan)
+        shares = np.where(several, (total**2 - alone) / np.where(several, room, 1.0), np.nan)
         return mean_defined(shares, axis=-1)
 
+    with_sum = np.concatenate([samples, samples.sum(axis=2, keepdims=True)], axis=2)
     centred = samples - samples.mean(axis=0)
     covariance = np.einsum("khim,khjm->hijm", centred, centred) / (len(samples) - 1)
     return Coherence(
         covariance,
-        bca_interval(statistic, samples, confidence=confidence, resamples=resamples, rng=rng),
+        bca_interval_of_moments(
+            statistic, with_sum, confidence=confidence, resamples=resamples, rng=rng
+        ),
     )

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hessdiag.variance.bootstrap import Interval, bca_interval
+from hessdiag.variance.bootstrap import Interval, bca_interval_of_moments
+from hessdiag.variance.defined import mean_defined
 
 
 class Spread(NamedTuple):
@@ -37,17 +38,17 @@ def measure_spread(
         NaN, and is left out of the growth; where there is no other, so is the growth.
     """
 
-    def statistics(samples: np.ndarray) -> np.ndarray:
-        std = samples.std(axis=0, ddof=1)
+    def statistics(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         ratio = std_ratio(std)
-        growth = ratio[:, defined].mean(axis=1, keepdims=True) if defined.any() else nowhere
-        return np.concatenate([samples.mean(axis=0), std, ratio, growth], axis=1)
+        growth = mean_defined(np.where(defined, ratio, np.nan), axis=-1)[..., None]
+        return np.concatenate([mean, std, ratio, growth], axis=-1)
 
     samples = meta_gradients.astype(np.float64)
     m = samples.shape[2]
     defined = samples[:, 0].std(axis=0) > 0
-    nowhere = np.full((samples.shape[1], 1), np.nan)
-    whole = bca_interval(statistics, samples, confidence=confidence, resamples=resamples, rng=rng)
+    whole = bca_interval_of_moments(
+        statistics, samples, confidence=confidence, resamples=resamples, rng=rng
+    )
     mean, std, ratio = (
         Interval(*(part[:, block * m : (block + 1) * m] for part in whole)) for block in range(3)
     )
@@ -55,8 +56,8 @@ def measure_spread(
 
 
 def std_ratio(std: np.ndarray) -> np.ndarray:
-    """(n, m) standard deviations over their first row; NaN where that is zero."""
-    base = std[:1]
+    """(…, n, m) standard deviations over their first row; NaN where that is zero."""
+    base = std[..., :1, :]
     return np.where(base > 0, std / np.where(base > 0, base, 1.0), np.nan)
 
 

@@ -1,10 +1,12 @@
 """Tiny runs, driven to their end or to a signal, and the comparison of two runs."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import xarray
 
 from hessdiag.train.interrupt import StopRequest
@@ -50,7 +52,7 @@ def fresh(path: Path, settings: Mapping[str, Any], observer: Observer | None = N
     made = resolve(settings)
     directory = start(made, path, command="hessdiag run")
     with StopRequest() as stop:
-        Run(made, directory, observer=observer or Observer(), stop=stop).go()
+        Run.single(made, directory, observer=observer or Observer(), stop=stop).go()
     return path
 
 
@@ -58,7 +60,7 @@ def resume(path: Path, observer: Observer | None = None) -> Path:
     """Drive the run in `path` on to its end."""
     settings, directory = reopen(path)
     with StopRequest() as stop:
-        Run(settings, directory, observer=observer or Observer(), stop=stop).go()
+        Run.single(settings, directory, observer=observer or Observer(), stop=stop).go()
     return path
 
 
@@ -94,3 +96,25 @@ class SignalAt(Observer):
         del total
         if (phase, done) == self._at:
             os.kill(os.getpid(), self._number)
+
+
+def assert_same_but_for_rounding(actual: Path, expected: Path) -> None:
+    """Metrics agree, record by record, to what another order of summation leaves."""
+    records = [
+        [flatten(json.loads(line)) for line in metrics(path).splitlines()]
+        for path in (actual, expected)
+    ]
+    assert len(records[0]) == len(records[1]) > 0
+    for one, other in zip(*records, strict=True):
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            assert value == pytest.approx(other[key], rel=1e-3, abs=1e-6), key
+
+
+def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested numbers by dotted key."""
+    flat = {}
+    for key, value in record.items():
+        inner = flatten(value) if isinstance(value, Mapping) else {"": value}
+        flat |= {f"{key}.{name}": number for name, number in inner.items()}
+    return flat

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from hessdiag.problems.mrp import MarkovRewardProcess
-from hessdiag.train.learner import Learner
+from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
+
+KEYS = run_keys(0)
 
 FLAGS = {"env": "mrp", "problem.batch_size": 4, "train.iterations": 10}
 
@@ -21,7 +23,7 @@ def test_a_second_iteration_traces_nothing(monkeypatch):
 
     monkeypatch.setattr(MarkovRewardProcess, "inner_loss", counting)
     learner = Learner(resolve({**FLAGS, "n": 2}))
-    state, _ = learner.step(learner.init(), jax.random.key(0))
+    state, _ = learner.step(learner.init(KEYS.init), jax.random.key(0))
     once = len(traced)
     for k in range(3):
         state, _ = learner.step(state, jax.random.key(k))
@@ -34,7 +36,7 @@ def test_the_program_does_not_grow_with_n(flags):
 
     def equations(n: int) -> int:
         learner = Learner(resolve({**FLAGS, **flags, "n": n}))
-        state = jax.eval_shape(learner.init)
+        state = jax.eval_shape(learner.init, KEYS.init)
         program = jax.make_jaxpr(learner._step)(state, jax.random.key(0))
         return str(program).count("\n")
 
@@ -45,7 +47,7 @@ def test_eta_moves_against_the_clipped_meta_gradient():
     """The first Adam step is c / (|c| + ε) times the meta learning rate."""
     clip = 1e-8  # near ε, so that clipping shows in the length of the step
     learner = Learner(resolve({**FLAGS, "n": 2, "learning.meta_clip_norm": clip}))
-    before = learner.init()
+    before = learner.init(KEYS.init)
     after, info = learner.step(before, jax.random.key(0))
     gradient = np.asarray(info.meta_gradient, np.float64)
     assert np.linalg.norm(gradient) > clip
@@ -56,7 +58,7 @@ def test_eta_moves_against_the_clipped_meta_gradient():
 
 def test_fixed_hyper_parameters_stay():
     learner = Learner(resolve({**FLAGS, "n": 0}))
-    before = learner.init()
+    before = learner.init(KEYS.init)
     after, _ = learner.step(before, jax.random.key(0))
     np.testing.assert_array_equal(after.eta, before.eta)
     assert int(after.inner.step) == 1
@@ -64,7 +66,7 @@ def test_fixed_hyper_parameters_stay():
 
 def test_the_learning_rate_is_annealed_to_zero():
     learner = Learner(resolve({**FLAGS, "n": 1, "learning.schedule": "linear"}))
-    state, rates = learner.init(), []
+    state, rates = learner.init(KEYS.init), []
     for t in range(10):
         state, info = learner.step(state, jax.random.key(t))
         rates.append(float(info.learning_rate))

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.train.learner import Learner
+from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
+
+KEYS = run_keys(0)
 
 N, K = 3, 6
 FLAGS = {
@@ -32,12 +34,12 @@ FLAGS = {
 def probe():
     settings = resolve(FLAGS)
     learner = Learner(settings)
-    state = learner.init()
+    state = learner.init(KEYS.init)
     for t in range(3):
-        state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
+        state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
     prober = Prober(learner, settings)
     seen = []
-    made = prober.probe(state, 3, progress=seen.append)
+    made = prober.probe(state, 3, keys=KEYS, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == prober.steps
     return made
@@ -116,7 +118,7 @@ def test_settings_that_make_no_sense_are_refused(key, value, words):
 def test_a_trace_trains_as_the_counterfactual_of_that_name():
     def trained(**flags):
         learner = Learner(resolve({"env": "mrp", "n": 2, "trace_decay": 0.5, **flags}))
-        state, info = learner.step(learner.init(), learner.keys["train"])
+        state, info = learner.step(learner.init(KEYS.init), KEYS.train)
         return state.inner.params, info.meta_gradient
 
     params, meta_gradient = trained(estimator="trace")

@@ -7,9 +7,11 @@ import pytest
 
 from hessdiag.errors import NotFiniteError
 from hessdiag.train.checkpoint import Checkpoints
-from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.learner import Learner, TrainState, run_keys
 from hessdiag.train.presets import resolve
 from tests.train.driving import TINY, fresh, metrics
+
+KEYS = run_keys(0)
 
 NAN = TINY | {"env": "turns_nan:make_problem"}
 
@@ -23,7 +25,7 @@ def _last_good_state(path: Path) -> tuple[int, TrainState]:
     kept = Checkpoints(path / "checkpoints")
     latest = kept.latest()
     assert latest is not None
-    return latest, kept.restore(latest, Learner(resolve(NAN)).init())
+    return latest, kept.restore(latest, Learner(resolve(NAN)).init(KEYS.init))
 
 
 def test_nan_in_training_says_where_and_keeps_the_last_good_state(tmp_path):

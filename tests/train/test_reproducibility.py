@@ -109,6 +109,6 @@ def test_whenever_a_signal_arrives_nothing_done_is_lost(tmp_path):
     for looks in (0, 1, 2, 4, 6):
         directory = start(settings, tmp_path / str(looks), command="hessdiag run")
         with pytest.raises(Interrupted):
-            Run(settings, directory, observer=Observer(), stop=_Late(looks)).go()
+            Run.single(settings, directory, observer=Observer(), stop=_Late(looks)).go()
         saved = Checkpoints(directory.path / "checkpoints").latest()
         assert saved == len(metrics(directory.path).splitlines())

@@ -10,10 +10,12 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from hessdiag import spectra
 from hessdiag.meta import point, unroll
-from hessdiag.train.learner import Learner
+from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
 from hessdiag.train.spectral_probe import SpectralProbe
+
+KEYS = run_keys(0)
 
 N = 2
 STEPS = ("unroll", "inner_step")
@@ -58,9 +60,9 @@ def measure(flags) -> Measured:
         }
     )
     learner = Learner(settings)
-    state = learner.init()
+    state = learner.init(KEYS.init)
     for t in range(3):
-        state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
+        state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
     key = jax.random.key(7)
     probe = SpectralProbe(learner.update, settings.probe, n=N)
     (loop,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
@@ -189,10 +191,10 @@ def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
         }
     )
     learner = Learner(settings)
-    state = learner.init()
+    state = learner.init(KEYS.init)
     prober = Prober(learner, settings)
-    dataset = prober.probe(state, 5, progress=lambda _: None)
-    keys = jax.random.split(jax.random.fold_in(learner.keys["probe"], 5), 4)
+    dataset = prober.probe(state, 5, keys=KEYS, progress=lambda _: None)
+    keys = jax.random.split(jax.random.fold_in(KEYS.probe, 5), 4)
     for k in range(2):
         dense = dense_spectra(learner, state, keys[k])
         np.testing.assert_allclose(dataset.hessian_max[k], [d[-1] for d in dense], rtol=1e-4)

@@ -8,10 +8,12 @@ import pytest
 
 from hessdiag.errors import NotFiniteError
 from hessdiag.meta import Estimator, meta_step, mix_weights
-from hessdiag.train.learner import Learner
+from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
 from hessdiag.train.variance_probe import VarianceProbe
+
+KEYS = run_keys(0)
 
 FLAGS = {
     "env": "mrp",
@@ -30,9 +32,9 @@ FLAGS = {
 @pytest.fixture(scope="module")
 def trained():
     learner = Learner(resolve(FLAGS))
-    state = learner.init()
+    state = learner.init(KEYS.init)
     for t in range(3):
-        state, _ = learner.step(state, jax.random.fold_in(learner.keys["train"], t))
+        state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
     return learner, state
 
 
@@ -80,7 +82,7 @@ def test_chunks_change_nothing_but_rounding(trained, chunk):
 def test_dataset_is_labelled_and_consistent(trained):
     learner, state = trained
     settings = resolve(FLAGS)
-    data = Prober(learner, settings).probe(state, 4, progress=ignore)
+    data = Prober(learner, settings).probe(state, 4, keys=KEYS, progress=ignore)
     std = data.meta_gradient.values.astype(float).std(axis=0, ddof=1)
     np.testing.assert_allclose(data["std"].sel(estimator="n-step"), std)
     np.testing.assert_allclose(
@@ -110,7 +112,7 @@ def test_a_probe_may_be_abandoned_between_chunks(trained):
             raise Stopped
 
     with pytest.raises(Stopped):
-        Prober(learner, resolve(FLAGS)).probe(state, 4, progress=stop)
+        Prober(learner, resolve(FLAGS)).probe(state, 4, keys=KEYS, progress=stop)
 
 
 def test_nan_in_a_meta_gradient_is_an_error(trained):
@@ -124,7 +126,7 @@ def test_nan_in_a_meta_gradient_is_an_error(trained):
 def test_no_steps_no_numbers():
     settings = resolve({**FLAGS, "n": 0})
     learner = Learner(settings)
-    data = Prober(learner, settings).probe(learner.init(), 4, progress=ignore)
+    data = Prober(learner, settings).probe(learner.init(KEYS.init), 4, keys=KEYS, progress=ignore)
     assert not data.data_vars
     assert data.attrs["iteration"] == 4
     assert dataclasses.asdict(settings)["n"] == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hessdiag.variance import bca_interval
+from hessdiag.variance import bca_interval, bca_interval_of_moments
 
 
 def interval(statistic, samples, seed=0, resamples=1000, confidence=0.95):
@@ -59,3 +59,37 @@ def test_a_constant_statistic_is_its_own_interval():
 def test_two_samples_are_enough():
     made = interval(lambda s: s.std(axis=0, ddof=1), np.array([[1.0], [3.0]]))
     assert made.low <= made.value <= made.high
+
+
+def statistic_of_moments(mean, std):
+    return np.concatenate([mean, std, std * mean[..., :1]], axis=-1)
+
+
+def test_of_moments_is_the_same_interval():
+    """Against the plain bootstrap, with the same resamples; far from zero, where squares cancel."""
+    samples = 1e4 + np.random.default_rng(6).exponential(size=(40, 4)) * np.array([1, 2, 3, 40])
+    plain = interval(
+        lambda s: statistic_of_moments(s.mean(axis=0), s.std(axis=0, ddof=1)),
+        samples,
+    )
+    fast = bca_interval_of_moments(
+        statistic_of_moments,
+        samples,
+        confidence=0.95,
+        resamples=1000,
+        rng=np.random.default_rng(0),
+    )
+    for ours, expected in zip(fast, plain, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
+def test_of_moments_of_equal_samples_has_no_spread():
+    made = bca_interval_of_moments(
+        lambda _, std: std,
+        np.full((5, 2), 0.1),
+        confidence=0.95,
+        resamples=100,
+        rng=np.random.default_rng(0),
+    )
+    for end in made:
+        np.testing.assert_array_equal(end, 0.0)
