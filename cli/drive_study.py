@@ -72,7 +72,7 @@ def _drive(directory: StudyDirectory, cells, command: str, quiet: bool) -> int:
                 command=command,
                 observer=display,
                 stop=stop,
-                publish=write_report,
+                publish=lambda path: (path / "config.json").exists() and write_report(path),
             ).go()
     except Interrupted as stopped:
         again = shlex.join(["hessdiag", "study", "--resume", str(directory.path)])

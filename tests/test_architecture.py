@@ -16,7 +16,8 @@ BELOW = {  # what each part may import besides itself and hessdiag.errors
     "variance": {"meta", "spectra", "problems", "rl"},
     "train": {"variance", "meta", "spectra", "problems", "rl"},
     "study": {"train", "variance", "meta", "spectra", "problems", "rl"},
-    "cli": {"study", "train", "report", "variance", "meta", "spectra", "problems", "rl"},
+    "results": {"study", "train", "variance", "meta", "spectra", "problems", "rl"},
+    "cli": {"results", "study", "train", "report", "variance", "meta", "spectra", "problems", "rl"},
 }
 FILES = {part: sorted((ROOT / "hessdiag" / part).rglob("*.py")) for part in BELOW if part != "cli"}
 FILES["cli"] = sorted((ROOT / "cli").rglob("*.py"))

@@ -20,11 +20,13 @@ class MetaParameter:
         name: how reports call it.
         start: its value at the start of training, after the transform.
         transform: map from the unconstrained η to the hyper-parameter: "sigmoid" or "identity".
+        group: what studies average it with; by itself where none is given.
     """
 
     name: str
     start: float
     transform: str = "sigmoid"
+    group: str | None = None
 
 
 @dataclass(frozen=True)

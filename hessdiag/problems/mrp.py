@@ -67,7 +67,10 @@ class MarkovRewardProcess:
     @property
     def meta_parameters(self) -> Sequence[MetaParameter]:
         """One discount per state, all starting at 0.5."""
-        return tuple(MetaParameter(f"gamma_{i}", 0.5) for i in range(self.states))
+        groups = ("even discounts", "odd discounts")
+        return tuple(
+            MetaParameter(f"gamma_{i}", 0.5, group=groups[i % 2]) for i in range(self.states)
+        )
 
     @cached_property
     def network(self) -> ValueMLP:

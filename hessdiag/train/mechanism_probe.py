@@ -34,6 +34,11 @@ class Nested(NamedTuple):
 class MechanismProbe:
     """Samples the parts of meta-gradients; one compiled program each for terms and for sources.
 
+    Attributes:
+        paths: the full meta-gradient and its counterfactuals, by name; none where none is wanted.
+        horizons: where they are measured.
+        covers_all_horizons: whether the sums of the terms are all meta-gradients of a probe.
+
     Args:
         update: the inner update.
         probe: what to measure.
@@ -44,6 +49,7 @@ class MechanismProbe:
     def __init__(self, update: InnerUpdate, probe: ProbeSettings, *, n: int, trace_decay: float):
         self.paths = counterfactuals(probe.counterfactuals, trace_decay)
         self.horizons = probe.horizons or tuple(range(1, n + 1))
+        self.covers_all_horizons = bool(self.paths) and self.horizons == tuple(range(1, n + 1))
         self._samples = probe.samples if self.paths else 0
         self._nested = probe.nested
         self._chunk = probe.chunk

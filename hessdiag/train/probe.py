@@ -33,7 +33,8 @@ class Prober:
     @property
     def steps(self) -> int:
         """Units of progress in one probe."""
-        return self._settings.probe.samples + self._spectra.units + self._mechanism.units
+        sampled = 0 if self._mechanism.covers_all_horizons else self._settings.probe.samples
+        return sampled + self._spectra.units + self._mechanism.units
 
     def probe(
         self,
@@ -80,13 +81,16 @@ class Prober:
             state, samples[: settings.probe.unrolls], lanczos_key, progress=one_more
         )
         before = done
-        meta_gradients = self._variance.sample(
-            state, samples, progress=lambda num: progress(before + num)
-        )
-        before += len(samples)
         terms, nested = self._mechanism.sample(
             state, samples, progress=lambda num: progress(before + num)
         )
+        before += self._mechanism.units
+        if terms is not None and self._mechanism.covers_all_horizons:
+            meta_gradients = np.asarray(terms.contributions)[:, 0].sum(axis=2)
+        else:
+            meta_gradients = self._variance.sample(
+                state, samples, progress=lambda num: progress(before + num)
+            )
         labels, predicted = prediction_variables(
             settings, measured, self._mechanism.evidence(terms)
         )

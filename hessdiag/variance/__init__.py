@@ -7,7 +7,9 @@ from hessdiag.variance.correlation import Correlation, rank_correlation
 from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.explanations import EXPLANATIONS, Evidence, predictions
+from hessdiag.variance.fit import Fit, JointFit, fits
 from hessdiag.variance.growth import Spread, measure_spread, mixed
+from hessdiag.variance.mixing import mixed_growth
 from hessdiag.variance.nested import Shares, nested_shares
 from hessdiag.variance.verdict import correlations, finding
 
@@ -19,7 +21,9 @@ __all__ = [
     "Correlation",
     "CutGrowth",
     "Evidence",
+    "Fit",
     "Interval",
+    "JointFit",
     "Shares",
     "Spread",
     "Standing",
@@ -31,9 +35,11 @@ __all__ = [
     "correlations",
     "cut_growth",
     "finding",
+    "fits",
     "mean_defined",
     "measure_spread",
     "mixed",
+    "mixed_growth",
     "nested_shares",
     "predictions",
     "rank_correlation",

@@ -1,6 +1,6 @@
 """Bootstrap confidence intervals for any statistic of K samples (Efron 1987: BCa)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,9 +43,9 @@ def bca_interval(
     num = len(samples)
     draws = rng.integers(num, size=(resamples, num))
     boot = np.stack([statistic(samples[draw]) for draw in draws])
-    left_out = ~np.eye(num, dtype=bool) if num > 2 else ()  # one sample alone has no spread
-    jackknife = [statistic(samples[keep]) for keep in left_out]
-    return _interval(np.asarray(statistic(samples)), boot, jackknife, confidence)
+    left_out = ~np.eye(num, dtype=bool)
+    jackknife = [statistic(samples[keep]) for keep in left_out if num > 2]  # one has no spread
+    return _interval(np.asarray(statistic(samples)), boot, np.array(jackknife), confidence)
 
 
 def bca_interval_of_moments(
@@ -86,7 +86,7 @@ def bca_interval_of_moments(
     draws = rng.integers(num, size=(resamples, num))
     counts = _counts(draws) / num
     boot = of_moments(counts @ flat, counts @ squares, num)
-    jackknife = ()
+    jackknife = np.zeros((0, *boot.shape[1:]))
     if num > 2:
         total, total_square = flat.sum(axis=0), squares.sum(axis=0)
         left = num - 1
@@ -103,13 +103,13 @@ def _counts(draws: np.ndarray) -> np.ndarray:
 
 
 def _interval(
-    value: np.ndarray, boot: np.ndarray, jackknife: Sequence[np.ndarray], confidence: float
+    value: np.ndarray, boot: np.ndarray, jackknife: np.ndarray, confidence: float
 ) -> Interval:
     """Both ends, from the statistic of the resamples and with each sample left out."""
     resamples = len(boot)
     below = np.mean(boot < value, axis=0) + 0.5 * np.mean(boot == value, axis=0)
     bias = ndtri(np.clip(below, 0.5 / resamples, 1.0 - 0.5 / resamples))
-    skew = _acceleration(np.asarray(jackknife)) if len(jackknife) else np.zeros(())
+    skew = _acceleration(jackknife) if len(jackknife) else np.zeros(())
     ends = []
     for tail in ((1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0):
         z = bias + ndtri(tail)

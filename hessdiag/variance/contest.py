@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval
+from hessdiag.variance.clusters import cluster_draws, coinciding, members, percentile_interval
 
 SURE = 0.95  # share of resamples that a winner must win
 CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
@@ -63,10 +64,12 @@ def contest(
         return None
     errors = np.stack([np.log(predicted[name] / measured).mean(axis=1) for name in labels])
     squares = np.stack([(np.log(predicted[name] / measured) ** 2).mean(axis=1) for name in labels])
-    draws = _clustered(np.asarray(clusters), resamples, rng)
+    groups = members(np.asarray(clusters))
+    chosen = cluster_draws(np.asarray(clusters), resamples, rng)
+    draws = [np.concatenate([groups[k] for k in draw]) for draw in chosen]
     rms = np.sqrt(np.stack([squares[:, draw].mean(axis=1) for draw in draws]))
     bias = np.stack([errors[:, draw].mean(axis=1) for draw in draws])
-    same = {name: _same(predicted, name, labels) for name in labels}
+    same = coinciding({name: predicted[name] for name in labels}, tolerance=SAME)
     best = rms.argmin(axis=1)
     wins = [
         float(np.mean([labels[winner] in (name, *same[name]) for winner in best]))
@@ -75,8 +78,8 @@ def contest(
     standings = [
         Standing(
             name,
-            _interval(np.sqrt(squares[k].mean()), rms[:, k], confidence),
-            _interval(errors[k].mean(), bias[:, k], confidence),
+            percentile_interval(np.sqrt(squares[k].mean()), rms[:, k], confidence),
+            percentile_interval(errors[k].mean(), bias[:, k], confidence),
             wins[k],
             same[name],
         )
@@ -112,26 +115,3 @@ def _verdict(standings: list[Standing], clusters: int) -> tuple[tuple[str, ...],
         f"{beside}, and does so in {100 * first.wins:.0f} % of the resamples of {clusters} "
         f"runs{tie}."
     )
-
-
-def _same(predicted: Mapping[str, np.ndarray], name: str, labels: list[str]) -> tuple[str, ...]:
-    """Other explanations that differ nowhere by more than can be resolved."""
-    own = predicted[name]
-    return tuple(
-        other
-        for other in labels
-        if other != name and np.abs(predicted[other] / own - 1.0).max() < SAME
-    )
-
-
-def _clustered(clusters: np.ndarray, resamples: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Indices of the probes of as many clusters as there are, drawn with replacement."""
-    members = [np.flatnonzero(clusters == name) for name in np.unique(clusters)]
-    draws = rng.integers(len(members), size=(resamples, len(members)))
-    return [np.concatenate([members[k] for k in draw]) for draw in draws]
-
-
-def _interval(value: float, resampled: np.ndarray, confidence: float) -> Interval:
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(resampled, [tail, 1.0 - tail])
-    return Interval(np.asarray(value), low, high)

@@ -52,6 +52,23 @@ def test_the_full_cut_is_the_meta_gradient_of_the_same_samples(probe):
     np.testing.assert_allclose(probe.contribution.sum("inner_step"), full, rtol=1e-5, atol=1e-9)
 
 
+def test_terms_of_all_horizons_stand_for_the_meta_gradients():
+    """Summed, they are what is sampled where no terms are measured."""
+    alone = {"probe.horizons": [], "probe.nested": 0, "probe.operators": []}
+    cut = alone | {"probe.counterfactuals": ["neither"], "probe.products": False}
+    made = {}
+    for name, flags in {"terms": cut, "sampled": cut | {"probe.counterfactuals": []}}.items():
+        settings = resolve(FLAGS | flags)
+        learner = Learner(settings)
+        state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
+        prober, seen = Prober(learner, settings), []
+        probed = prober.probe(state, 3, keys=KEYS, progress=seen.append)
+        assert seen[-1] == prober.steps
+        made[name] = probed.meta_gradient.values
+    scale = np.abs(made["sampled"]).max()
+    np.testing.assert_allclose(made["terms"], made["sampled"], rtol=2e-4, atol=1e-6 * scale)
+
+
 def test_cuts_share_their_first_step(probe):
     """With one inner update no path is cut but the one through that update."""
     first = probe.cut_meta_gradient.sel(cut_horizon=1)

@@ -1,0 +1,99 @@
+"""Everything that a study's report shows, made from its cells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hessdiag.results.answers import Configuration, answers
+from hessdiag.results.cells import CellResult, by_configuration, read_cells
+from hessdiag.results.learning import final_rows, learning_rows
+from hessdiag.results.mechanism import curvature_rows, cut_rows, source_rows
+from hessdiag.results.mixing import mixing_rows
+from hessdiag.results.published import with_published
+from hessdiag.results.spread import spread_rows
+from hessdiag.results.standings import (
+    comparison_rows,
+    evidence,
+    joint_rows,
+    standing_rows,
+    standings,
+)
+from hessdiag.study import Cell, StudyDirectory
+
+FORMAT_VERSION = 1
+
+Rows = list[dict[str, Any]]
+
+
+def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str, Any]:
+    """The content of results.json: tables of rows, and answers.
+
+    Args:
+        directory: of the study.
+        cells: all of its cells; those that have not begun are listed as waiting.
+    """
+    found = read_cells(directory, cells)
+    confidence = cells[0].settings.probe.confidence
+    tables: dict[str, Rows] = {}
+    known = []
+    for name, results in by_configuration(found).items():
+        made = _of_configuration(name, results, confidence)
+        if (measured := evidence(results)) is not None:
+            outcome = standings(measured, confidence=confidence)
+            made["comparisons"] = comparison_rows(name, measured)
+            made["standings"] = standing_rows(name, outcome)
+            made["joint"] = joint_rows(name, outcome)
+            parts = (made[key] for key in ("curvature", "cuts", "sources", "mixing", "spread"))
+            known.append(Configuration(name, measured, outcome, *parts))
+        for table, rows in made.items():
+            tables.setdefault(table, []).extend(rows)
+    about = found[0].about if found else None
+    return {
+        "format_version": FORMAT_VERSION,
+        "confidence": confidence,
+        "problem": about.summary if about else "",
+        "headline": about.headline if about else "",
+        "groups": list(found[0].groups) if found else [],
+        "cells": [_state(directory, cell) for cell in cells],
+        "tables": tables,
+        "answers": answers(known),
+        "scale": _scale(cells),
+    }
+
+
+def _of_configuration(
+    name: str, results: Sequence[CellResult], confidence: float
+) -> dict[str, Rows]:
+    options = {"confidence": confidence}
+    settings = results[0].cell.settings
+    return {
+        "learning": learning_rows(name, results, **options),
+        "final": with_published(final_rows(name, results, **options), settings),
+        "spread": with_published(spread_rows(name, results, **options), settings),
+        "cuts": cut_rows(name, results, **options),
+        "sources": source_rows(name, results, **options),
+        "curvature": curvature_rows(name, results),
+        "mixing": mixing_rows(name, results, **options),
+    }
+
+
+def _state(directory: StudyDirectory, cell: Cell) -> dict[str, Any]:
+    status = directory.status(cell)
+    return {
+        "cell": cell.name,
+        "state": status.state,
+        "iteration": status.iteration,
+        "iterations": cell.settings.train.iterations,
+        "message": status.message,
+    }
+
+
+def _scale(cells: Sequence[Cell]) -> dict[str, Any]:
+    """How large the study is, for captions."""
+    settings = cells[0].settings
+    return {
+        "iterations": settings.train.iterations,
+        "seeds": len({cell.settings.seed for cell in cells}),
+        "samples": settings.probe.samples,
+        "points": len(settings.probe.at) or settings.probe.points,
+        "monte_carlo": settings.monte_carlo,
+    }

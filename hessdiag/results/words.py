@@ -1,0 +1,30 @@
+"""Numbers in the sentences of a study."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def listed(parts: Iterable[str]) -> str:
+    """a, b and c."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def percent(row: Mapping[str, Any], name: str) -> str:
+    """A share with its interval, such as ``12 % [8, 16]``."""
+    value, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.0f} %" + (f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else "")
+
+
+def ratio(row: Mapping[str, Any], name: str) -> str:
+    """A number with its interval, such as ``3.1 [2.8, 3.4]``."""
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{value:.2g}" + (f" [{low:.2g}, {high:.2g}]" if np.isfinite(low) else "")
+
+
+def span(values: np.ndarray) -> str:
+    """The range of some values, or the value where they agree to the digits shown."""
+    low, high = f"{values.min():.3g}", f"{values.max():.3g}"
+    return low if low == high else f"{low} to {high}"

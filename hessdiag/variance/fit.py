@@ -1,0 +1,146 @@
+"""How predictions follow the measured growth over probes and horizons, alone and jointly.
+
+Everything is on logarithms: an explanation that holds has slope one and a coefficient of
+determination near one. Intervals resample whole runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+
+from hessdiag.variance.bootstrap import Interval
+from hessdiag.variance.clusters import cluster_draws, coinciding, members, percentile_interval
+from hessdiag.variance.contest import SAME
+
+FLAT = 1e-12  # relative variation of a prediction below which it explains no variation
+
+SINGULAR = 1e-6  # below this share of the largest variation, two predictions are one
+
+
+class Fit(NamedTuple):
+    """How one prediction follows the measurement."""
+
+    label: str
+    slope: Interval  # of log(measured) on log(predicted)
+    r_squared: Interval
+    rank: Interval  # Spearman's correlation over probes and horizons
+    rank_at_longest: Interval  # over probes, at the longest horizon
+
+
+class JointFit(NamedTuple):
+    """All distinguishable predictions together, by least squares of smallest norm."""
+
+    labels: tuple[str, ...]
+    coefficients: Interval  # (L,) of the logarithms of the predictions
+    r_squared: Interval
+
+
+def fits(
+    measured: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    clusters: Sequence[int],
+    *,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[list[Fit], JointFit | None]:
+    """Regress the measured growth on every prediction, and on all of them.
+
+    Args:
+        measured: (P, H) growth at P probes and H horizons beyond the first.
+        predicted: by label, (P, H); those with entries that are not finite are left out.
+        clusters: the run of every probe.
+        confidence: level of the intervals.
+        resamples: bootstrap resamples.
+        rng: randomness of the bootstrap.
+
+    Returns:
+        A fit per prediction, and the joint one; nothing where there is nothing to fit. A slope
+        or a correlation with something that does not vary is NaN.
+    """
+    usable = {
+        name: values
+        for name, values in predicted.items()
+        if np.isfinite(values).all() and (values > 0).all()
+    }
+    if not usable or not measured.size or not (np.isfinite(measured) & (measured > 0)).all():
+        return [], None
+    groups = members(np.asarray(clusters))
+    draws = cluster_draws(np.asarray(clusters), resamples, rng)
+    y = np.log(measured)
+    made = [
+        _fit(name, np.log(values), y, groups, draws, confidence) for name, values in usable.items()
+    ]
+    return made, _joint(usable, y, groups, draws, confidence)
+
+
+def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
+    grams = np.stack([_gram(x[group][..., None], y[group]) for group in groups])
+    slopes, shares = _solved(grams[draws].sum(axis=1))
+    slope, share = _solved(grams.sum(axis=0))
+
+    def rank(values: np.ndarray, other: np.ndarray) -> Interval:
+        resampled = []
+        for draw in draws:
+            at = np.concatenate([groups[cluster] for cluster in draw])
+            resampled.append(_spearman(values[at], other[at]))
+        return percentile_interval(_spearman(values, other), np.array(resampled), confidence)
+
+    return Fit(
+        label,
+        percentile_interval(slope[0], slopes[:, 0], confidence),
+        percentile_interval(share, shares, confidence),
+        rank(x, y),
+        rank(x[:, -1:], y[:, -1:]),
+    )
+
+
+def _joint(usable, y, groups, draws, confidence: float) -> JointFit | None:
+    same = coinciding(usable, tolerance=SAME)
+    labels: list[str] = []
+    for name in usable:
+        if not set(same[name]) & set(labels):
+            labels.append(name)
+    x = np.stack([np.log(usable[name]) for name in labels], axis=-1)
+    grams = np.stack([_gram(x[group], y[group]) for group in groups])
+    coefficients, shares = _solved(grams[draws].sum(axis=1))
+    coefficient, share = _solved(grams.sum(axis=0))
+    return JointFit(
+        tuple(labels),
+        percentile_interval(coefficient, coefficients, confidence),
+        percentile_interval(share, shares, confidence),
+    )
+
+
+def _gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Sums of products of (1, x…, y) over the points of a cluster."""
+    columns = np.concatenate([np.ones((*y.shape, 1)), x, y[..., None]], axis=-1)
+    flat = columns.reshape(-1, columns.shape[-1])
+    return flat.T @ flat
+
+
+def _solved(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (…, L) and R² (…) of y on x with an intercept, from sums of products."""
+    count = gram[..., 0, 0]
+    mean = gram[..., 0, 1:] / count[..., None]
+    centred = gram[..., 1:, 1:] - count[..., None, None] * mean[..., :, None] * mean[..., None, :]
+    xx, xy, yy = centred[..., :-1, :-1], centred[..., :-1, -1], centred[..., -1, -1]
+    raw = np.diagonal(gram[..., 1:-1, 1:-1], axis1=-2, axis2=-1)
+    varies = np.diagonal(xx, axis1=-2, axis2=-1) > FLAT * raw
+    xx = np.where(varies[..., :, None] & varies[..., None, :], xx, 0.0)
+    coefficients = np.einsum(
+        "...ij,...j->...i", np.linalg.pinv(xx, rcond=SINGULAR, hermitian=True), xy
+    )
+    coefficients = np.where(varies, coefficients, np.nan)
+    explained = np.einsum("...i,...i->...", np.nan_to_num(coefficients), xy)
+    defined = varies.any(axis=-1) & (yy > 0)
+    return coefficients, np.where(defined, explained / np.where(yy > 0, yy, 1.0), np.nan)
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    x, y = x.ravel(), y.ravel()
+    if len(x) < 3 or np.ptp(x) <= FLAT * np.abs(x).max() or np.ptp(y) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
