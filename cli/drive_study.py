@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from hessdiag.report import write_report
+from hessdiag.report.studies import write_study_report
+from hessdiag.results import study_results
 from hessdiag.study import Study, StudyDirectory, calibrate, planned
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.provenance import provenance, utc_now
@@ -35,8 +37,10 @@ def new_study(
     cells = grid.cells()
     if dry_run:
         return _plan(cells)
-    path = out or Path("reports") / f"{name or 'study'}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
-    return _drive(StudyDirectory.create(path, grid, provenance(command)), cells, command, quiet)
+    title = name or "study"
+    path = out or Path("reports") / f"{title}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
+    directory = StudyDirectory.create(path, grid, provenance(command), name=title)
+    return _drive(directory, cells, command, quiet)
 
 
 def continue_study(path: Path, *, command: str, dry_run: bool, quiet: bool) -> int:
@@ -47,6 +51,12 @@ def continue_study(path: Path, *, command: str, dry_run: bool, quiet: bool) -> i
     if dry_run:
         return _plan([cell for cell in cells if directory.status(cell).state != "finished"])
     return _drive(directory, cells, command, quiet)
+
+
+def report_on(directory: StudyDirectory, cells) -> Path:
+    """Make a study's results and report from the cells that have begun; returns the page."""
+    directory.write_results(study_results(directory, cells))
+    return write_study_report(directory.path)
 
 
 def _plan(cells) -> int:
@@ -72,7 +82,8 @@ def _drive(directory: StudyDirectory, cells, command: str, quiet: bool) -> int:
                 command=command,
                 observer=display,
                 stop=stop,
-                publish=lambda path: (path / "config.json").exists() and write_report(path),
+                publish=write_report,
+                conclude=lambda: report_on(directory, cells),
             ).go()
     except Interrupted as stopped:
         again = shlex.join(["hessdiag", "study", "--resume", str(directory.path)])

@@ -1,4 +1,4 @@
-"""`hessdiag report`: make the report of a run directory again."""
+"""`hessdiag report`: make the report of a run or of a study again."""
 
 from pathlib import Path
 
@@ -8,7 +8,23 @@ import click
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def report(directory: Path) -> None:
-    """Make report.html and its figures again from the files in DIRECTORY."""
-    from hessdiag.report import write_report
+    """Make report.html and its figures again from the files in DIRECTORY, a run or a study.
 
-    click.echo(write_report(directory))
+    A study whose runs are no longer there is reported from its results.json.
+    """
+    if (directory / "cells").is_dir():
+        from hessdiag.study import StudyDirectory
+
+        from .drive_study import report_on
+
+        study = StudyDirectory.open(directory)
+        page = report_on(study, study.grid.cells())
+    elif (directory / "study.json").is_file():
+        from hessdiag.report.studies import write_study_report
+
+        page = write_study_report(directory)
+    else:
+        from hessdiag.report import write_report
+
+        page = write_report(directory)
+    click.echo(page)

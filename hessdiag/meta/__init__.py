@@ -11,7 +11,7 @@ from hessdiag.meta.optimisers import (
     meta_optimiser,
 )
 from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths, paths_called
-from hessdiag.meta.sensitivity import all_horizons, all_horizons_from
+from hessdiag.meta.sensitivity import all_horizons, all_horizons_from, sensitivity_norms
 from hessdiag.meta.sources import Sources, share_one, sources
 from hessdiag.meta.terms import Terms, terms
 from hessdiag.meta.unroll import Unroll, point, unroll
@@ -43,6 +43,7 @@ __all__ = [
     "mix_weights",
     "paths_called",
     "point",
+    "sensitivity_norms",
     "share_one",
     "sources",
     "terms",

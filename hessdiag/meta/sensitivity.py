@@ -5,6 +5,7 @@ loss is differentiated along it. With few meta-parameters this gives what n reve
 on common random numbers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -51,21 +52,61 @@ def all_horizons_from(
     """As `all_horizons`, from given sources: R meta-gradients that share their inner steps."""
     problem = update.problem
 
-    def step(now, keys):
-        state, tangents, env_state = now
-        env_state, trajectories = inner_sample(problem, state.params, env_state, keys.inner)
-        after, tangents = _advance(update, state, tangents, eta, trajectories)
-
+    def meta_gradients(after: InnerState, tangents: Augmented, env_state: Any, keys: Sources):
         def validated(key):
             validation = validation_sample(problem, after.params, env_state, key)
             outer_gradient = jax.grad(problem.outer_loss)(after.params, validation)
             return contract(outer_gradient, tangents.params)
 
-        return (after, tangents, env_state), jax.lax.map(validated, keys.validation)
+        return jax.lax.map(validated, keys.validation)
+
+    return _sweep(update, state, eta, env_state, drawn, meta_gradients)
+
+
+def sensitivity_norms(
+    update: InnerUpdate,
+    state: InnerState,
+    eta: Eta,
+    env_state: Any,
+    key: PRNGKeyArray,
+    *,
+    n: int,
+) -> Float[Array, "n m"]:
+    """|∂θ^(i)/∂η_k| for i = 1 … n, on the trajectories of `all_horizons` with the same key.
+
+    Validation noise reaches the i-step meta-gradient through this sensitivity alone: where the
+    noise of T does not change with i, the standard deviation grows as it does.
+    """
+
+    def norms(_after: InnerState, tangents: Augmented, _env_state: Any, _keys: Sources):
+        squares = [
+            jnp.sum(leaf.reshape(eta.size, -1) ** 2, axis=1)
+            for leaf in jax.tree.leaves(tangents.params)
+        ]
+        return jnp.sqrt(sum(squares))
+
+    return _sweep(update, state, eta, env_state, sources(key, n), norms)
+
+
+def _sweep(
+    update: InnerUpdate,
+    state: InnerState,
+    eta: Eta,
+    env_state: Any,
+    drawn: Sources,
+    observe: Callable[[InnerState, Augmented, Any, Sources], Any],
+) -> Any:
+    """Carry the state and its tangents along the unroll; what is observed after each update."""
+
+    def step(now, keys):
+        state, tangents, env_state = now
+        env_state, trajectories = inner_sample(update.problem, state.params, env_state, keys.inner)
+        after, tangents = _advance(update, state, tangents, eta, trajectories)
+        return (after, tangents, env_state), observe(after, tangents, env_state, keys)
 
     at_rest = jax.tree.map(lambda leaf: jnp.zeros((eta.size, *leaf.shape)), augmented(state))
-    _, meta_gradients = jax.lax.scan(step, (state, at_rest, env_state), drawn)
-    return meta_gradients
+    _, observed = jax.lax.scan(step, (state, at_rest, env_state), drawn)
+    return observed
 
 
 def _advance(

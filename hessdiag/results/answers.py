@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hessdiag.results.mechanism import COHERENCE
 from hessdiag.results.moments import ALL, PHASES
 from hessdiag.results.standings import Evidence, Standings
 from hessdiag.results.words import listed, percent, ratio, span
@@ -26,6 +27,7 @@ class Configuration(NamedTuple):
     curvature: Sequence[Row]
     cuts: Sequence[Row]
     sources: Sequence[Row]
+    sensitivity: Sequence[Row]
     mixing: Sequence[Row]
     spread: Sequence[Row]
 
@@ -144,14 +146,21 @@ def _mechanism(of: Configuration) -> Iterator[str]:
             + listed(
                 f"{percent(row, 'share')} come from {row['source']}"
                 for row in shares
-                if row["source"] != "coherence of the terms"
+                if row["source"] != COHERENCE
             )
             + _coherence(shares)
+        )
+    sensitivity, growth = _row(of.sensitivity, when=ALL), _row(of.cuts, when=ALL, cut="full")
+    if sensitivity is not None and growth is not None:
+        yield (
+            f"The norm of the derivative of θ in η, through which validation noise passes, is "
+            f"{ratio(sensitivity, 'growth')} times that after one step; the standard deviation of "
+            f"the meta-gradient {ratio(growth, 'growth')} times."
         )
 
 
 def _coherence(shares: Sequence[Row]) -> str:
-    row = _row(shares, source="coherence of the terms")
+    row = _row(shares, source=COHERENCE)
     if row is None:
         return "."
     return (

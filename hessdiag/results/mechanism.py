@@ -10,6 +10,8 @@ from hessdiag.results.average import over_seeds
 from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import phases
 
+COHERENCE = "coherence of the terms"
+
 
 def cut_rows(
     name: str, results: Sequence[CellResult], *, confidence: float
@@ -57,7 +59,7 @@ def source_rows(
         "validation trajectories": lambda p: p.validation_share.isel(horizon=-1),
         "inner trajectories": lambda p: p.inner_share.isel(horizon=-1),
         "single inner steps": lambda p: p.step_share.isel(horizon=-1).sum(),
-        "coherence of the terms": lambda p: p.coherence.isel(cut_horizon=-1),
+        COHERENCE: lambda p: p.coherence.isel(cut_horizon=-1),
     }
     needs = ("validation_share", "inner_share", "step_share", "coherence")
     rows = []
@@ -70,6 +72,24 @@ def source_rows(
                 average = over_seeds(values, confidence=confidence)
                 columns = average.columns("share") | {"over": average.over, "count": average.count}
                 rows.append({"configuration": name, **when, "source": source, **columns})
+    return rows
+
+
+def sensitivity_rows(
+    name: str, results: Sequence[CellResult], *, confidence: float
+) -> list[dict[str, Any]]:
+    """Growth at the longest horizon of |∂θ^(i)/∂η|, which carries the noise of T."""
+    rows = []
+    for when, chosen in phases(results):
+        there = [[p for p in probes if "sensitivity_growth" in p] for probes in chosen]
+        logs = [
+            [float(np.log(p.sensitivity_growth.isel(horizon=-1).mean())) for p in probes]
+            for probes in there
+        ]
+        if any(logs):
+            growth = over_seeds(logs, confidence=confidence)
+            columns = growth.columns("growth", lambda x: float(np.exp(x)))
+            rows.append({"configuration": name, **when, **columns})
     return rows
 
 

@@ -9,6 +9,8 @@ from hessdiag.results.cells import CellResult
 
 PHASES = ("early", "middle", "late")
 ALL = "all"
+KEPT = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40)
+"""Horizons kept where every probe or every iteration has its own rows, and the longest."""
 
 
 def phase_of(iteration: int, iterations: int) -> str:

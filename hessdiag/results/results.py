@@ -6,7 +6,7 @@ from typing import Any
 from hessdiag.results.answers import Configuration, answers
 from hessdiag.results.cells import CellResult, by_configuration, read_cells
 from hessdiag.results.learning import final_rows, learning_rows
-from hessdiag.results.mechanism import curvature_rows, cut_rows, source_rows
+from hessdiag.results.mechanism import curvature_rows, cut_rows, sensitivity_rows, source_rows
 from hessdiag.results.mixing import mixing_rows
 from hessdiag.results.published import with_published
 from hessdiag.results.spread import spread_rows
@@ -42,7 +42,10 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
             made["comparisons"] = comparison_rows(name, measured)
             made["standings"] = standing_rows(name, outcome)
             made["joint"] = joint_rows(name, outcome)
-            parts = (made[key] for key in ("curvature", "cuts", "sources", "mixing", "spread"))
+            parts = (
+                made[key]
+                for key in ("curvature", "cuts", "sources", "sensitivity", "mixing", "spread")
+            )
             known.append(Configuration(name, measured, outcome, *parts))
         for table, rows in made.items():
             tables.setdefault(table, []).extend(rows)
@@ -71,6 +74,7 @@ def _of_configuration(
         "spread": with_published(spread_rows(name, results, **options), settings),
         "cuts": cut_rows(name, results, **options),
         "sources": source_rows(name, results, **options),
+        "sensitivity": sensitivity_rows(name, results, **options),
         "curvature": curvature_rows(name, results),
         "mixing": mixing_rows(name, results, **options),
     }

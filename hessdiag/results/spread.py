@@ -8,9 +8,7 @@ import xarray
 
 from hessdiag.results.average import Average, over_seeds
 from hessdiag.results.cells import CellResult
-from hessdiag.results.moments import phases, probe_by_probe
-
-KEPT = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40)  # horizons of the curves along training
+from hessdiag.results.moments import KEPT, phases, probe_by_probe
 
 
 class _Measured(NamedTuple):

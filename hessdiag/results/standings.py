@@ -7,7 +7,7 @@ import numpy as np
 import xarray
 
 from hessdiag.results.cells import CellResult
-from hessdiag.results.moments import phase_of
+from hessdiag.results.moments import KEPT, phase_of
 from hessdiag.variance import Contest, Fit, Interval, JointFit, contest, fits
 
 RESAMPLES = 2000
@@ -32,7 +32,7 @@ class Standings(NamedTuple):
 
 
 def evidence(results: Sequence[CellResult]) -> Evidence | None:
-    """Growth and predictions at the horizons where every explanation spoke; None without any."""
+    """Growth and predictions at kept horizons where every explanation spoke; None without any."""
     probes, seeds, places = [], [], []
     for result in results:
         settings = result.cell.settings
@@ -49,7 +49,9 @@ def evidence(results: Sequence[CellResult]) -> Evidence | None:
     predicted = np.stack([p.prediction.values for p in probes])  # (P, E, n)
     spoke = np.min(np.isfinite(predicted), axis=0)  # (E, n)
     silent = ~spoke.any(axis=1, keepdims=True)
-    horizons = [k for k in range(1, spoke.shape[1]) if (spoke | silent)[:, k].all()]
+    last = spoke.shape[1] - 1
+    wanted = [k for k in range(1, last + 1) if k + 1 in KEPT or k == last]
+    horizons = [k for k in wanted if (spoke | silent)[:, k].all()]
     if not horizons:
         return None
     measured = np.stack([p.growth.sel(estimator="n-step").values for p in probes])

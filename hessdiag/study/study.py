@@ -37,7 +37,8 @@ class Study:
         command: the command line, for the provenance of every run.
         observer: hears of every cell.
         stop: asked at every safe point.
-        publish: makes the report of a cell's run, and of the study.
+        publish: makes the report of a cell's run.
+        conclude: makes that of the study, from the cells that have begun.
         together: seeds that train as one program at the most; bounds memory.
     """
 
@@ -50,6 +51,7 @@ class Study:
         observer: StudyObserver,
         stop: StopRequest,
         publish: Callable[[Path], object],
+        conclude: Callable[[], object] = lambda: None,
         together: int = TOGETHER,
     ):
         self._directory = directory
@@ -58,6 +60,7 @@ class Study:
         self._observer = observer
         self._stop = stop
         self._publish = publish
+        self._conclude = conclude
         self._together = together
 
     def go(self) -> int:
@@ -68,7 +71,7 @@ class Study:
         Raises:
             Interrupted: a stop was requested; everything is saved.
         """
-        self._publish(self._directory.path)
+        self._conclude()
         for cells in self._groups():
             waiting = []
             for cell in cells:
@@ -107,7 +110,7 @@ class Study:
             if cell.slug in runs:
                 self._publish(self._directory.run_path(cell))
             self._observer.on_cell(cell, self._directory.status(cell))
-        self._publish(self._directory.path)
+        self._conclude()
 
     def _open(self, cell: Cell) -> SeedRun:
         path = self._directory.run_path(cell)

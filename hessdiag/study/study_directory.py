@@ -1,6 +1,7 @@
 """The study directory: the grid, and a run directory per cell."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from hessdiag.study.grid import Cell, Grid
 from hessdiag.train.run_directory import RunDirectory
 
 FORMAT_VERSION = 1
+DIGITS = 7  # of the numbers in results.json: those of single precision
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,16 @@ class StudyDirectory:
         self._files = RunDirectory(path)  # for its atomic JSON
 
     @classmethod
-    def create(cls, path: Path, grid: Grid, provenance: Mapping[str, Any]) -> "StudyDirectory":
+    def create(
+        cls, path: Path, grid: Grid, provenance: Mapping[str, Any], *, name: str = "study"
+    ) -> "StudyDirectory":
         """Make a new study directory.
+
+        Args:
+            path: where; nothing may be there yet.
+            grid: what it runs.
+            provenance: where its numbers come from.
+            name: what its report is called.
 
         Raises:
             UsageError: it exists already, or cannot be written.
@@ -62,6 +72,7 @@ class StudyDirectory:
             "study.json",
             {
                 "format_version": FORMAT_VERSION,
+                "name": name,
                 "common": dict(grid.common),
                 "varied": {key: list(values) for key, values in grid.varied.items()},
                 "provenance": dict(provenance),
@@ -120,6 +131,10 @@ class StudyDirectory:
             summary.get("message"),
         )
 
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        """Replace what all cells say together; NaN and infinities become null."""
+        self._files.write_json("results.json", _finite(results), indent=None)
+
     def record_failure(self, cell: Cell, message: str) -> None:
         """Remember why a cell failed, if its run could not say so itself."""
         self._failure(cell).write_text(message + "\n")
@@ -130,3 +145,14 @@ class StudyDirectory:
 
     def _failure(self, cell: Cell) -> Path:
         return self.path / "cells" / f"{cell.slug}.failed"
+
+
+def _finite(value: Any) -> Any:
+    """A document that JSON can hold."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

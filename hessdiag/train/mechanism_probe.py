@@ -15,6 +15,7 @@ from hessdiag.meta import (
     Terms,
     all_horizons_from,
     paths_called,
+    sensitivity_norms,
     share_one,
     sources,
     terms,
@@ -23,12 +24,22 @@ from hessdiag.meta import (
 from hessdiag.train.learner import TrainState
 from hessdiag.train.settings import ProbeSettings
 
+SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
+
 
 class Nested(NamedTuple):
     """Meta-gradients that share some of their randomness."""
 
     pairs: np.ndarray  # (K', 2, n, m): same inner trajectories
     sharing_one: np.ndarray  # (K', n, n, m): same τ^(j) alone, j along axis 1
+
+
+class Sampled(NamedTuple):
+    """What one probe sampled; None for what is not wanted."""
+
+    terms: Terms | None
+    nested: Nested | None
+    sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|
 
 
 class MechanismProbe:
@@ -81,6 +92,10 @@ class MechanismProbe:
             pair = jnp.moveaxis(all_horizons_from(*at, drawn), 1, 0)
             return pair, jax.lax.map(alone, jnp.arange(n))
 
+        def sensitivities(state: TrainState, key: PRNGKeyArray):
+            return sensitivity_norms(update, state.inner, state.eta, state.env_state, key, n=n)
+
+        self._sensitivities = jax.jit(sensitivities)
         self._decompose = self._compiled(decompose)
         self._by_source = self._compiled(by_source)
 
@@ -98,8 +113,8 @@ class MechanismProbe:
 
     def sample(
         self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
-    ) -> tuple[Terms | None, Nested | None]:
-        """Terms of the samples with the given keys, and nested samples with the first of them.
+    ) -> Sampled:
+        """Terms of the samples with the given keys; the rest with the first of them.
 
         Args:
             state: the training state; every sample starts from it.
@@ -109,10 +124,12 @@ class MechanismProbe:
         Raises:
             NotFiniteError: a term is NaN or infinite.
         """
-        made = nested = None
+        made = nested = norms = None
         if self._samples:
             made = Terms(*self._all(self._decompose, state, keys[: self._samples], progress))
             self._refuse_not_finite(made.contributions)
+            first = keys[: min(self._samples, SENSITIVITIES)]
+            norms = np.stack([np.asarray(self._sensitivities(state, key)) for key in first])
         if self._nested:
             before = self._samples
             parts = self._all(
@@ -120,7 +137,7 @@ class MechanismProbe:
             )
             nested = Nested(*parts)
             self._refuse_not_finite(nested.pairs)
-        return made, nested
+        return Sampled(made, nested, norms)
 
     def evidence(self, made: Terms | None) -> dict[str, np.ndarray]:
         """What terms tell the explanations, at all horizons up to n; NaN where not measured."""

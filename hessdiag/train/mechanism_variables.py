@@ -102,6 +102,15 @@ def nested_variables(
     return made
 
 
+def sensitivity_variables(norms: np.ndarray) -> spectra.Variables:
+    """Growth of |∂θ^(i)/∂η| with the horizon, sample by sample."""
+    base = norms[:, :1]
+    ratio = np.where(base > 0, norms / np.where(base > 0, base, 1.0), np.nan)
+    growth = variance.mean_defined(ratio, axis=-1)
+    text = "norm of the derivative of theta in eta over that after one step, mean over eta"
+    return {"sensitivity_growth": (("sensitivity_sample", "horizon"), growth, text, "1")}
+
+
 def _with_ends(name, interval: variance.Interval, dims, text: str) -> spectra.Variables:
     ends = (("", "value"), ("_low", "low"), ("_high", "high"))
     return {name + suffix: (dims, getattr(interval, end), text, "1") for suffix, end in ends}

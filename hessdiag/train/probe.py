@@ -8,10 +8,14 @@ import xarray
 from jaxtyping import PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta import ESTIMATORS, Terms
+from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, RunKeys, TrainState
-from hessdiag.train.mechanism_probe import MechanismProbe, Nested
-from hessdiag.train.mechanism_variables import nested_variables, term_variables
+from hessdiag.train.mechanism_probe import MechanismProbe, Sampled
+from hessdiag.train.mechanism_variables import (
+    nested_variables,
+    sensitivity_variables,
+    term_variables,
+)
 from hessdiag.train.settings import Settings, measured_horizon
 from hessdiag.train.spectral_probe import SpectralProbe
 from hessdiag.train.variance_probe import VarianceProbe, prediction_variables, variance_variables
@@ -81,9 +85,10 @@ class Prober:
             state, samples[: settings.probe.unrolls], lanczos_key, progress=one_more
         )
         before = done
-        terms, nested = self._mechanism.sample(
+        sampled = self._mechanism.sample(
             state, samples, progress=lambda num: progress(before + num)
         )
+        terms = sampled.terms
         before += self._mechanism.units
         if terms is not None and self._mechanism.covers_all_horizons:
             meta_gradients = np.asarray(terms.contributions)[:, 0].sum(axis=2)
@@ -98,7 +103,7 @@ class Prober:
             variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])
             | predicted
             | spectra.inner_loop_variables(measured)
-            | self._mechanism_variables(terms, nested, [keys.seed, iteration, 1])
+            | self._mechanism_variables(sampled, [keys.seed, iteration, 1])
         )
         coords = {
             "meta_parameter": names,
@@ -120,17 +125,17 @@ class Prober:
             attrs=attrs,
         )
 
-    def _mechanism_variables(
-        self, terms: Terms | None, nested: Nested | None, seed: list[int]
-    ) -> spectra.Variables:
+    def _mechanism_variables(self, sampled: Sampled, seed: list[int]) -> spectra.Variables:
         probe = self._settings.probe
         rng = np.random.default_rng(seed)
         options = {"confidence": probe.confidence, "resamples": probe.resamples, "rng": rng}
         made: spectra.Variables = {}
-        if terms is not None:
-            made |= term_variables(terms, **options)
-        if nested is not None:
-            made |= nested_variables(nested, **options)
+        if sampled.terms is not None:
+            made |= term_variables(sampled.terms, **options)
+        if sampled.nested is not None:
+            made |= nested_variables(sampled.nested, **options)
+        if sampled.sensitivities is not None:
+            made |= sensitivity_variables(sampled.sensitivities)
         return made
 
 

@@ -84,12 +84,12 @@ class RunDirectory:
             raise UsageError(f"--resume: {file} is damaged (not a JSON object)")
         return document
 
-    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, document: Mapping[str, Any], *, indent: int | None = 1) -> None:
         """Replace a JSON file atomically."""
         self._replace(
             name,
             lambda temporary: temporary.write_text(
-                json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+                json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
             ),
         )
 

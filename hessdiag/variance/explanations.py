@@ -94,17 +94,18 @@ def memory_incoherent(evidence: Evidence) -> Interval | None:
     return None if gains is None else _exact(np.sqrt(np.cumsum(gains**2)))
 
 
-def transient(evidence: Evidence) -> Interval | None:
-    """E5: Σ_j ‖T^(i)·∂θ^(i)/∂g^(j)‖/‖T^(i)‖, relative to one step.
+def transient_coherent(evidence: Evidence) -> Interval | None:
+    """E5 with aligned terms: Σ_j ‖T^(i)·∂θ^(i)/∂g^(j)‖/‖T^(i)‖, relative to one step.
 
     The augmented products with the optimiser's state, restricted to where ∂g/∂η enters and to the
     direction that T reads.
     """
-    if evidence.reach is None:
-        return None
-    sums = np.nansum(evidence.reach, axis=1)
-    measured = np.isfinite(evidence.reach).any(axis=1)
-    return _exact(np.where(measured, sums / sums[0], np.nan))
+    return _relative(evidence.reach, lambda reach: np.nansum(reach, axis=1))
+
+
+def transient_incoherent(evidence: Evidence) -> Interval | None:
+    """E5 with independent terms: the root of the sum of squares."""
+    return _relative(evidence.reach, lambda reach: np.sqrt(np.nansum(reach**2, axis=1)))
 
 
 def validation_noise(evidence: Evidence) -> Interval | None:
@@ -124,7 +125,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "E3 accumulation, incoherent": accumulation_incoherent,
     "E4 optimiser memory, coherent": memory_coherent,
     "E4 optimiser memory, incoherent": memory_incoherent,
-    "E5 transient growth": transient,
+    "E5 transient growth, coherent": transient_coherent,
+    "E5 transient growth, incoherent": transient_incoherent,
     "E6 validation noise": validation_noise,
 }
 
@@ -155,6 +157,17 @@ def _memory_gains(evidence: Evidence) -> np.ndarray | None:
         return None
     k = np.arange(1, evidence.n + 1)
     return (1.0 - evidence.memory**k) / (1.0 - evidence.memory)
+
+
+def _relative(
+    reach: np.ndarray | None, total: Callable[[np.ndarray], np.ndarray]
+) -> Interval | None:
+    """A total over terms, relative to one step; NaN at horizons not measured."""
+    if reach is None:
+        return None
+    measured = np.isfinite(reach).any(axis=1)
+    totals = total(reach)
+    return _exact(np.where(measured, totals / totals[0], np.nan))
 
 
 def _exact(values: np.ndarray) -> Interval:

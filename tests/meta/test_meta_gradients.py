@@ -12,6 +12,7 @@ from hessdiag.meta import (
     all_horizons,
     meta_step,
     mix_weights,
+    sensitivity_norms,
 )
 from tests.meta.conftest import ALPHA, CLIP, N
 from tests.oracles.meta_gradient import (
@@ -57,6 +58,27 @@ def test_forward_sensitivities_equal_central_differences(adam_case, reference):
         lambda eta: all_horizons(case.update, case.state, eta, case.env_state, case.key, n=N)
     )
     assert_near(sweep(case.eta), reference)
+
+
+def test_sensitivity_norms_are_those_of_the_jacobians(adam_case):
+    case = adam_case
+
+    def unrolled(eta):
+        state, seen = case.state, []
+        for j in range(N):
+            trajectories = jax.tree.map(lambda leaf, j=j: leaf[j], case.points.trajectories)
+            state = case.update.apply(state, case.update.gradient(state.params, eta, trajectories))
+            seen.append(state.params)
+        return seen
+
+    jacobians = jax.jit(jax.jacfwd(unrolled))(case.eta)
+    squares = [
+        sum(np.sum(np.asarray(leaf).reshape(-1, case.eta.size) ** 2, axis=0) for leaf in leaves)
+        for leaves in map(jax.tree.leaves, jacobians)
+    ]
+    at = (case.update, case.state, case.eta, case.env_state, case.key)
+    norms = jax.jit(lambda: sensitivity_norms(*at, n=N))()
+    np.testing.assert_allclose(norms, np.sqrt(squares), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("n", "remat"), [(1, True), (2, False), (3, True), (3, False)])

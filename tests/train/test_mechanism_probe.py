@@ -104,7 +104,9 @@ def test_all_explanations_speak_where_they_were_measured(probe):
     labels = [str(label) for label in probe.explanation.values]
     assert {label.split()[0] for label in labels} == {"E1", "E2", "E3", "E4", "E5", "E6"}
     np.testing.assert_allclose(probe.prediction.sel(horizon=1), 1.0, rtol=1e-5)
-    measured = probe.prediction.sel(explanation=["E5 transient growth", "E6 validation noise"])
+    measured = probe.prediction.sel(
+        explanation=["E5 transient growth, coherent", "E6 validation noise"]
+    )
     assert np.isfinite(measured.sel(horizon=[1, 3])).all()
     assert np.isnan(measured.sel(horizon=2)).all()
 

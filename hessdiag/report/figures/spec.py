@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from hessdiag.report.csv_text import Row
 from hessdiag.report.figures.canvas import Layout
-from hessdiag.report.run_data import RunData
 
 
 @dataclass(frozen=True)
 class FigureSpec:
     """One figure: its name, its words, its numbers and its drawing.
+
+    What it is made from is a `RunData`, or a `StudyData` for the figures of studies.
 
     Attributes:
         slug: Stem of its file names and its anchor in the page.
@@ -25,7 +27,7 @@ class FigureSpec:
 
     slug: str
     title: str
-    caption: Callable[[RunData], str]
-    available: Callable[[RunData], bool]
-    rows: Callable[[RunData], Sequence[Row]]
-    draw: Callable[[RunData, Layout], Figure]
+    caption: Callable[[Any], str]
+    available: Callable[[Any], bool]
+    rows: Callable[[Any], Sequence[Row]]
+    draw: Callable[[Any, Layout], Figure]

@@ -1,0 +1,55 @@
+"""Measured against predicted growth, explanation by explanation."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hessdiag.report.figures.canvas import Layout, legend_below, log_axis, panels
+from hessdiag.report.figures.palette import MUTED
+from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.studies.data import Row, StudyData, distinct, values
+from hessdiag.report.studies.figures.looks import colours
+
+_ROOM = 1.15  # beyond the outermost points
+_POINTS = 150  # of each configuration in a panel
+
+
+def _rows(data: StudyData) -> list[Row]:
+    return data.rows("comparisons")
+
+
+def _draw(data: StudyData, layout: Layout) -> Figure:
+    rows = _rows(data)
+    names = distinct(rows, "explanation")
+    look = colours(distinct(rows, "configuration"))
+    sides = np.concatenate([values(rows, "predicted"), values(rows, "measured")])
+    limits = (np.nanmin(sides) / _ROOM, np.nanmax(sides) * _ROOM)
+    figure, axes = panels(layout, len(names), height=2.7)
+    for axis, name in zip(axes, names, strict=True):
+        for configuration, colour in look.items():
+            at = [
+                r for r in rows if (r["explanation"], r["configuration"]) == (name, configuration)
+            ]
+            x, y = values(at, "predicted"), values(at, "measured")
+            axis.scatter(x, y, s=9, color=colour, alpha=0.7, label=configuration or "all runs")
+        axis.plot(limits, limits, color=MUTED, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+        axis.set(xlim=limits, ylim=limits, xlabel="predicted growth", ylabel="measured growth")
+        log_axis(axis, "x")
+        log_axis(axis, "y")
+        axis.set_title(name, fontsize=8)
+    legend_below(figure, axes[0], layout=layout, columns=3)
+    return figure
+
+
+CALIBRATION = FigureSpec(
+    slug="calibration",
+    title="Measured growth against what each explanation predicts",
+    caption=lambda _: (
+        "One point per probe and horizon beyond the first; of many, an even selection, the CSV has "
+        "all. Dashed: prediction equals measurement. An explanation that holds has its points on "
+        "the line, for all configurations; one whose points lie in a column predicts the same "
+        "whatever is measured."
+    ),
+    available=lambda data: bool(_rows(data)),
+    rows=_rows,
+    draw=_draw,
+)

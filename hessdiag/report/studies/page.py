@@ -1,0 +1,80 @@
+"""The HTML page of a study."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hessdiag.report.html import DrawnFigure, style, template
+from hessdiag.report.studies.data import StudyData, distinct
+from hessdiag.report.studies.figures import ANSWERING, SECTIONS
+from hessdiag.report.studies.tables import (
+    cell_table,
+    curvature_table,
+    final_table,
+    grid_table,
+    growth_table,
+    joint_text,
+    provenance_rows,
+    standing_table,
+)
+
+
+def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
+    """The whole page.
+
+    Args:
+        data: The study.
+        drawn: The figures that it has, by slug.
+
+    Returns:
+        HTML.
+    """
+    cells = data.results["cells"]
+    answered = {answer["figure"] for answer in data.results["answers"]}
+    beside = [s.slug for s in ANSWERING if s.slug in drawn and s.slug not in answered]
+    return template("study.html.j2").render(
+        data=data,
+        title=data.study.get("name") or data.directory.name,
+        command=data.study.get("provenance", {}).get("command"),
+        done=sum(cell["state"] == "finished" for cell in cells),
+        failed=sum(cell["state"] == "failed" for cell in cells),
+        style=style(),
+        drawn=drawn,
+        numbers={slug: number for number, slug in enumerate(drawn, start=1)},
+        beside=[drawn[slug] for slug in beside],
+        sections={
+            name: [drawn[spec.slug] for spec in specs if spec.slug in drawn]
+            for name, specs in SECTIONS.items()
+        },
+        standings=_standings(data),
+        final=final_table(data),
+        growth=growth_table(data),
+        curvature=curvature_table(data),
+        cells=cell_table(data),
+        grid=grid_table(data),
+        provenance=provenance_rows(data),
+        confidence=data.confidence,
+        scale=_scale(data),
+    )
+
+
+def _standings(data: StudyData) -> list[dict[str, Any]]:
+    return [
+        {
+            "slug": f"standings-{number}",
+            "configuration": name,
+            "table": standing_table(data, name),
+            "joint": joint_text(data, name),
+        }
+        for number, name in enumerate(distinct(data.rows("standings"), "configuration"), start=1)
+    ]
+
+
+def _scale(data: StudyData) -> str:
+    """How large the study is, in words."""
+    scale = data.results["scale"]
+    words = [f"{scale['seeds']} seeds", f"{scale['iterations']:,} iterations"]
+    if scale["points"]:
+        words.append(f"{scale['points']} probes a run, K = {scale['samples']:,}")
+    if scale["monte_carlo"] > 1:
+        words.append(f"{scale['monte_carlo']} meta-gradients averaged per iteration")
+    return ", ".join(words)

@@ -1,0 +1,161 @@
+"""Tables of a study's page."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
+from hessdiag.report.studies.data import Row, StudyData, distinct
+from hessdiag.report.tables.table import Table
+
+_ALL = "all"
+
+
+def final_table(data: StudyData) -> Table | None:
+    """What every configuration ends with: mean and standard deviation over seeds."""
+    rows = data.rows("final")
+    series = distinct(rows, "series")
+    published = any("published" in row for row in rows)
+    cells = []
+    for name in distinct(rows, "configuration"):
+        at = {row["series"]: row for row in rows if row["configuration"] == name}
+        own = [_deviation(at.get(one), "final", "deviation") for one in series]
+        if published:
+            own.insert(1, _deviation(at.get(series[0]), "published", "published_deviation"))
+        cells.append((name or "all runs", *own))
+    if not cells:
+        return None
+    headings = [*series[:1], *(["published"] if published else []), *series[1:]]
+    return Table(("configuration", *headings), cells)
+
+
+def growth_table(data: StudyData) -> Table | None:
+    """Growth by estimator and horizon over all of training, the published beside ours."""
+    rows = [r for r in data.rows("spread", when=_ALL, group="all") if r["horizon"] > 1]
+    configurations = distinct(rows, "configuration")
+    published = any("published" in row for row in rows)
+    cells = []
+    for estimator in distinct(rows, "estimator"):
+        for horizon in distinct(rows, "horizon"):
+            at = {
+                row["configuration"]: row
+                for row in rows
+                if (row["estimator"], row["horizon"]) == (estimator, horizon)
+            }
+            own = [_interval(at.get(name), "growth") for name in configurations]
+            if published:
+                any_row = next(iter(at.values()))
+                own.append(_deviation(any_row, "published", "published_deviation"))
+            cells.append((f"{estimator}, {horizon}", *own))
+    if not cells:
+        return None
+    headings = [name or "all runs" for name in configurations]
+    return Table(("estimator, horizon", *headings, *(["published"] if published else [])), cells)
+
+
+def standing_table(data: StudyData, configuration: str) -> Table | None:
+    """How each explanation fares with one configuration, the closest first."""
+    rows = data.rows("standings", configuration=configuration)
+    if not rows:
+        return None
+    columns: Mapping[str, Callable[[Row], str]] = {
+        "explanation": lambda row: row["explanation"],
+        "off by a factor of (rms)": lambda row: _interval(row, "log_error", np.exp),
+        "predicted ÷ measured": lambda row: _interval(row, "calibration", np.exp),
+        "closest in": lambda row: f"{100 * row['wins']:.0f} %",
+        "slope": lambda row: _interval(row, "slope"),
+        "R²": lambda row: _interval(row, "r_squared"),
+        "rank correlation": lambda row: _interval(row, "rank"),
+        "at the longest horizon": lambda row: _interval(row, "rank_at_longest"),
+        "joint coefficient": lambda row: _interval(row, "joint_coefficient"),
+    }
+    return Table(tuple(columns), [[read(row) for read in columns.values()] for row in rows])
+
+
+def joint_text(data: StudyData, configuration: str) -> str:
+    """The coefficient of determination of all explanations together."""
+    rows = data.rows("joint", configuration=configuration)
+    return _interval(rows[0], "r_squared") if rows else MISSING
+
+
+def curvature_table(data: StudyData) -> Table | None:
+    """Spectral radii and norms of the longest products, minus one, over all of training."""
+    cells = []
+    for row in data.rows("curvature", when=_ALL):
+        above = MISSING
+        if row.get("above_one") is not None:
+            above = f"{row['above_one']} of {row['spectra']}, {row['undecided']} undecided"
+        cells.append(
+            (
+                row["configuration"] or "all runs",
+                row["operator"],
+                row["quantity"],
+                plain(row["median"]),
+                with_error(row["largest"], row["largest_error"]),
+                above,
+            )
+        )
+    if not cells:
+        return None
+    headings = ("configuration", "operator", "quantity", "median − 1", "largest − 1", "above one")
+    return Table(headings, cells)
+
+
+def cell_table(data: StudyData) -> Table:
+    """The state of every cell."""
+    rows = [
+        (
+            cell["cell"] or "run",
+            cell["state"],
+            f"{cell['iteration']:,} of {cell['iterations']:,}",
+            cell.get("message") or "",
+        )
+        for cell in data.results["cells"]
+    ]
+    return Table(("cell", "state", "iterations", "message"), rows)
+
+
+def grid_table(data: StudyData) -> Table:
+    """What is common to all cells, and what is varied."""
+    rows = [(key, _text(value)) for key, value in data.study.get("common", {}).items()]
+    rows += [
+        (f"{key} (varied)", _text(value)) for key, value in data.study.get("varied", {}).items()
+    ]
+    return Table(("setting", "value"), rows)
+
+
+def provenance_rows(data: StudyData) -> Table:
+    """Where the numbers come from."""
+    rows = []
+    for key, value in data.study.get("provenance", {}).items():
+        if isinstance(value, Mapping):
+            rows += [(f"{key}.{name}", _text(one)) for name, one in value.items()]
+        elif key != "command":
+            rows.append((key, _text(value)))
+    return Table(("provenance", "value"), rows)
+
+
+def _interval(row: Row | None, name: str, transform: Callable[[float], float] = float) -> str:
+    if row is None:
+        return MISSING
+    value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
+    if value is None:
+        return MISSING
+    if low is None or high is None:
+        return plain(float(transform(value)))
+    return with_interval(*(float(transform(end)) for end in (value, low, high)))
+
+
+def _deviation(row: Row | None, value: str, deviation: str) -> str:
+    """`67 (3)`: a mean, and the standard deviation over seeds in brackets."""
+    if row is None or row.get(value) is None:
+        return MISSING
+    spread = row.get(deviation)
+    return plain(row[value]) + (f" ({plain(spread, digits=2)})" if spread is not None else "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
