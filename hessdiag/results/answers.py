@@ -75,7 +75,7 @@ def _reach(of: Configuration) -> str:
     share = np.median(np.log(at / n) / np.log(measured))
     return (
         f"E1 predicts that {n} steps multiply the standard deviation by {span(at)}, of which the "
-        f"number of terms alone is {n} and the radii are a factor of {np.median(at) / n:.4g} "
+        f"number of terms alone is {n} and the radii are a factor of {np.median(at) / n:.6g} "
         f"({100 * share:.2g} % of the measured log-growth, median); measured is {span(measured)}."
     )
 

@@ -27,11 +27,13 @@ def write_study_report(directory: Path | str) -> Path:
     data = load_study(directory)
     folder = data.directory / "figures"
     folder.mkdir(exist_ok=True)
-    drawn = {
-        spec.slug: write_figure(spec, data, data, folder)
-        for spec in FIGURES
-        if spec.available(data)
-    }
+    drawn = {}
+    for spec in FIGURES:
+        if spec.available(data):
+            drawn[spec.slug] = write_figure(spec, data, data, folder)
+        else:  # what fewer cells had to show
+            for stale in folder.glob(f"{spec.slug}.*"):
+                stale.unlink()
     for table in TABLES:
         if rows := data.rows(table):
             (data.directory / "tables").mkdir(exist_ok=True)

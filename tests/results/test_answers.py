@@ -1,0 +1,116 @@
+"""Sentences follow the numbers: the same questions, answered either way."""
+
+import numpy as np
+import pytest
+
+from hessdiag.results.answers import Configuration, answers
+from hessdiag.results.standings import Evidence, standings
+
+RUNS, PROBES = 6, 3
+N = 4
+
+
+def configuration(growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-5):
+    """A configuration in which E1 and E4 predict different things, and `growth` is measured."""
+    rng = np.random.default_rng(0)
+    predicted = {
+        "E1 spectral radius": np.array([2.2, 3.9, 6.3]),
+        "E3 accumulation, coherent": np.array([2.0, 3.0, 4.0]),
+        "E4 optimiser memory, coherent": np.array([2.9, 5.6, 9.0]),
+    }
+    if radius < 1e-3:
+        predicted["E1 spectral radius"] = predicted["E3 accumulation, coherent"] * (1 + radius)
+    target = predicted[growth] if isinstance(growth, str) else np.asarray(growth)
+    noise = np.exp(0.02 * rng.normal(size=(RUNS * PROBES, 3)))
+    evidence = Evidence(
+        [2, 3, 4],
+        target * noise,
+        {name: np.tile(row, (RUNS * PROBES, 1)) for name, row in predicted.items()},
+        np.repeat(np.arange(RUNS), PROBES).tolist(),
+        [{}] * (RUNS * PROBES),
+    )
+    made = standings(evidence, confidence=0.95)
+    curvature = {
+        "when": "all",
+        "operator": "paper, I + H",
+        "quantity": "spectral radius",
+        "median": radius,
+        "largest": 2 * radius,
+        "largest_error": radius / 100,
+        "above_one": 9,
+        "undecided": 0,
+        "spectra": 9,
+    }
+    cuts = [
+        share("cut", cut, "removed", value, when) | {"horizon": N, "growth": 5.0}
+        for when in ("early", "middle", "late", "all")
+        for cut, value in (("no-hessian", hessian), ("no-memory", memory))
+    ]
+    sources = [share("source", "validation trajectories", "share", validation, "all")]
+    return Configuration("optimiser=x", evidence, made, [curvature], cuts, sources, [], [], [])
+
+
+def share(what, name, prefix, value, when):
+    ends = {"": value, "_low": value - 0.01, "_high": value + 0.01}
+    return {"when": when, what: name} | {prefix + end: number for end, number in ends.items()}
+
+
+def text(one, question: int) -> str:
+    return " ".join(answers([one])[question]["parts"][0]["sentences"])
+
+
+def test_the_questions_come_in_their_order():
+    asked = [answer["question"] for answer in answers([configuration([2, 3, 4], memory=0.8)])]
+    assert asked[0].startswith("Does the published explanation hold")
+    assert asked[1].startswith("What does")
+    assert asked[-1].startswith("What should a practitioner")
+
+
+def test_the_published_explanation_holds_where_it_wins():
+    assert "explanation holds here" in text(configuration("E1 spectral radius", radius=0.1), 0)
+
+
+def test_it_does_not_where_another_wins():
+    made = text(configuration("E4 optimiser memory, coherent", radius=0.1), 0)
+    assert "does not hold here" in made
+
+
+def test_it_is_accumulation_where_the_radii_are_one():
+    made = text(configuration("E3 accumulation, coherent"), 0)
+    assert "cannot be told from mere accumulation" in made
+    assert "exceeds one by 2e-05 ± 1e-07" in made
+
+
+def test_it_is_not_decided_where_nothing_fits():
+    made = text(configuration([1.0, 1.0, 1.0], radius=0.1), 0)
+    assert "not decided" in made
+
+
+@pytest.mark.parametrize(
+    ("flags", "says", "silent"),
+    [
+        ({"hessian": 0.01}, "Taming curvature will not help", "carries the greater part"),
+        ({"hessian": 0.7}, "Curvature carries the greater part (70 % [69, 71])", "not help"),
+        ({"hessian": 0.2}, "", "urvature"),
+        ({"memory": 0.6}, "memory carries the greater part (60 % [59, 61])", "alidation"),
+        ({"validation": 0.9}, "Validation trajectories make 90 % [89, 91]", "memory"),
+    ],
+)
+def test_advice_follows_the_shares(flags, says, silent):
+    made = answers([configuration([2, 3, 4], **{"hessian": 0.2} | flags)])
+    advice = [a for a in made if a["question"].startswith("What should")]
+    words = " ".join(s for a in advice for part in a["parts"] for s in part["sentences"])
+    assert says in words
+    assert silent not in words
+
+
+def test_shares_are_told_early_middle_and_late():
+    made = text(configuration([2, 3, 4], hessian=0.25), 1)
+    assert (
+        "Cutting the Hessian path removes 25 % [24, 26] early, 25 % [24, 26] middle and "
+        "25 % [24, 26] late of the log-growth at 4 steps." in made
+    )
+
+
+def test_nothing_measured_nothing_said():
+    assert answers([]) == []

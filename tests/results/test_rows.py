@@ -1,0 +1,168 @@
+"""Rows of a real study, computed again from the files of its runs."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray
+
+from hessdiag.meta import mix_weights
+from tests.results.conftest import COMMON, GRID
+
+ADAM = GRID.cells()[:3]
+EVEN = [f"gamma_{i}" for i in range(0, 10, 2)]
+
+
+@pytest.fixture(scope="module")
+def probes(study):
+    """(seeds, probes) of Adam."""
+    return [
+        [
+            xarray.load_dataset(file, engine="h5netcdf")
+            for file in sorted((study.run_path(cell) / "probes").glob("*.nc"))
+        ]
+        for cell in ADAM
+    ]
+
+
+def row(rows, **wanted):
+    (found,) = (r for r in rows if all(r.get(key) == value for key, value in wanted.items()))
+    return found
+
+
+def seeds_mean(probes, read):
+    return float(np.mean([np.mean([read(p) for p in seed]) for seed in probes]))
+
+
+def test_growth_is_the_mean_logarithm_over_seeds(tables, probes):
+    found = row(
+        tables["spread"],
+        configuration="optimiser=adam",
+        when="all",
+        estimator="n-step",
+        horizon=3,
+        group="all",
+    )
+    logs = seeds_mean(probes, lambda p: np.log(p.growth.sel(estimator="n-step", horizon=3)))
+    assert found["growth"] == pytest.approx(np.exp(logs))
+    assert found["growth_low"] < found["growth"] < found["growth_high"]
+    early = row(
+        tables["spread"],
+        configuration="optimiser=adam",
+        when="early",
+        estimator="mix",
+        horizon=2,
+        group="all",
+    )
+    first = [[seed[0]] for seed in probes]
+    logs = seeds_mean(first, lambda p: np.log(p.growth.sel(estimator="mix", horizon=2)))
+    assert early["growth"] == pytest.approx(np.exp(logs))
+
+
+def test_bias_and_std_of_a_group(tables, probes):
+    found = row(
+        tables["spread"],
+        configuration="optimiser=adam",
+        when="all",
+        estimator="n-step",
+        horizon=1,
+        group="even discounts",
+    )
+    at = [
+        [p.sel(estimator="n-step", horizon=1, meta_parameter=EVEN) for p in seed] for seed in probes
+    ]
+    assert found["std"] == pytest.approx(seeds_mean(at, lambda p: p["std"].mean()))
+    square = seeds_mean(at, lambda p: (p.bias**2 - p.bias_error**2).mean())
+    assert found["bias"] == pytest.approx(np.sqrt(max(square, 0.0)))
+    gradients = probes[0][0].meta_gradient.sel(meta_parameter="gamma_0").values.astype(float)
+    difference = gradients[:, 0] - gradients[:, -1]
+    stored = probes[0][0].sel(estimator="n-step", horizon=1, meta_parameter="gamma_0")
+    assert float(stored.bias) == pytest.approx(difference.mean())
+    assert float(stored.bias_error) == pytest.approx(difference.std(ddof=1) / np.sqrt(5))
+
+
+def test_what_a_cut_removes(tables, probes):
+    found = row(tables["cuts"], configuration="optimiser=adam", when="all", cut="no-memory")
+
+    def log(p, cut):
+        return float(np.log(p.cut_growth.sel(cut=cut, cut_horizon=3)))
+
+    shares = [
+        1 - np.mean([log(p, "no-memory") for p in seed]) / np.mean([log(p, "full") for p in seed])
+        for seed in probes
+    ]
+    assert found["removed"] == pytest.approx(np.mean(shares))
+    assert (found["horizon"], found["count"], found["over"]) == (3, 3, "seeds")
+    sgd = row(tables["cuts"], configuration="optimiser=sgd", when="all", cut="no-memory")
+    assert sgd["removed"] == pytest.approx(0.0, abs=1e-4), "SGD has no memory to cut"
+
+
+def test_shares_of_the_sources_sum_to_one(tables):
+    shares = [
+        row(tables["sources"], configuration="optimiser=adam", when="all", source=source)["share"]
+        for source in ("validation trajectories", "inner trajectories")
+    ]
+    assert sum(shares) == pytest.approx(1.0)
+
+
+def test_mixes_beside_what_independence_lets_expect(tables, probes):
+    found = row(
+        tables["mixing"],
+        configuration="optimiser=adam",
+        when="all",
+        curve="mix if independent",
+        horizon=3,
+    )
+    weights = mix_weights(3, None)
+    logs = seeds_mean(
+        probes,
+        lambda p: 0.5 * np.log(np.sum((weights * p.growth.sel(estimator="n-step").values) ** 2)),
+    )
+    assert found["growth"] == pytest.approx(np.exp(logs))
+
+
+def test_learning_curves_are_means_over_seeds_of_block_means(tables, study):
+    rows = [
+        r
+        for r in tables["learning"]
+        if (r["configuration"], r["series"]) == ("optimiser=adam", "odd discounts")
+    ]
+    assert [r["iteration"] for r in rows] == list(range(COMMON["train.iterations"]))
+    values = []
+    for cell in ADAM:
+        line = (study.run_path(cell) / "metrics.jsonl").read_text().splitlines()[5]
+        hyper = json.loads(line)["hyper"]
+        values.append(np.mean([hyper[f"gamma_{i}"] for i in range(1, 10, 2)]))
+    assert rows[5]["mean"] == pytest.approx(np.mean(values))
+    assert rows[5]["deviation"] == pytest.approx(np.std(values, ddof=1))
+
+
+def test_every_probe_is_compared_with_every_explanation(tables, probes):
+    found = row(
+        tables["comparisons"],
+        configuration="optimiser=adam",
+        seed=1,
+        iteration=5,
+        horizon=3,
+        explanation="E4 optimiser memory, coherent",
+    )
+    probe = probes[1][1]
+    assert found["measured"] == float(probe.growth.sel(estimator="n-step", horizon=3))
+    assert found["predicted"] == pytest.approx(1 + 1.9 + 2.71)
+    labels = {r["explanation"] for r in tables["standings"]}
+    assert "E5 transient growth, incoherent" in labels
+    assert {r["configuration"] for r in tables["standings"]} == {"optimiser=adam", "optimiser=sgd"}
+
+
+def test_curvature_is_the_largest_of_all(tables, probes):
+    found = row(
+        tables["curvature"],
+        configuration="optimiser=adam",
+        when="all",
+        operator="paper, I + H",
+        quantity="spectral radius",
+    )
+    radii = np.concatenate([p.spectral_radius_minus_one.values.ravel() for s in probes for p in s])
+    assert found["largest"] == radii.max()
+    assert found["median"] == np.median(radii)
+    assert found["spectra"] == radii.size
