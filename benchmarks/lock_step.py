@@ -1,0 +1,56 @@
+"""Seeds that train together: vmapped against taking turns, per training iteration."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jax
+from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
+
+from benchmarks.timing import medians, save
+from hessdiag.train.learner import Learner, run_keys
+from hessdiag.train.lock_step import LockStep
+from hessdiag.train.presets import resolve
+from hessdiag.train.seed_run import SeedRun
+
+CASES = {
+    "MRP, n = 1, 5 seeds": ({"env": "mrp", "n": 1}, 5),
+    "MRP, n = 5 with 256 meta-gradients averaged, 5 seeds": (
+        {"env": "mrp", "n": 5, "monte_carlo": 256, "probe.chunk": 256},
+        5,
+    ),
+    "Snake 12×12, n = 1, 3 seeds": ({"env": "snake", "n": 1}, 3),
+}
+
+
+def main() -> None:
+    set_up_compilation()
+    rows = []
+    for name, (settings, seeds) in CASES.items():
+        learner = Learner(resolve(settings))
+        runs = cast(list[SeedRun], [SimpleNamespace(keys=run_keys(seed)) for seed in range(seeds)])
+        states = [learner.init(run.keys.init) for run in runs]
+        ways = {
+            "vmapped": [LockStep(learner, runs, states)],
+            "turns": [
+                LockStep(learner, [run], [state]) for run, state in zip(runs, states, strict=True)
+            ],
+        }
+        calls = {way: lambda steps=steps: _ten(steps) for way, steps in ways.items()}
+        seconds = medians(calls, repeats=5)
+        rows.append(
+            {
+                "what": f"{name}: taking turns / vmapped, time",
+                "value": seconds["turns"] / seconds["vmapped"],
+                "unit": "×",
+            }
+        )
+        jax.clear_caches()
+    save("lock_step", "python -m benchmarks.lock_step", rows)
+
+
+def _ten(steps: list[LockStep]) -> list[Any]:
+    return [one.advance(t) for t in range(10) for one in steps]
+
+
+if __name__ == "__main__":
+    main()
