@@ -7,9 +7,11 @@ from typing import Any
 
 import jax
 
-from hessdiag.meta import InnerUpdate, all_horizons
+from hessdiag.meta import InnerUpdate
 from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
+from hessdiag.train.variance_probe import VarianceProbe
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,8 @@ class Estimate:
     Attributes:
         compile_seconds: of the programs calibrated; more are compiled for spectra.
         training_seconds: of all iterations.
-        probe_seconds: of all probes: meta-gradients, and Hessian products as if none converged
-            early. Other operators count as one more Hessian each.
+        probe_seconds: of all probes: meta-gradients, their parts, and Hessian products as if none
+            converged early. Other operators count as one more Hessian each.
         memory_bytes: of the largest program's arguments and temporaries; the process itself needs
             some hundred MiB more.
     """
@@ -37,7 +39,7 @@ class Estimate:
 
 
 def calibrate(settings: Settings) -> Estimate:
-    """Time a training step, one sampled meta-gradient and one Hessian product of a run.
+    """Time a training step, one Hessian product, and one call of what samples meta-gradients.
 
     Args:
         settings: of the run; its seed does not matter.
@@ -51,11 +53,13 @@ def calibrate(settings: Settings) -> Estimate:
     n = measured_horizon(settings)
     probe_seconds = 0.0
     if probes and n:
-        sample = _measure(jax.jit(lambda *at: _sample(learner.update, *at, n=n)), state, key)
         product = _measure(jax.jit(lambda *at: _product(learner.update, *at)), state, key)
-        programs += [sample, product]
-        spectra = _spectra(settings, n) * product.seconds
-        probe_seconds = probes * (settings.probe.samples * sample.seconds + spectra)
+        calls = [(product, _spectra(settings, n))]
+        for program, number in _sampling(learner, settings, n):
+            keys = key if settings.probe.chunk == 1 else jax.random.split(key, settings.probe.chunk)
+            calls.append((_measure(program, state, keys), number))
+        programs += [program for program, _ in calls]
+        probe_seconds = probes * sum(program.seconds * number for program, number in calls)
     return Estimate(
         compile_seconds=sum(program.compile_seconds for program in programs),
         training_seconds=settings.train.iterations * step.seconds,
@@ -90,8 +94,14 @@ def _measure(program: Any, *arguments: Any) -> _Program:
     )
 
 
-def _sample(update: InnerUpdate, state: TrainState, key, *, n: int):
-    return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
+def _sampling(learner: Learner, settings: Settings, n: int) -> list[tuple[Any, int]]:
+    """The programs that sample meta-gradients and their parts, and the calls of each in a probe."""
+    probe, update = settings.probe, learner.update
+    mechanism = MechanismProbe(update, probe, n=n, trace_decay=settings.trace_decay)
+    programs = mechanism.programs
+    if not mechanism.covers_all_horizons:
+        programs.append((VarianceProbe(update, settings).program, -(-probe.samples // probe.chunk)))
+    return programs
 
 
 def _product(update: InnerUpdate, state: TrainState, key):

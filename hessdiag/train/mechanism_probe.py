@@ -105,6 +105,12 @@ class MechanismProbe:
         return self._samples + self._nested
 
     @property
+    def programs(self) -> list[tuple[Any, int]]:
+        """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
+        wanted = ((self._decompose, self._samples), (self._by_source, self._nested))
+        return [(program, -(-number // self._chunk)) for program, number in wanted if number]
+
+    @property
     def coords(self) -> dict[str, Any]:
         """Labels of the dimensions that are the terms' own."""
         if not self.paths:

@@ -14,7 +14,11 @@ from hessdiag.train.settings import Settings, measured_horizon
 
 
 class VarianceProbe:
-    """Samples meta-gradients; one compiled program for all chunks and probes."""
+    """Samples meta-gradients; one compiled program for all chunks and probes.
+
+    Attributes:
+        program: a state and a chunk's keys to the meta-gradients of all horizons.
+    """
 
     def __init__(self, update: InnerUpdate, settings: Settings):
         self._settings = settings
@@ -24,7 +28,7 @@ class VarianceProbe:
             return all_horizons(update, *at, n=measured_horizon(settings))
 
         one_at_a_time = settings.probe.chunk == 1
-        self._chunk = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
+        self.program = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
 
     def sample(
         self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
@@ -43,7 +47,7 @@ class VarianceProbe:
         sampled: list[np.ndarray] = []
         for start in range(0, num, size):
             at = np.arange(start, start + size) % num  # the last chunk is filled up
-            made = np.asarray(self._chunk(state, keys[start] if size == 1 else keys[at]))
+            made = np.asarray(self.program(state, keys[start] if size == 1 else keys[at]))
             sampled.extend(made[None] if size == 1 else made[: num - start])
             progress(len(sampled))
         meta_gradients = np.stack(sampled)

@@ -7,7 +7,7 @@ from scipy import stats
 from hessdiag.variance import fits, mixed_growth
 
 RUNS, PROBES, HORIZONS = 6, 4, 3
-CLUSTERS = np.repeat(np.arange(RUNS), PROBES)
+CLUSTERS = np.repeat(np.arange(RUNS), PROBES).tolist()
 OPTIONS = {"confidence": 0.95, "resamples": 300}
 
 
@@ -28,12 +28,12 @@ def test_alone(data):
     measured, predicted = data
     (true, other, constant), _ = made(measured, predicted)
     for fit in (true, other):
-        line = stats.linregress(np.log(predicted[fit.label]).ravel(), np.log(measured).ravel())
-        assert fit.slope.value == pytest.approx(line.slope)
-        assert fit.r_squared.value == pytest.approx(line.rvalue**2)
-        expected = stats.spearmanr(predicted[fit.label].ravel(), measured.ravel()).statistic
+        x, y = np.log(predicted[fit.label]).ravel(), np.log(measured).ravel()
+        assert fit.slope.value == pytest.approx(np.polyfit(x, y, 1)[0])
+        assert fit.r_squared.value == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
+        expected, _ = stats.spearmanr(predicted[fit.label].ravel(), measured.ravel())
         assert fit.rank.value == pytest.approx(expected)
-        at_longest = stats.spearmanr(predicted[fit.label][:, -1], measured[:, -1]).statistic
+        at_longest, _ = stats.spearmanr(predicted[fit.label][:, -1], measured[:, -1])
         assert fit.rank_at_longest.value == pytest.approx(at_longest)
         assert fit.slope.low < fit.slope.value < fit.slope.high
     assert true.slope.low < 2.0 < true.slope.high
@@ -68,9 +68,11 @@ def test_intervals_are_clustered():
     """Probes that repeat their run's measurement add nothing: the interval stays as wide."""
     rng = np.random.default_rng(2)
     x, y = np.exp(rng.normal(size=(2, 10, 1)))
-    runs = np.arange(10)
+    runs = list(range(10))
     (once,), _ = made(y, {"x": x}, runs)
-    (often,), _ = made(np.repeat(y, 20, 0), {"x": np.repeat(x, 20, 0)}, np.repeat(runs, 20))
+    (often,), _ = made(
+        np.repeat(y, 20, 0), {"x": np.repeat(x, 20, 0)}, np.repeat(runs, 20).tolist()
+    )
     for one, other in zip(once.slope, often.slope, strict=True):
         assert one == pytest.approx(other)
 

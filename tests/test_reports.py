@@ -1,0 +1,76 @@
+"""What the committed studies of the Markov reward process say, by their own intervals."""
+
+import csv
+import itertools
+from pathlib import Path
+
+import pytest
+
+REPORTS = Path(__file__).parents[1] / "reports"
+
+
+def rows(study: str, file: str, **wanted: str) -> list[dict[str, str]]:
+    with (REPORTS / study / file).open() as opened:
+        found = list(csv.DictReader(opened))
+    return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+
+def interval(row: dict[str, str], name: str) -> tuple[float, float]:
+    return float(row[f"{name}_low"]), float(row[f"{name}_high"])
+
+
+def assert_falls(intervals: list[tuple[float, float]]) -> None:
+    """Each interval lies wholly below the one before."""
+    for (low, _), (_, high) in itertools.pairwise(intervals):
+        assert high < low
+
+
+def final(series: str) -> list[tuple[float, float]]:
+    """At the end of training with n = 1, 5, 10."""
+    found = {row["n"]: row for row in rows("fig4", "tables/final.csv", series=series)}
+    assert all(row["seeds"] == "5" for row in found.values())
+    return [interval(found[n], "final") for n in ("1", "5", "10")]
+
+
+def test_even_discounts_rise():
+    """From 0.5 towards one; n makes no difference that 5 seeds resolve, as in the paper."""
+    assert all(low > 0.9 for low, _ in final("even discounts"))
+
+
+def test_odd_discounts_fall_faster_with_larger_n():
+    ends = final("odd discounts")
+    assert_falls([(0.5, 0.5), *ends])
+
+
+def test_the_loss_is_lower_with_larger_n():
+    assert_falls(final("inner loss"))
+
+
+def averaged(estimator: str, horizon: int) -> dict[str, str]:
+    """Over training, of the even discounts."""
+    wanted = {"estimator": estimator, "horizon": str(horizon), "group": "even discounts"}
+    (row,) = rows("fig5", "figures/bias-and-deviation.csv", **wanted)
+    assert (row["count"], row["over"]) == ("5", "seeds")
+    return row
+
+
+def test_bias_falls_with_n():
+    assert_falls([interval(averaged("n-step", n), "bias") for n in (1, 10, 20, 40)])
+
+
+def test_std_rises_with_n():
+    assert_falls([interval(averaged("n-step", n), "std") for n in (20, 10, 5, 2, 1)])
+
+
+@pytest.mark.parametrize("n", [5, 10, 20, 40])
+def test_mixes_have_less_std_and_more_bias(n):
+    steps, mix = averaged("n-step", n), averaged("mix", n)
+    assert_falls([interval(steps, "std"), interval(mix, "std")])
+    assert float(mix["bias"]) > float(steps["bias"])
+
+
+def test_bias_is_told_without_its_monte_carlo_floor():
+    """The floor of K = 2048 is well below the bias that is left, up to ten steps."""
+    for n in range(1, 11):
+        row = averaged("n-step", n)
+        assert 0 < float(row["bias_floor"]) < 0.2 * float(row["bias"])
