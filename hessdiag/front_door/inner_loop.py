@@ -93,7 +93,7 @@ class InnerLoopResult(Result):
         for j in data["inner_step"].values:
             at = data.sel(inner_step=j)
             table.add_row(str(j), *(_radius(at.sel(operator=name)) for name in names))
-        table.caption = "± bound on the error; ≈ first-order error, where the bound says nothing"
+        table.caption = "± bound on the error; after ≈ the first-order error, where the bound says nothing"
         return table
 
     def _products(self) -> Table:
@@ -215,4 +215,4 @@ def _radius(at: xarray.Dataset) -> str:
         return MISSING
     if error <= max(2 * estimate, abs(value)):
         return with_error(value, error)
-    return with_error(value, estimate).replace("±", "≈")
+    return f"≈ {with_error(value, estimate)}"
