@@ -93,7 +93,9 @@ class InnerLoopResult(Result):
         for j in data["inner_step"].values:
             at = data.sel(inner_step=j)
             table.add_row(str(j), *(_radius(at.sel(operator=name)) for name in names))
-        table.caption = "± bound on the error; after ≈ the first-order error, where the bound says nothing"
+        table.caption = (
+            "± bound on the error; after ≈ the first-order error, where the bound says nothing"
+        )
         return table
 
     def _products(self) -> Table:

@@ -11,6 +11,7 @@ from hessdiag.report.tables.explanations import explanation_table
 from hessdiag.report.tables.operators import operator_note, operator_table, product_table
 from hessdiag.report.tables.probes import horizon_table, probe_table, solver_note, step_table
 from hessdiag.report.tables.table import meta_parameter_table, provenance_table, settings_table
+from hessdiag.report.tables.terms import term_table
 
 
 def page(data: RunData, drawn: Mapping[str, DrawnFigure]) -> str:
@@ -73,6 +74,7 @@ def _details(data: RunData) -> list[dict[str, object]]:
             "products": product_table(probe),
             "horizons": horizon_table(probe),
             "counterfactuals": counterfactual_table(probe),
+            "terms": term_table(probe),
         }
         for probe in early_middle_late(data.probes)
     ]

@@ -1,5 +1,7 @@
 """What the mechanism probe sampled, as labelled arrays with their intervals."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hessdiag import spectra, variance
@@ -84,6 +86,40 @@ def _factors(made: Terms, contributions: np.ndarray) -> spectra.Variables:
     )
     return {
         name: (dims, values, f"{text}, sample mean", "1") for name, dims, values, text in factors
+    }
+
+
+def equation_11_variables(
+    made: Terms, cuts: Sequence[str], measured: Sequence[spectra.InnerLoopSpectra]
+) -> spectra.Variables:
+    """‖T‖, ‖P_i‖ and ‖N_i‖ of eq. 11 as printed, and T·P_i·N_i over their product.
+
+    That is plain gradient descent: the terms are those of the cut "as-sgd" at the longest horizon,
+    on the unrolls on which the paper's products over all its inner steps were measured.
+
+    Args:
+        made: terms of all samples; the first ones belong to the unrolls of `measured`.
+        cuts: names of their paths.
+        measured: spectra with products.
+    """
+    products = [loop.products["paper"] for loop in measured if "paper" in loop.products]
+    n = made.mixed.shape[1]
+    if not products or "as-sgd" not in cuts:
+        return {}
+    unrolls = len(products)
+    of_sgd = np.asarray(made.contributions)[:unrolls, list(cuts).index("as-sgd"), -1]  # (U, n, m)
+    outer = np.asarray(made.outer)[:unrolls, -1]
+    norms = np.array([[1.0 + product.norm.minus_one for product in row] for row in products])
+    rates = np.array([step.alpha for step in measured[0].hessians])
+    mixed = rates[:, None] * np.asarray(made.mixed)[:unrolls]
+    bound = outer[:, None, None] * norms[:, ::-1, None] * mixed  # P_n belongs to inner step 0
+    aligned = np.divide(of_sgd, bound, out=np.full(bound.shape, np.nan), where=bound > 0)
+    per_term = ("operator_unroll", "inner_step", "meta_parameter")
+    return {
+        "eq11_alignment": (per_term, aligned, "T P_i N_i over |T| |P_i| |N_i|", "1"),
+        "eq11_mixed_norm": (per_term, mixed, "norm of N_i", "1"),
+        "eq11_outer_norm": (per_term[:1], outer, f"norm of T after {n} updates", "1"),
+        "eq11_product_norm": (per_term[:2], norms[:, ::-1], "norm of P_i", "1"),
     }
 
 

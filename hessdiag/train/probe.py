@@ -12,6 +12,7 @@ from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, RunKeys, TrainState
 from hessdiag.train.mechanism_probe import MechanismProbe, Sampled
 from hessdiag.train.mechanism_variables import (
+    equation_11_variables,
     nested_variables,
     sensitivity_variables,
     term_variables,
@@ -103,7 +104,7 @@ class Prober:
             variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])
             | predicted
             | spectra.inner_loop_variables(measured)
-            | self._mechanism_variables(sampled, [keys.seed, iteration, 1])
+            | self._mechanism_variables(sampled, measured, [keys.seed, iteration, 1])
         )
         coords = {
             "meta_parameter": names,
@@ -125,13 +126,17 @@ class Prober:
             attrs=attrs,
         )
 
-    def _mechanism_variables(self, sampled: Sampled, seed: list[int]) -> spectra.Variables:
+    def _mechanism_variables(
+        self, sampled: Sampled, measured: list[spectra.InnerLoopSpectra], seed: list[int]
+    ) -> spectra.Variables:
         probe = self._settings.probe
         rng = np.random.default_rng(seed)
         options = {"confidence": probe.confidence, "resamples": probe.resamples, "rng": rng}
         made: spectra.Variables = {}
         if sampled.terms is not None:
             made |= term_variables(sampled.terms, **options)
+            if self._mechanism.horizons[-1] == self._n:
+                made |= equation_11_variables(sampled.terms, [*self._mechanism.paths], measured)
         if sampled.nested is not None:
             made |= nested_variables(sampled.nested, **options)
         if sampled.sensitivities is not None:

@@ -3,8 +3,10 @@
 import jax
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from hessdiag.errors import UsageError
+from hessdiag.meta import point, unroll
 from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
@@ -148,3 +150,50 @@ def test_a_trace_trains_as_the_counterfactual_of_that_name():
     for other in (same_params, full_params):
         equal = jax.tree.map(lambda a, b: bool((a == b).all()), params, other)
         assert jax.tree.all(equal)
+
+
+def test_alignment_of_equation_11_against_dense_products():
+    """Under gradient descent every part of a term is a dense matrix."""
+    flags = {
+        "learning.optimiser": "sgd",
+        "probe.counterfactuals": ["as-sgd"],
+        "probe.nested": 0,
+        "probe.tolerance": 1e-6,
+        "probe.samples": 2,
+        "probe.chunk": 2,
+    }
+    settings = resolve(FLAGS | flags)
+    learner = Learner(settings)
+    state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
+    probed = Prober(learner, settings).probe(state, 3, keys=KEYS, progress=lambda _: None)
+
+    update, problem = learner.update, learner.problem
+    key = jax.random.split(jax.random.fold_in(KEYS.probe, 3), 2)[0]
+    points = unroll(update, state.inner, state.eta, state.env_state, key, n=N, validate_all=True)
+    theta, unravel = ravel_pytree(state.inner.params)
+
+    def dense(j):
+        params = ravel_pytree(point(points.states, j).params)[0]
+        trajectories = point(points.trajectories, j)
+
+        def gradient(theta, eta):
+            return ravel_pytree(update.gradient(unravel(theta), eta, trajectories))[0]
+
+        alpha = float(update.learning_rate(point(points.states, j).step))
+        hessian, mixed = jax.jacfwd(gradient, argnums=(0, 1))(params, state.eta)
+        return np.eye(theta.size) - alpha * np.asarray(hessian), -alpha * np.asarray(mixed)
+
+    steps = [dense(j) for j in range(N)]
+    last = point(points.states, N).params
+    outer = ravel_pytree(jax.grad(problem.outer_loss)(last, point(points.validation, N - 1)))[0]
+    product = np.eye(theta.size)
+    for j in reversed(range(N)):
+        jacobian, mixed = steps[j]
+        norm, of_eta = np.linalg.norm(product, 2), np.linalg.norm(mixed, axis=0)
+        expected = outer @ product @ mixed / (np.linalg.norm(outer) * norm * of_eta)
+        at = probed.isel(operator_unroll=0, inner_step=j)
+        np.testing.assert_allclose(at.eq11_alignment, expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(at.eq11_product_norm, norm, rtol=1e-5)
+        np.testing.assert_allclose(at.eq11_mixed_norm, of_eta, rtol=1e-4)
+        product = product @ jacobian
+    np.testing.assert_allclose(probed.eq11_outer_norm[0], np.linalg.norm(outer), rtol=1e-4)
