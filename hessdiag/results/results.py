@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hessdiag.meta import ESTIMATORS
 from hessdiag.results.answers import Configuration, answers
 from hessdiag.results.cells import CellResult, by_configuration, read_cells
 from hessdiag.results.learning import final_rows, learning_rows
@@ -21,6 +22,8 @@ from hessdiag.study import Cell, StudyDirectory
 
 FORMAT_VERSION = 1
 
+PARTS = ("curvature", "cuts", "sources", "sensitivity", "mixing", "spread")  # that answers use
+
 Rows = list[dict[str, Any]]
 
 
@@ -37,16 +40,17 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
     known = []
     for name, results in by_configuration(found).items():
         made = _of_configuration(name, results, confidence)
-        if (measured := evidence(results)) is not None:
+        for estimator in ESTIMATORS:
+            measured = evidence(results, estimator=estimator)
+            if measured is None:
+                continue
             outcome = standings(measured, confidence=confidence)
-            made["comparisons"] = comparison_rows(name, measured)
-            made["standings"] = standing_rows(name, outcome)
-            made["joint"] = joint_rows(name, outcome)
-            parts = (
-                made[key]
-                for key in ("curvature", "cuts", "sources", "sensitivity", "mixing", "spread")
-            )
-            known.append(Configuration(name, measured, outcome, *parts))
+            made.setdefault("comparisons", []).extend(comparison_rows(name, measured))
+            made.setdefault("standings", []).extend(standing_rows(name, estimator, outcome))
+            made.setdefault("joint", []).extend(joint_rows(name, estimator, outcome))
+            if estimator == "n-step":  # the explanations' own
+                parts = (made[key] for key in PARTS)
+                known.append(Configuration(name, measured, outcome, *parts))
         for table, rows in made.items():
             tables.setdefault(table, []).extend(rows)
     about = found[0].about if found else None

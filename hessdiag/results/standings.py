@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray
 
+from hessdiag.meta import mix_weights
 from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import KEPT, phase_of
-from hessdiag.variance import Contest, Fit, Interval, JointFit, contest, fits
+from hessdiag.variance import Contest, Fit, Interval, JointFit, contest, fits, mixed_growth
 
 RESAMPLES = 2000
 
@@ -17,7 +17,8 @@ class Evidence(NamedTuple):
     """What is compared: P probes at H horizons beyond the first."""
 
     horizons: list[int]
-    measured: np.ndarray  # (P, H) growth of the n-step meta-gradient
+    estimator: str
+    measured: np.ndarray  # (P, H) growth of its meta-gradients
     predicted: dict[str, np.ndarray]  # (P, H) by explanation
     seeds: list[int]  # (P,)
     places: list[dict[str, Any]]  # (P,) seed, iteration and phase
@@ -31,8 +32,16 @@ class Standings(NamedTuple):
     joint: JointFit | None
 
 
-def evidence(results: Sequence[CellResult]) -> Evidence | None:
-    """Growth and predictions at kept horizons where every explanation spoke; None without any."""
+def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | None:
+    """Growth and predictions at kept horizons where every explanation spoke; None without any.
+
+    Explanations speak of n-step meta-gradients; what follows for their mix is that of horizons
+    which vary independently, since each is validated on trajectories of its own.
+
+    Args:
+        results: cells of one configuration.
+        estimator: "n-step" or "mix".
+    """
     probes, seeds, places = [], [], []
     for result in results:
         settings = result.cell.settings
@@ -47,6 +56,10 @@ def evidence(results: Sequence[CellResult]) -> Evidence | None:
         return None
     labels = probes[0].explanation.values.astype(str)
     predicted = np.stack([p.prediction.values for p in probes])  # (P, E, n)
+    if estimator == "mix":
+        kappa = results[0].cell.settings.kappa
+        weights = [mix_weights(i, kappa) for i in range(1, predicted.shape[-1] + 1)]
+        predicted = mixed_growth(predicted, weights, coherent=False)
     spoke = np.min(np.isfinite(predicted), axis=0)  # (E, n)
     silent = ~spoke.any(axis=1, keepdims=True)
     last = spoke.shape[1] - 1
@@ -54,9 +67,10 @@ def evidence(results: Sequence[CellResult]) -> Evidence | None:
     horizons = [k for k in wanted if (spoke | silent)[:, k].all()]
     if not horizons:
         return None
-    measured = np.stack([p.growth.sel(estimator="n-step").values for p in probes])
+    measured = np.stack([p.growth.sel(estimator=estimator).values for p in probes])
     return Evidence(
         [int(probes[0].horizon[k]) for k in horizons],
+        estimator,
         measured[:, horizons],
         {label: predicted[:, e][:, horizons] for e, label in enumerate(labels)},
         seeds,
@@ -78,6 +92,7 @@ def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
     return [
         {
             "configuration": name,
+            "estimator": found.estimator,
             **place,
             "horizon": horizon,
             "explanation": label,
@@ -91,15 +106,16 @@ def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def standing_rows(name: str, made: Standings) -> list[dict[str, Any]]:
+def standing_rows(name: str, estimator: str, made: Standings) -> list[dict[str, Any]]:
     """One row per explanation, the closest first."""
+    place = {"configuration": name, "estimator": estimator}
     by_label = {fit.label: fit for fit in made.fits}
     joint = {}
     if made.joint is not None:
         joint = {label: k for k, label in enumerate(made.joint.labels)}
     rows = []
     for standing in made.contest.standings if made.contest else ():
-        row: dict[str, Any] = {"configuration": name, "explanation": standing.label}
+        row: dict[str, Any] = place | {"explanation": standing.label}
         row |= _ends("log_error", standing.log_error) | _ends("calibration", standing.bias)
         row["wins"] = standing.wins
         fit = by_label.get(standing.label)
@@ -114,17 +130,13 @@ def standing_rows(name: str, made: Standings) -> list[dict[str, Any]]:
     return rows
 
 
-def joint_rows(name: str, made: Standings) -> list[dict[str, Any]]:
+def joint_rows(name: str, estimator: str, made: Standings) -> list[dict[str, Any]]:
     """The coefficient of determination of all explanations together."""
     if made.joint is None:
         return []
     ends = _ends("r_squared", made.joint.r_squared)
-    return [{"configuration": name, "explanations": len(made.joint.labels), **ends}]
-
-
-def probes_of(results: Sequence[CellResult]) -> list[xarray.Dataset]:
-    """All probes of some cells."""
-    return [probe for result in results for probe in result.probes]
+    place = {"configuration": name, "estimator": estimator}
+    return [place | {"explanations": len(made.joint.labels), **ends}]
 
 
 def _ends(name: str, interval: Interval) -> dict[str, float]:

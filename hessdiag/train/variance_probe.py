@@ -141,6 +141,13 @@ def prediction_variables(
         )
         for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
+    weights = [mix_weights(i, settings.kappa) for i in range(1, evidence.n + 1)]
+    for name, coherent in (("mix_prediction", False), ("mix_prediction_coherent", True)):
+        values = np.stack([prediction.value for prediction in made.values()])
+        how = "varying as one" if coherent else "varying independently"
+        text_of_mix = f"predicted growth of the mix, the horizons that it averages {how}"
+        grown = variance.mixed_growth(values, weights, coherent=coherent)
+        variables[name] = (dims, grown, text_of_mix, "1")
     return list(made), variables
 
 

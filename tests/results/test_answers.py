@@ -24,6 +24,7 @@ def configuration(growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-
     noise = np.exp(0.02 * rng.normal(size=(RUNS * PROBES, 3)))
     evidence = Evidence(
         [2, 3, 4],
+        "n-step",
         target * noise,
         {name: np.tile(row, (RUNS * PROBES, 1)) for name, row in predicted.items()},
         np.repeat(np.arange(RUNS), PROBES).tolist(),

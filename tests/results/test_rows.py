@@ -145,10 +145,23 @@ def test_every_probe_is_compared_with_every_explanation(tables, probes):
         iteration=5,
         horizon=3,
         explanation="E4 optimiser memory, coherent",
+        estimator="n-step",
     )
     probe = probes[1][1]
     assert found["measured"] == float(probe.growth.sel(estimator="n-step", horizon=3))
     assert found["predicted"] == pytest.approx(1 + 1.9 + 2.71)
+    of_mix = row(
+        tables["comparisons"],
+        configuration="optimiser=adam",
+        seed=1,
+        iteration=5,
+        horizon=3,
+        explanation="E3 accumulation, coherent",
+        estimator="mix",
+    )
+    assert of_mix["measured"] == float(probe.growth.sel(estimator="mix", horizon=3))
+    weights = mix_weights(3, None)
+    assert of_mix["predicted"] == pytest.approx(np.linalg.norm(weights * [1, 2, 3]))
     labels = {r["explanation"] for r in tables["standings"]}
     assert "E5 transient growth, incoherent" in labels
     assert {r["configuration"] for r in tables["standings"]} == {"optimiser=adam", "optimiser=sgd"}

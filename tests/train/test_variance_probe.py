@@ -97,6 +97,12 @@ def test_dataset_is_labelled_and_consistent(trained):
     np.testing.assert_allclose(
         data.prediction.sel(explanation="E1 spectral radius", horizon=3), predicted
     )
+    weights = mix_weights(3)
+    of_mix = data.sel(explanation="E1 spectral radius")
+    steps = of_mix.prediction.values
+    independent = np.sqrt(np.sum((weights * steps) ** 2))
+    np.testing.assert_allclose(of_mix.mix_prediction.sel(horizon=3), independent)
+    np.testing.assert_allclose(of_mix.mix_prediction_coherent.sel(horizon=3), weights @ steps)
     assert list(data.meta_parameter.values) == [f"gamma_{i}" for i in range(10)]
     assert all(data[name].attrs["long_name"] and data[name].attrs["units"] for name in data)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hessdiag.report.html import DrawnFigure, style, template
-from hessdiag.report.studies.data import StudyData, distinct
+from hessdiag.report.studies.data import StudyData
 from hessdiag.report.studies.figures import ANSWERING, SECTIONS
 from hessdiag.report.studies.tables import (
     cell_table,
@@ -58,14 +58,16 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
 
 
 def _standings(data: StudyData) -> list[dict[str, Any]]:
+    rows = data.rows("standings")
+    places = dict.fromkeys((row["configuration"], row["estimator"]) for row in rows)
     return [
         {
             "slug": f"standings-{number}",
-            "configuration": name,
-            "table": standing_table(data, name),
-            "joint": joint_text(data, name),
+            "name": ", ".join(filter(None, (configuration, estimator))),
+            "table": standing_table(data, configuration, estimator),
+            "joint": joint_text(data, configuration, estimator),
         }
-        for number, name in enumerate(distinct(data.rows("standings"), "configuration"), start=1)
+        for number, (configuration, estimator) in enumerate(places, start=1)
     ]
 
 

@@ -54,11 +54,9 @@ def growth_table(data: StudyData) -> Table | None:
     return Table(("estimator, horizon", *headings, *(["published"] if published else [])), cells)
 
 
-def standing_table(data: StudyData, configuration: str) -> Table | None:
+def standing_table(data: StudyData, configuration: str, estimator: str) -> Table:
     """How each explanation fares with one configuration, the closest first."""
-    rows = data.rows("standings", configuration=configuration)
-    if not rows:
-        return None
+    rows = data.rows("standings", configuration=configuration, estimator=estimator)
     columns: Mapping[str, Callable[[Row], str]] = {
         "explanation": lambda row: row["explanation"],
         "off by a factor of (rms)": lambda row: _interval(row, "log_error", np.exp),
@@ -73,9 +71,9 @@ def standing_table(data: StudyData, configuration: str) -> Table | None:
     return Table(tuple(columns), [[read(row) for read in columns.values()] for row in rows])
 
 
-def joint_text(data: StudyData, configuration: str) -> str:
+def joint_text(data: StudyData, configuration: str, estimator: str) -> str:
     """The coefficient of determination of all explanations together."""
-    rows = data.rows("joint", configuration=configuration)
+    rows = data.rows("joint", configuration=configuration, estimator=estimator)
     return _interval(rows[0], "r_squared") if rows else MISSING
 
 

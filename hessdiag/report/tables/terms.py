@@ -1,6 +1,5 @@
 """The terms of eq. 11 at one probe: their size, and what it is made of."""
 
-import numpy as np
 import xarray as xr
 
 from hessdiag.report.numbers import plain
@@ -26,7 +25,7 @@ def term_table(probe: xr.Dataset) -> Table | None:
         "read": at["term_reach"],
     }
     if having([probe], "eq11_alignment"):
-        size = np.abs(probe["eq11_alignment"]).mean("meta_parameter")
+        size = abs(probe["eq11_alignment"]).mean("meta_parameter")
         columns["‖P_i‖ − 1"] = (probe["eq11_product_norm"] - 1.0).mean("operator_unroll")
         columns["‖N_i‖"] = probe["eq11_mixed_norm"].mean(("operator_unroll", "meta_parameter"))
         columns["|alignment|"] = size.mean("operator_unroll")
