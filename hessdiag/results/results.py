@@ -12,6 +12,8 @@ from hessdiag.results.mixing import mixing_rows
 from hessdiag.results.published import with_published
 from hessdiag.results.spread import spread_rows
 from hessdiag.results.standings import (
+    Evidence,
+    Standings,
     comparison_rows,
     evidence,
     joint_rows,
@@ -39,19 +41,11 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
     tables: dict[str, Rows] = {}
     known = []
     for name, results in by_configuration(found).items():
-        made = _of_configuration(name, results, confidence)
-        for estimator in ESTIMATORS:
-            measured = evidence(results, estimator=estimator)
-            if measured is None:
-                continue
-            outcome = standings(measured, confidence=confidence)
-            made.setdefault("comparisons", []).extend(comparison_rows(name, measured))
-            made.setdefault("standings", []).extend(standing_rows(name, estimator, outcome))
-            made.setdefault("joint", []).extend(joint_rows(name, estimator, outcome))
-            if estimator == "n-step":  # the explanations' own
-                parts = (made[key] for key in PARTS)
-                known.append(Configuration(name, measured, outcome, *parts))
-        for table, rows in made.items():
+        made = _measured(name, results, confidence)
+        compared, of_n_step = _compared(name, results, confidence)
+        if of_n_step is not None:
+            known.append(Configuration(name, *of_n_step, *(made[part] for part in PARTS)))
+        for table, rows in (made | compared).items():
             tables.setdefault(table, []).extend(rows)
     about = found[0].about if found else None
     return {
@@ -67,9 +61,25 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
     }
 
 
-def _of_configuration(
+def _compared(
     name: str, results: Sequence[CellResult], confidence: float
-) -> dict[str, Rows]:
+) -> tuple[dict[str, Rows], tuple[Evidence, Standings] | None]:
+    """Explanations against both estimators; and what they are about, the n-step one."""
+    tables: dict[str, Rows] = {"comparisons": [], "standings": [], "joint": []}
+    of_n_step = None
+    for estimator in ESTIMATORS:
+        measured = evidence(results, estimator=estimator)
+        if measured is not None:
+            outcome = standings(measured, confidence=confidence)
+            tables["comparisons"] += comparison_rows(name, measured)
+            tables["standings"] += standing_rows(name, estimator, outcome)
+            tables["joint"] += joint_rows(name, estimator, outcome)
+            if estimator == "n-step":
+                of_n_step = measured, outcome
+    return tables, of_n_step
+
+
+def _measured(name: str, results: Sequence[CellResult], confidence: float) -> dict[str, Rows]:
     options = {"confidence": confidence}
     settings = results[0].cell.settings
     return {

@@ -1,6 +1,7 @@
 """A probe: spectra and variance at one training state, as one labelled dataset."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -63,42 +64,26 @@ class Prober:
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
         """
-        settings = self._settings
-        attrs = {
-            "iteration": iteration,
-            "samples": settings.probe.samples,
-            "confidence": settings.probe.confidence,
-            "headline_estimator": "mix" if settings.estimator == "mix" else "n-step",
-        }
         names = [parameter.name for parameter in self._learner.problem.meta_parameters]
         if self._n == 0:
-            return xarray.Dataset(coords={"meta_parameter": names}, attrs=attrs)
+            coords = {"meta_parameter": names}
+            return xarray.Dataset(coords=coords, attrs=self._attributes(iteration))
+        settings, steps = self._settings, _Steps(progress)
         samples = _split_at(keys.probe, iteration, settings.probe.samples)
-        lanczos_key = _split_at(keys.lanczos, iteration, 1)[0]
-        done = 0
-
-        def one_more():
-            nonlocal done
-            done += 1
-            progress(done)
-
         measured = self._spectra.measure(
-            state, samples[: settings.probe.unrolls], lanczos_key, progress=one_more
+            state,
+            samples[: settings.probe.unrolls],
+            _split_at(keys.lanczos, iteration, 1)[0],
+            progress=steps.one,
         )
-        before = done
-        sampled = self._mechanism.sample(
-            state, samples, progress=lambda num: progress(before + num)
-        )
-        terms = sampled.terms
-        before += self._mechanism.units
-        if terms is not None and self._mechanism.covers_all_horizons:
-            meta_gradients = np.asarray(terms.contributions)[:, 0].sum(axis=2)
+        sampled = self._mechanism.sample(state, samples, progress=steps.part(self._mechanism.units))
+        if sampled.terms is not None and self._mechanism.covers_all_horizons:
+            meta_gradients = np.asarray(sampled.terms.contributions)[:, 0].sum(axis=2)
         else:
-            meta_gradients = self._variance.sample(
-                state, samples, progress=lambda num: progress(before + num)
-            )
+            part = steps.part(settings.probe.samples)
+            meta_gradients = self._variance.sample(state, samples, progress=part)
         labels, predicted = prediction_variables(
-            settings, measured, self._mechanism.evidence(terms)
+            settings, measured, self._mechanism.evidence(sampled.terms)
         )
         variables = (
             variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])
@@ -117,14 +102,19 @@ class Prober:
             "term": np.arange(1, self._n + 1),
             **self._mechanism.coords,
         }
-        return xarray.Dataset(
-            {
-                name: (dims, values, {"long_name": text, "units": units})
-                for name, (dims, values, text, units) in variables.items()
-            },
-            coords=coords,
-            attrs=attrs,
-        )
+        described = {
+            name: (dims, values, {"long_name": text, "units": units})
+            for name, (dims, values, text, units) in variables.items()
+        }
+        return xarray.Dataset(described, coords=coords, attrs=self._attributes(iteration))
+
+    def _attributes(self, iteration: int) -> dict[str, Any]:
+        return {
+            "iteration": iteration,
+            "samples": self._settings.probe.samples,
+            "confidence": self._settings.probe.confidence,
+            "headline_estimator": "mix" if self._settings.estimator == "mix" else "n-step",
+        }
 
     def _mechanism_variables(
         self, sampled: Sampled, measured: list[spectra.InnerLoopSpectra], seed: list[int]
@@ -146,3 +136,22 @@ class Prober:
 
 def _split_at(key: PRNGKeyArray, iteration: int, num: int) -> PRNGKeyArray:
     return jax.random.split(jax.random.fold_in(key, iteration), num)
+
+
+class _Steps:
+    """Progress of a probe, added up over its parts."""
+
+    def __init__(self, progress: Callable[[int], None]):
+        self._progress = progress
+        self._done = 0
+
+    def one(self) -> None:
+        """One more unit is done."""
+        self._done += 1
+        self._progress(self._done)
+
+    def part(self, units: int) -> Callable[[int], None]:
+        """What a part of so many units is to call with how many of them it has done."""
+        before = self._done
+        self._done += units
+        return lambda num: self._progress(before + num)
