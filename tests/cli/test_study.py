@@ -1,5 +1,7 @@
 """The study command: plan, run, resume, refuse."""
 
+import shutil
+
 import pytest
 
 TINY = ("--env", "mrp", "--set", "train.iterations=2", "--set", "probe.points=0")
@@ -12,9 +14,23 @@ def test_a_small_study_and_its_resumption(cli, tmp_path):
     assert done.out.splitlines()[-1] == str(path)
     assert "[2/2] n=1 seed=1 finished" in done.out
     assert (path / "cells" / "n1-seed1" / "report.html").is_file()
+    for name in ("report.html", "results.json", "figures/hyper-parameters.csv"):
+        assert (path / name).is_file()
     again = cli("study", "--resume", path)
     assert again.code == 0
     assert again.out.splitlines()[:2] == ["[1/2] n=1 seed=0 finished", "[2/2] n=1 seed=1 finished"]
+
+
+def test_the_report_of_a_study_is_made_again_with_its_runs_and_without(cli, tmp_path):
+    path = tmp_path / "study"
+    assert cli("study", *TINY, "--n", "1", "--seed", "0:2", "--out", path, "--quiet").code == 0
+    page = (path / "report.html").read_bytes()
+    for keep in (True, False):
+        if not keep:
+            shutil.rmtree(path / "cells")
+        (path / "report.html").unlink()
+        assert cli("report", path) == (0, f"{path / 'report.html'}\n", "")
+        assert (path / "report.html").read_bytes() == page
 
 
 def test_a_dry_run_lists_the_cells_and_makes_nothing(cli, tmp_path, monkeypatch):
