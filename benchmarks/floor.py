@@ -27,20 +27,33 @@ def layers(num: int, board: int = 12) -> list[tuple[Product, bool]]:
 def floor_seconds(n: int, *, batch: int = 32, length: int = 20, repeats: int = 15) -> float:
     """Seconds of the products of one n-step meta-gradient by a reverse sweep.
 
-    n + 1 rollouts, n inner gradients and one outer one, and n products with second derivatives,
-    each of which has every product of a gradient twice, but for the first layer's.
+    n + 1 rollouts, n inner gradients and one outer one, and n products with second derivatives.
     """
     acting, learning = layers(batch), layers(batch * (length + 1))
     rate = _product_seconds(acting, learning, repeats)
+    gradient, second = _derivatives(learning, rate)
+    play = length * sum(rate["forward", shape] for shape, _ in acting)
+    return (n + 1) * play + (n + 1) * gradient + n * second
+
+
+def hessian_floor_seconds(*, observations: int = 672, repeats: int = 15) -> float:
+    """Seconds of the products of one Hessian-vector product whose linearisation is there."""
+    learning = layers(observations)
+    return _derivatives(learning, _product_seconds([], learning, repeats))[1]
+
+
+def _derivatives(learning, rate: dict[tuple[str, Product], float]) -> tuple[float, float]:
+    """Seconds of a gradient, and of a product with second derivatives.
+
+    The latter has every product of a gradient twice, but for those of the first layer: the
+    observations have no tangent.
+    """
     forward = sum(rate["forward", shape] for shape, _ in learning)
     weights = sum(rate["weights", shape] for shape, _ in learning)
     inputs = sum(rate["inputs", shape] for shape, needed in learning if needed)
     gradient = forward + weights + inputs
     first = learning[0][0]
-    once = rate["forward", first] + rate["weights", first]
-    second = 2 * gradient - once  # the observations have no tangent
-    play = length * sum(rate["forward", shape] for shape, _ in acting)
-    return (n + 1) * play + (n + 1) * gradient + n * second
+    return gradient, 2 * gradient - rate["forward", first] - rate["weights", first]
 
 
 def _product_seconds(acting, learning, repeats: int) -> dict[tuple[str, Product], float]:
