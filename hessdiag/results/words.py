@@ -14,8 +14,10 @@ def listed(parts: Iterable[str]) -> str:
 
 def percent(row: Mapping[str, Any], name: str) -> str:
     """A share with its interval, such as ``12 % [8, 16]``."""
-    value, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:.0f} %" + (f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else "")
+    value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    if not np.isfinite(low):
+        return f"{_hundredths(value)} %"
+    return f"{_hundredths(value)} % [{_hundredths(low)}, {_hundredths(high)}]"
 
 
 def ratio(row: Mapping[str, Any], name: str) -> str:
@@ -28,3 +30,8 @@ def span(values: np.ndarray) -> str:
     """The range of some values, or the value where they agree to the digits shown."""
     low, high = f"{values.min():.3g}", f"{values.max():.3g}"
     return low if low == high else f"{low} to {high}"
+
+
+def _hundredths(share: float) -> str:
+    """A share in whole percent; what rounds to zero has no sign."""
+    return str(round(100 * share)).replace("-", "−")
