@@ -18,7 +18,7 @@ def main() -> None:
         lines += [f"## `{record['command']}`", "", f"On {where}.", ""]
         lines += ["| what | value | goal |", "| --- | ---: | --- |"]
         for row in record["rows"]:
-            value = f"{row['value']:.3g} {row['unit']}".strip()
+            value = f"{row['value']:.3g} {row.get('unit', '')}".strip()
             lines.append(f"| {row['what']} | {value} | {row.get('goal', '')} |")
         lines.append("")
         for table in record.get("tables", ()):

@@ -45,7 +45,7 @@ def save(
     Args:
         name: stem of the file.
         command: what makes these numbers.
-        rows: {"what", "value", "unit", "goal"} each.
+        rows: {"what", "value", "unit", "goal"} each; the last two where there are any.
         tables: {"title", "columns", "rows"} each, for what has more than one number a row; a
             missing number is None.
         versions: of other packages that took part.
@@ -67,7 +67,7 @@ def save(
         json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     for row in rows:
-        print(f"{row['what']:<76} {row['value']:>10.4g} {row['unit']:<6} {row.get('goal', '')}")
+        print(f"{row['what']:<76} {row['value']:>10.4g} {row.get('unit', ''):<6} {row.get('goal', '')}")
     for table in tables:
         print("\n".join(["", *markdown(table)]))
 
