@@ -67,7 +67,8 @@ def save(
         json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     for row in rows:
-        print(f"{row['what']:<76} {row['value']:>10.4g} {row.get('unit', ''):<6} {row.get('goal', '')}")
+        unit, goal = (row.get(key, "") for key in ("unit", "goal"))
+        print(f"{row['what']:<76} {row['value']:>10.4g} {unit:<6} {goal}")
     for table in tables:
         print("\n".join(["", *markdown(table)]))
 
