@@ -27,10 +27,14 @@ def optimised() -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs(optimised):
-    """Programs of one module; thousands of loaded ones exhaust a process's memory maps."""
+    """Programs of one module; thousands of loaded ones exhaust a process's memory maps.
+
+    Fixtures of a whole package come before this one: they find what is put back here.
+    """
     cheap = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
     jax.config.update("jax_disable_most_optimizations", cheap and not optimised)
     yield
+    jax.config.update("jax_disable_most_optimizations", cheap)
     jax.clear_caches()
 
 

@@ -39,7 +39,7 @@ def _hashes(directory: Path) -> dict[str, str]:
 def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn but not rendered, where only their presence is looked at."""
     blank = b'<svg xmlns="http://www.w3.org/2000/svg" width="1pt" height="1pt" viewBox="0 0 1 1"/>'
-    monkeypatch.setattr("hessdiag.report.write.saved", lambda *_: blank)
+    monkeypatch.setattr("hessdiag.report.figures.files.saved", lambda *_: blank)
 
 
 def test_every_figure_has_its_files(written: Path) -> None:
