@@ -33,6 +33,12 @@ class Checkpoints:
         """The iterations of all checkpoints."""
         return set(self._manager.all_steps())
 
+    def forget_after(self, iteration: int) -> None:
+        """Delete later checkpoints: orbax saves nothing before its newest one."""
+        for step in self.kept():
+            if step > iteration:
+                self._manager.delete(step)
+
     def save(self, iteration: int, state: Any) -> None:
         """Save the state before `iteration`; nothing happens where it is saved already."""
         if self.latest() == iteration:

@@ -61,6 +61,7 @@ class SeedRun:
         self.iteration = iteration
         if self.iteration > 0:
             state = self._checkpoints.restore(self.iteration, state)
+        self._checkpoints.forget_after(self.iteration)
         self._directory.cut_after(self.iteration)
         self._probes = self._directory.read_probes()
         self.summarise("running")

@@ -8,6 +8,7 @@ import jax
 import pytest
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.learner import Learner, run_keys
@@ -36,8 +37,9 @@ def begin(folder, settings=TINY, observers=None):
     drive(runs)
 
 
-def go_on(folder):
-    drive([SeedRun(*reopen(folder / str(seed)), Observer()) for seed in SEEDS])
+def go_on(folder, observers=None):
+    watching = {seed: (observers or {}).get(seed, Observer()) for seed in SEEDS}
+    drive([SeedRun(*reopen(folder / str(seed)), watching[seed]) for seed in SEEDS])
 
 
 def drive(runs):
@@ -82,6 +84,10 @@ def test_killed_between_two_checkpoints_they_go_on_from_the_last_common_one(toge
     shutil.copytree(together, tmp_path, dirs_exist_ok=True)
     newest = tmp_path / "1" / "checkpoints" / str(TINY["train.iterations"])
     shutil.rmtree(newest)
+    with pytest.raises(Interrupted):  # once more, between the two
+        go_on(tmp_path, {0: SignalAt(signal.SIGINT, "training", TINY["train.iterations"] - 1)})
+    saved = [Checkpoints(tmp_path / str(seed) / "checkpoints").latest() for seed in SEEDS]
+    assert saved == [TINY["train.iterations"] - 1] * len(SEEDS)
     go_on(tmp_path)
     for seed in SEEDS:
         assert status(tmp_path / str(seed))["status"] == "finished"
