@@ -21,7 +21,7 @@ SAMPLES = 96
 
 def main() -> None:
     set_up_compilation()
-    case = make_case(Snake(conv_form="tiles"))
+    case = make_case(Snake())
     at = (case.state, case.eta, case.env_state, case.key)
     shared = jax.jit(lambda *at: _shared(case.update, *at)).lower(*at).compile()
     together = np.asarray(shared(*at).contributions.sum(axis=2))

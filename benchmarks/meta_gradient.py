@@ -13,7 +13,7 @@ N = 5
 
 
 def main() -> None:
-    ours, stock = make_case(Snake(conv_form="tiles")), make_case(StockSnake())
+    ours, stock = make_case(Snake()), make_case(StockSnake())
     calls, memory, values = {}, {}, {}
     for name, case, remat in (
         ("ours", ours, True),

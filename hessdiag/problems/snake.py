@@ -12,6 +12,7 @@ from jumanji.wrappers import VmapAutoResetWrapper
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
 from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
+from hessdiag.rl.conv import FORMS
 from hessdiag.rl.networks import BoardActorCritic
 from hessdiag.rl.rollout import EnvironmentState, Trajectory, rollout, start
 
@@ -56,6 +57,11 @@ class Snake:
                     f"--board-size ({name}): {getattr(self, name)} is too small for the network, "
                     f"which halves the board twice; allowed: {SMALLEST_BOARD} or more"
                 )
+        if self.conv_form not in FORMS:
+            raise UsageError(
+                f"--set (problem.conv_form): {self.conv_form!r} is unknown; allowed: "
+                f"{', '.join(FORMS)}"
+            )
 
     about = About(
         summary="Jumanji's Snake, A2C with λ-returns; γ, λ, c_crit and c_entr are meta-learned",

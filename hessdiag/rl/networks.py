@@ -57,13 +57,13 @@ class BoardActorCritic(nn.Module):
         def dense(width: int, name: str) -> nn.Dense:
             return nn.Dense(width, param_dtype=self.param_dtype, name=name)
 
-        maps = board.transpose(3, 1, 2, 0)  # the batch last, as the convolutions want it
+        maps = board.transpose(1, 2, 0, 3)  # positions first, as the convolutions want it
         for block in range(2):
             layer = ConvPool(
                 self.maps, form=self.conv_form, param_dtype=self.param_dtype, name=f"conv_{block}"
             )
             maps = layer(maps)
-        flat = maps.transpose(3, 1, 2, 0).reshape(board.shape[0], -1)
+        flat = maps.transpose(2, 0, 1, 3).reshape(board.shape[0], -1)
         torso = nn.relu(dense(self.torso, "torso")(flat))
         logits = dense(self.actions, "actor_out")(nn.relu(dense(self.head, "actor_hidden")(torso)))
         value = dense(1, "critic_out")(nn.relu(dense(self.head, "critic_hidden")(torso)))

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import pytest
 
 from hessdiag import problems
-from hessdiag.rl.conv import conv_pool_tiles, conv_pool_xla
+from hessdiag.rl.conv import FORMS, conv_pool_xla
+from hessdiag.rl.conv_products import conv_pool_products, conv_pool_tiles, conv_pool_winograd
 from hessdiag.rl.networks import BoardActorCritic, count_parameters
 from tests.oracles.networks import StockBoardActorCritic
 from tests.tolerance import assert_close
@@ -28,7 +29,7 @@ def test_snake_network_has_the_papers_parameter_count():
     assert count_parameters(params) == 24_895
 
 
-@pytest.mark.parametrize("form", ["tiles", "xla"])
+@pytest.mark.parametrize("form", FORMS)
 def test_forward_equals_flax(form):
     x = boards(12, 12)
     ours = BoardActorCritic(actions=4, conv_form=form)
@@ -36,9 +37,10 @@ def test_forward_equals_flax(form):
     assert_close(ours.apply(params, x), StockBoardActorCritic().apply(params, x))
 
 
-def test_gradient_and_hessian_product_equal_flax():
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_and_hessian_product_equal_flax(form):
     x = boards(12, 12)
-    ours, stock = BoardActorCritic(actions=4, conv_form="tiles"), StockBoardActorCritic()
+    ours, stock = BoardActorCritic(actions=4, conv_form=form), StockBoardActorCritic()
     params = warm_params(ours, x)
     direction = warm_params(ours, x)
 
@@ -53,9 +55,24 @@ def test_gradient_and_hessian_product_equal_flax():
     assert_close(jax.jit(lambda: both(ours))(), jax.jit(lambda: both(stock))())
 
 
+@pytest.mark.parametrize("form", [conv_pool_tiles, conv_pool_winograd])
 @pytest.mark.parametrize(("rows", "cols"), [(4, 4), (5, 7), (6, 9), (12, 12)])
-def test_tiles_equal_xla_on_any_board(rows, cols):
-    x = boards(rows, cols).transpose(3, 1, 2, 0)
+def test_products_equal_xla_on_any_board(form, rows, cols):
+    x = boards(rows, cols).transpose(1, 2, 0, 3)
     kernel = jax.random.normal(jax.random.key(3), (3, 3, 5, 8))
     bias = jax.random.normal(jax.random.key(4), (8,))
-    assert_close(conv_pool_tiles(x, kernel, bias), conv_pool_xla(x, kernel, bias))
+    assert_close(form(x, kernel, bias), conv_pool_xla(x, kernel, bias))
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "fewest"),
+    [(12, 5, conv_pool_tiles), (6, 32, conv_pool_winograd), (40, 32, conv_pool_tiles)],
+)
+def test_the_form_that_multiplies_less_is_taken(side, channels, fewest):
+    shapes = [(side, side, 2, channels), (3, 3, channels, 32), (32,)]
+
+    def products(form):
+        arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+        return jax.make_jaxpr(form)(*arguments)
+
+    assert str(products(conv_pool_products)) == str(products(fewest))
