@@ -1,5 +1,6 @@
 """One training iteration as a pure function, and the programs that a run compiles."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -70,7 +71,7 @@ class Learner:
         update: the inner update.
         estimator: the meta-gradient estimator.
         step: one training iteration, from a state and a key.
-        step_together: the same for several seeds, vmapped over both.
+        step_together: the same for several seeds, one program; vmapped, `probe.chunk` at once.
         keys_at: the keys of an iteration, from one key or several and the iteration's number.
     """
 
@@ -98,7 +99,7 @@ class Learner:
             learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
         )
         self.step = jax.jit(self._step)
-        self.step_together = jax.jit(jax.vmap(self._step))
+        self.step_together = jax.jit(partial(_together, self._step, settings.probe.chunk))
         self.keys_at = jax.jit(_keys_at)
         self._first = jax.jit(self._init)
 
@@ -132,6 +133,12 @@ class Learner:
             finite=_finite(loss, made, eta),
         )
         return after, info
+
+
+def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:
+    """A step of every seed: on CPU, large networks are faster in turn than side by side."""
+    size = None if chunk == 1 else chunk
+    return jax.lax.map(lambda one: step(*one), (states, keys), batch_size=size)
 
 
 def _keys_at(keys: PRNGKeyArray, iteration) -> PRNGKeyArray:

@@ -10,7 +10,7 @@ from hessdiag.train.seed_run import SeedRun
 
 
 class LockStep:
-    """The states of some runs at one iteration: stacked and vmapped, or a single one as it is.
+    """The states of some runs at one iteration: stacked, or a single one as it is.
 
     Args:
         learner: of the configuration that the runs share.

@@ -18,7 +18,7 @@ from hessdiag.train.settings import Settings
 class Run:
     """One run, or several that differ by their seed alone, to be driven to their end.
 
-    Seeds share every compiled program, and train as one: their iterations are vmapped. Runs that
+    Seeds share every compiled program, and train as one, `probe.chunk` of them vmapped. Runs that
     were killed at different iterations go on from the last one that all of them saved, so that
     resuming changes nothing; where there is none, the ones behind catch up first.
 

@@ -31,7 +31,8 @@ class ProbeSettings:
         at: iterations to probe at, instead of `points`.
         n: the longest horizon measured; 0 for that of training.
         samples: K, independent meta-gradients per probe.
-        chunk: how many of them are computed at once; bounds memory.
+        chunk: meta-gradients computed at once, of samples, or of seeds that train together; bounds
+            memory.
         unrolls: on how many of the K unrolls spectra are measured.
         operators: which operators besides the Hessian and I + H: preconditioned, update, augmented;
             semi-gradient where the problem has bootstrap targets.
