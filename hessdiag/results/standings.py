@@ -1,16 +1,27 @@
 """Explanations against the measurement over all probes of a configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray
 
 from hessdiag.meta import mix_weights
 from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import KEPT, phase_of
-from hessdiag.variance import Contest, Fit, Interval, JointFit, contest, fits, mixed_growth
+from hessdiag.variance import (
+    Contest,
+    Fit,
+    Interval,
+    JointFit,
+    Standing,
+    contest,
+    fits,
+    mixed_growth,
+)
 
 RESAMPLES = 2000
+SENSITIVITY = "measured |∂θ/∂η|"
 
 
 class Evidence(NamedTuple):
@@ -22,6 +33,7 @@ class Evidence(NamedTuple):
     predicted: dict[str, np.ndarray]  # (P, H) by explanation
     seeds: list[int]  # (P,)
     places: list[dict[str, Any]]  # (P,) seed, iteration and phase
+    yardstick: Mapping[str, np.ndarray]  # (P, H) the measured sensitivity; no prediction
 
 
 class Standings(NamedTuple):
@@ -30,6 +42,7 @@ class Standings(NamedTuple):
     contest: Contest | None
     fits: list[Fit]
     joint: JointFit | None
+    yardstick: Standing | None = None
 
 
 def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | None:
@@ -56,10 +69,13 @@ def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | Non
         return None
     labels = probes[0].explanation.values.astype(str)
     predicted = np.stack([p.prediction.values for p in probes])  # (P, E, n)
+    sensitivity = _sensitivity(probes)
     if estimator == "mix":
         kappa = results[0].cell.settings.kappa
         weights = [mix_weights(i, kappa) for i in range(1, predicted.shape[-1] + 1)]
-        predicted = mixed_growth(predicted, weights, coherent=False)
+        predicted, sensitivity = (
+            mixed_growth(growth, weights, coherent=False) for growth in (predicted, sensitivity)
+        )
     spoke = np.min(np.isfinite(predicted), axis=0)  # (E, n)
     silent = ~spoke.any(axis=1, keepdims=True)
     last = spoke.shape[1] - 1
@@ -75,6 +91,20 @@ def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | Non
         {label: predicted[:, e][:, horizons] for e, label in enumerate(labels)},
         seeds,
         places,
+        {SENSITIVITY: sensitivity[:, horizons]},
+    )
+
+
+def _sensitivity(probes: Sequence[xarray.Dataset]) -> np.ndarray:
+    """(P, n) growth of |∂θ^(i)/∂η|, which E1 to E5 are about; NaN where it was not measured."""
+    unknown = np.full(probes[0].sizes["horizon"], np.nan)
+    return np.stack(
+        [
+            p.sensitivity_growth.mean("sensitivity_sample").values
+            if "sensitivity_growth" in p
+            else unknown
+            for p in probes
+        ]
     )
 
 
@@ -84,7 +114,10 @@ def standings(found: Evidence, *, confidence: float) -> Standings:
     at = (found.measured, found.predicted, found.seeds)
     alone, joint = fits(*at, rng=np.random.default_rng(1), **options)
     decided = contest(*at, rng=np.random.default_rng(0), **options)
-    return Standings(decided, alone, joint)
+    measured = contest(
+        found.measured, found.yardstick, found.seeds, rng=np.random.default_rng(0), **options
+    )
+    return Standings(decided, alone, joint, measured.standings[0] if measured else None)
 
 
 def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
@@ -99,7 +132,7 @@ def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
             "predicted": float(values[p, h]),
             "measured": float(found.measured[p, h]),
         }
-        for label, values in found.predicted.items()
+        for label, values in (found.predicted | dict(found.yardstick)).items()
         for p, place in enumerate(found.places)
         for h, horizon in enumerate(found.horizons)
         if np.isfinite(values[p, h])
@@ -107,17 +140,17 @@ def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
 
 
 def standing_rows(name: str, estimator: str, made: Standings) -> list[dict[str, Any]]:
-    """One row per explanation, the closest first."""
+    """One row per explanation, the closest first; before them the measured sensitivity."""
     place = {"configuration": name, "estimator": estimator}
     by_label = {fit.label: fit for fit in made.fits}
     joint = {}
     if made.joint is not None:
         joint = {label: k for k, label in enumerate(made.joint.labels)}
     rows = []
+    if made.yardstick is not None:
+        rows.append(place | _errors(made.yardstick))
     for standing in made.contest.standings if made.contest else ():
-        row: dict[str, Any] = place | {"explanation": standing.label}
-        row |= _ends("log_error", standing.log_error) | _ends("calibration", standing.bias)
-        row["wins"] = standing.wins
+        row: dict[str, Any] = place | _errors(standing) | {"wins": standing.wins}
         fit = by_label.get(standing.label)
         if fit is not None:
             row |= _ends("slope", fit.slope) | _ends("r_squared", fit.r_squared)
@@ -128,6 +161,11 @@ def standing_rows(name: str, estimator: str, made: Standings) -> list[dict[str, 
             row |= _ends("joint_coefficient", ends)
         rows.append(row)
     return rows
+
+
+def _errors(standing: Standing) -> dict[str, Any]:
+    errors = _ends("log_error", standing.log_error) | _ends("calibration", standing.bias)
+    return {"explanation": standing.label, **errors}
 
 
 def joint_rows(name: str, estimator: str, made: Standings) -> list[dict[str, Any]]:

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from hessdiag.results.answers import Configuration, answers
-from hessdiag.results.standings import Evidence, standings
+from hessdiag.results.standings import SENSITIVITY, Evidence, standing_rows, standings
 
 RUNS, PROBES = 6, 3
 N = 4
 
 
-def configuration(growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-5):
+def configuration(
+    growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-5, sensitivity=None
+):
     """A configuration in which E1 and E4 predict different things, and `growth` is measured."""
     rng = np.random.default_rng(0)
     predicted = {
@@ -29,6 +31,7 @@ def configuration(growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-
         {name: np.tile(row, (RUNS * PROBES, 1)) for name, row in predicted.items()},
         np.repeat(np.arange(RUNS), PROBES).tolist(),
         [{}] * (RUNS * PROBES),
+        {} if sensitivity is None else {SENSITIVITY: np.tile(sensitivity, (RUNS * PROBES, 1))},
     )
     made = standings(evidence, confidence=0.95)
     curvature = {
@@ -115,3 +118,15 @@ def test_shares_are_told_early_middle_and_late():
 
 def test_nothing_measured_nothing_said():
     assert answers([]) == []
+
+
+def test_a_measured_sensitivity_is_a_yardstick_and_never_wins():
+    growth = np.array([2.4, 4.5, 7.0])  # half way between E3 and E4
+    without, beside = configuration(growth), configuration(growth, sensitivity=growth * 1.1)
+    assert without.standings.contest == beside.standings.contest
+    assert "comes within a factor of 1.1" in text(beside, 1)
+    assert "measured instead of predicted" not in text(without, 1)
+    first, *rest = standing_rows("x", "n-step", beside.standings)
+    assert first["explanation"] == SENSITIVITY
+    assert "wins" not in first
+    assert all("wins" in row for row in rest)

@@ -7,6 +7,7 @@ import pytest
 import xarray
 
 from hessdiag.meta import mix_weights
+from hessdiag.results.standings import SENSITIVITY
 from tests.results.conftest import COMMON, GRID
 
 ADAM = GRID.cells()[:3]
@@ -32,6 +33,30 @@ def row(rows, **wanted):
 
 def seeds_mean(probes, read):
     return float(np.mean([np.mean([read(p) for p in seed]) for seed in probes]))
+
+
+def test_the_measured_sensitivity_stands_beside_the_predictions(tables, probes):
+    seed, probe = 1, probes[1][0]
+    for estimator, sensitivity in (
+        ("n-step", probe.sensitivity_growth.mean("sensitivity_sample").values),
+        ("mix", None),
+    ):
+        found = row(
+            tables["comparisons"],
+            configuration="optimiser=adam",
+            estimator=estimator,
+            seed=seed,
+            iteration=1,
+            horizon=3,
+            explanation=SENSITIVITY,
+        )
+        if sensitivity is None:  # horizons that vary independently
+            weights = np.asarray(mix_weights(3, None))
+            n_step = probe.sensitivity_growth.mean("sensitivity_sample").values[:3]
+            expected = np.sqrt(np.sum((weights * n_step) ** 2))
+        else:
+            expected = sensitivity[2]
+        assert found["predicted"] == pytest.approx(float(expected))
 
 
 def test_growth_is_the_mean_logarithm_over_seeds(tables, probes):

@@ -61,7 +61,7 @@ def standing_table(data: StudyData, configuration: str, estimator: str) -> Table
         "explanation": lambda row: row["explanation"],
         "off by a factor of (rms)": lambda row: _interval(row, "log_error", np.exp),
         "predicted ÷ measured": lambda row: _interval(row, "calibration", np.exp),
-        "closest in": lambda row: f"{100 * row['wins']:.0f} %",
+        "closest in": lambda row: f"{100 * row['wins']:.0f} %" if "wins" in row else MISSING,
         "slope": lambda row: _interval(row, "slope"),
         "R²": lambda row: _interval(row, "r_squared"),
         "rank correlation": lambda row: _interval(row, "rank"),
