@@ -1,6 +1,9 @@
 """Resampling whole clusters: probes of one run are not independent, runs are."""
 
+from collections.abc import Callable
+
 import numpy as np
+from scipy.stats import t as student_t
 
 from hessdiag.variance.bootstrap import Interval
 
@@ -16,19 +19,42 @@ def members(clusters: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(clusters == name) for name in np.unique(clusters)]
 
 
-def percentile_interval(
-    value: np.ndarray | float, resampled: np.ndarray, confidence: float
+def bootstrap_t_interval(
+    value: np.ndarray | float,
+    resampled: np.ndarray,
+    clusters: int,
+    confidence: float,
+    *,
+    scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    back: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Interval:
-    """The percentile interval of resampled values, resamples along axis 0; NaN are left out."""
-    tail = (1.0 - confidence) / 2.0
-    resampled = np.asarray(resampled, dtype=np.float64)
-    defined = np.isfinite(resampled)
-    filled = np.where(defined.any(axis=0), resampled, 0.0)  # no warning where none is defined
-    low, high = np.nanquantile(filled, [tail, 1.0 - tail], axis=0)
-    nowhere = ~defined.any(axis=0)
-    return Interval(
-        np.asarray(value), np.where(nowhere, np.nan, low), np.where(nowhere, np.nan, high)
-    )
+    """Value ± Student's t times the bootstrap's standard error, resamples along axis 0.
+
+    Percentiles of few clusters are too narrow: of three, those of a mean hold it in two cases of
+    three. Here the standard error is widened by √(C/(C − 1)), which makes it that of a mean of C
+    clusters, and t has C − 1 degrees of freedom. NaN are left out.
+
+    Args:
+        value: the estimate.
+        resampled: (R, …) the same of each resample.
+        clusters: C; with fewer than two the ends are NaN.
+        confidence: level.
+        scale: to where the estimate is nearer to normal, such as `np.log`; increasing.
+        back: its inverse.
+    """
+    point = scale(np.asarray(value, dtype=np.float64))
+    moved = scale(np.asarray(resampled, dtype=np.float64))
+    if clusters < 2:
+        nowhere = np.full(point.shape, np.nan)
+        return Interval(np.asarray(value), nowhere, nowhere)
+    kept = np.isfinite(moved)
+    number = kept.sum(axis=0)
+    mean = np.where(kept, moved, 0.0).sum(axis=0) / np.maximum(number, 1)
+    squares = np.where(kept, (moved - mean) ** 2, 0.0).sum(axis=0)
+    variance = squares / np.maximum(number - 1, 1) * clusters / (clusters - 1)
+    reach = student_t.ppf(0.5 + confidence / 2.0, clusters - 1) * np.sqrt(variance)
+    reach = np.where(number > 1, reach, np.nan)
+    return Interval(np.asarray(value), back(point - reach), back(point + reach))
 
 
 def coinciding(predicted: dict[str, np.ndarray], *, tolerance: float) -> dict[str, tuple[str, ...]]:

@@ -4,14 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from hessdiag.variance.bootstrap import Interval
-from hessdiag.variance.clusters import cluster_draws, coinciding, members, percentile_interval
+from hessdiag.variance.clusters import (
+    bootstrap_t_interval,
+    cluster_draws,
+    coinciding,
+    members,
+)
 
-SURE = 0.95  # share of resamples that a winner must win
+SURE = 0.95  # confidence at which a winner must be closer than each of its rivals
 CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
 SAME = 0.01  # relative difference of two predictions that no probe can resolve
-FEWEST = 3  # clusters: resampling fewer says nothing
+FEWEST = 3  # clusters: two have no spread to speak of
 
 
 class Standing(NamedTuple):
@@ -43,9 +49,11 @@ def contest(
 ) -> Contest | None:
     """Compare explanations on the logarithm of the growth, resampling whole clusters.
 
-    Probes of one run are not independent: runs (seeds) are what is resampled. An explanation wins
-    if its log-error is the smallest in nearly all resamples and small enough to speak of the size,
-    and if no other with different predictions does as well.
+    Probes of one run are not independent: runs (seeds) are what is resampled and compared. An
+    explanation wins if its log-error is the smallest and small enough to speak of the size, and if
+    paired by run its mean squared log-error is below that of every other with different
+    predictions, by Student's t. Resampling alone would decide too often: of three runs, one
+    resample in nine holds a single one.
 
     Args:
         measured: (P, H) growth at P probes and H horizons beyond the first.
@@ -62,43 +70,60 @@ def contest(
     usable = np.isfinite(measured).all() and (measured > 0).all() and measured.size > 0
     if not labels or not usable:
         return None
-    errors = np.stack([np.log(predicted[name] / measured).mean(axis=1) for name in labels])
-    squares = np.stack([(np.log(predicted[name] / measured) ** 2).mean(axis=1) for name in labels])
     groups = members(np.asarray(clusters))
-    chosen = cluster_draws(np.asarray(clusters), resamples, rng)
-    draws = [np.concatenate([groups[k] for k in draw]) for draw in chosen]
-    rms = np.sqrt(np.stack([squares[:, draw].mean(axis=1) for draw in draws]))
-    bias = np.stack([errors[:, draw].mean(axis=1) for draw in draws])
+    logs = {name: np.log(predicted[name] / measured) for name in labels}
+    errors = np.stack([_by_cluster(logs[name], groups) for name in labels])
+    squares = np.stack([_by_cluster(logs[name] ** 2, groups) for name in labels])
+    draws = cluster_draws(np.asarray(clusters), resamples, rng)
+    rms = np.sqrt(squares[:, draws].mean(axis=2))
+    bias = errors[:, draws].mean(axis=2)
     same = coinciding({name: predicted[name] for name in labels}, tolerance=SAME)
-    best = rms.argmin(axis=1)
-    wins = [
-        float(np.mean([labels[winner] in (name, *same[name]) for winner in best]))
-        for name in labels
-    ]
+    best = [labels[k] for k in rms.argmin(axis=0)]
+    options = (len(groups), confidence)
     standings = [
         Standing(
             name,
-            percentile_interval(np.sqrt(squares[k].mean()), rms[:, k], confidence),
-            percentile_interval(errors[k].mean(), bias[:, k], confidence),
-            wins[k],
+            bootstrap_t_interval(
+                np.sqrt(squares[k].mean()), rms[k], *options, scale=_log, back=np.exp
+            ),
+            bootstrap_t_interval(errors[k].mean(), bias[k], *options),
+            float(np.mean([winner in (name, *same[name]) for winner in best])),
             same[name],
         )
         for k, name in enumerate(labels)
     ]
     standings.sort(key=lambda standing: float(standing.log_error.value))
-    return Contest(standings, *_verdict(standings, len(set(clusters))))
+    by_label = dict(zip(labels, squares, strict=True))
+    return Contest(standings, *_verdict(standings, by_label, len(groups)))
 
 
-def _verdict(standings: list[Standing], clusters: int) -> tuple[tuple[str, ...], str]:
+def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """(C,) the mean over the probes and horizons of each cluster."""
+    return np.array([values[group].mean() for group in groups])
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(values, np.finfo(np.float64).tiny))
+
+
+def _verdict(
+    standings: list[Standing], squares: Mapping[str, np.ndarray], clusters: int
+) -> tuple[tuple[str, ...], str]:
     first = standings[0]
     error = float(np.exp(first.log_error.value))
     beside = f"{first.label} comes closest, within a factor of {error:.2f} (rms)"
     if clusters < FEWEST:
-        return (), f"Not decided: {clusters} runs are too few to resample. {beside}."
-    if first.wins < SURE:
+        return (), f"Not decided: {clusters} runs are too few to compare. {beside}."
+    rivals = [other for other in standings[1:] if other.label not in first.same_as]
+    alike = [
+        other.label
+        for other in rivals
+        if not _surely_positive(squares[other.label] - squares[first.label])
+    ]
+    if alike:
         return (), (
-            f"Not decided: {beside}, but in {100 * (1 - first.wins):.0f} % of the resamples "
-            "another explanation does."
+            f"Not decided: {beside}, but paired by run it is not surely closer than "
+            f"{' and '.join(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
         )
     if first.log_error.low > CLOSE:
         return (), (
@@ -112,6 +137,13 @@ def _verdict(standings: list[Standing], clusters: int) -> tuple[tuple[str, ...],
         else ""
     )
     return winners, (
-        f"{beside}, and does so in {100 * first.wins:.0f} % of the resamples of {clusters} "
-        f"runs{tie}."
+        f"{beside}, and paired by run it is closer than every other ({clusters} runs, "
+        f"{100 * SURE:.0f} %){tie}."
     )
+
+
+def _surely_positive(differences: np.ndarray) -> bool:
+    """Whether Student's interval of their mean lies above zero."""
+    count = len(differences)
+    error = differences.std(ddof=1) / np.sqrt(count)
+    return bool(differences.mean() > student_t.ppf(0.5 + SURE / 2.0, count - 1) * error)

@@ -11,11 +11,16 @@ import numpy as np
 from scipy.stats import rankdata
 
 from hessdiag.variance.bootstrap import Interval
-from hessdiag.variance.clusters import cluster_draws, coinciding, members, percentile_interval
+from hessdiag.variance.clusters import (
+    bootstrap_t_interval,
+    cluster_draws,
+    coinciding,
+    members,
+)
 from hessdiag.variance.contest import SAME
 
 FLAT = 1e-12  # relative variation of a prediction below which it explains no variation
-
+CERTAIN = 1.0 - 1e-9  # a correlation of one would lie infinitely far out
 SINGULAR = 1e-6  # below this share of the largest variation, two predictions are one
 
 
@@ -77,6 +82,7 @@ def fits(
 
 
 def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
+    number = len(groups)
     grams = np.stack([_gram(x[group][..., None], y[group]) for group in groups])
     slopes, shares = _solved(grams[draws].sum(axis=1))
     slope, share = _solved(grams.sum(axis=0))
@@ -86,12 +92,12 @@ def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
         for draw in draws:
             at = np.concatenate([groups[cluster] for cluster in draw])
             resampled.append(_spearman(values[at], other[at]))
-        return percentile_interval(_spearman(values, other), np.array(resampled), confidence)
+        return _of_correlation(_spearman(values, other), np.array(resampled), number, confidence)
 
     return Fit(
         label,
-        percentile_interval(slope[0], slopes[:, 0], confidence),
-        percentile_interval(share, shares, confidence),
+        bootstrap_t_interval(slope[0], slopes[:, 0], number, confidence),
+        _of_share(share, shares, number, confidence),
         rank(x, y),
         rank(x[:, -1:], y[:, -1:]),
     )
@@ -109,9 +115,30 @@ def _joint(usable, y, groups, draws, confidence: float) -> JointFit | None:
     coefficient, share = _solved(grams.sum(axis=0))
     return JointFit(
         tuple(labels),
-        percentile_interval(coefficient, coefficients, confidence),
-        percentile_interval(share, shares, confidence),
+        bootstrap_t_interval(coefficient, coefficients, len(groups), confidence),
+        _of_share(share, shares, len(groups), confidence),
     )
+
+
+def _of_correlation(value, resampled, clusters: int, confidence: float) -> Interval:
+    """On Fisher's scale, where a correlation's spread does not depend on it."""
+    return bootstrap_t_interval(value, resampled, clusters, confidence, scale=_fisher, back=np.tanh)
+
+
+def _of_share(value, resampled, clusters: int, confidence: float) -> Interval:
+    """A coefficient of determination as the square of a correlation, which it is."""
+    return bootstrap_t_interval(
+        value,
+        resampled,
+        clusters,
+        confidence,
+        scale=lambda share: _fisher(np.sqrt(np.maximum(share, 0.0))),
+        back=lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
+    )
+
+
+def _fisher(correlation: np.ndarray) -> np.ndarray:
+    return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
 
 
 def _gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,29 +11,32 @@ from hessdiag.problems import About, Learning, MetaParameter
 
 @dataclass(frozen=True)
 class Quadratic:
-    """L = ½ c |θ|² + η s·θ with a random slope s, and L' = w·θ with a random weight w.
+    """L = ½ Σ c θ² + η s·θ with a random slope s, and L' = w·θ with a random weight w.
 
     A slope is drawn at the first inner step and kept for the others, so that the terms of the
     meta-gradient are coherent. The weight's noise may grow with the number of inner steps.
 
     Attributes:
-        curvature: c, every eigenvalue of ∇²L.
+        spectrum: c, the eigenvalues of ∇²L.
         slope_std: spread of s about its mean, which is one.
         weight_std: spread of w about its mean, one, after the first inner update.
         weight_growth: what every further inner update adds to that spread.
         first_only: η enters the first inner step alone.
-        size: number of parameters.
     """
 
-    curvature: float = 0.0
+    spectrum: tuple[float, ...] = (0.0,) * 6
     slope_std: float = 0.0
     weight_std: float = 0.0
     weight_growth: float = 0.0
     first_only: bool = False
-    size: int = 6
 
     about = About(summary="quadratic", headline="norm")
     learning = Learning()
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return len(self.spectrum)
 
     @property
     def meta_parameters(self):
@@ -57,7 +60,7 @@ class Quadratic:
 
     def inner_loss(self, params, hyper, trajectories):
         pull = hyper["x"] * trajectories["slope"] @ params
-        return 0.5 * self.curvature * params @ params + pull
+        return 0.5 * (jnp.asarray(self.spectrum) * params) @ params + pull
 
     def outer_loss(self, params, trajectories):
         return trajectories["weight"] @ params

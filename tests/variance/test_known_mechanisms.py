@@ -1,6 +1,7 @@
 """From meta-gradients to the verdict on problems whose mechanism was built in."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,12 +10,15 @@ from hessdiag.variance import Evidence, contest, predictions
 from hessdiag.variance.growth import std_ratio
 from tests.oracles.synthetic import Quadratic
 
-N, K, RUNS, SEEDS = 5, 32, 4, 100
+N, K, RUNS, SEEDS = 5, 32, 8, 100
 HORIZONS = tuple(range(1, N + 1))
 
+OUTSIDE = (-3.02, -3.015, -3.01, -3.005, -3.0, -2.995)  # H = −α ∇²L has eigenvalues above zero
+INSIDE = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+
 CASES = {
-    "E1 spectral radius": (Quadratic(curvature=-3.0, slope_std=0.5), "sgd", 0.1),
-    "E4 optimiser memory, coherent": (Quadratic(curvature=0.1, slope_std=0.05), "adam", 1e-4),
+    "E1 spectral radius": (Quadratic(spectrum=OUTSIDE, slope_std=0.5), "sgd", 0.1),
+    "E4 optimiser memory, coherent": (Quadratic(spectrum=INSIDE, slope_std=0.02), "adam", 1e-4),
     "E6 validation noise": (
         Quadratic(weight_std=0.5, weight_growth=0.25, first_only=True),
         "sgd",
@@ -24,7 +28,11 @@ CASES = {
 
 
 def sampled(problem, optimiser, rate):
-    """Meta-gradients and T·∂θ^(1)/∂η, each (runs, K, n), after 200 inner updates under Adam."""
+    """Of every run, after 1000 inner updates under Adam, what a probe would measure.
+
+    Meta-gradients and T·∂θ^(1)/∂η (runs, K, n); the reach of unit gradients (runs, K, n, n); the
+    eigenvalues of ∇²L (runs, size).
+    """
     update = InnerUpdate(problem, inner_optimiser(optimiser), annealing("constant", rate, 1))
     eta = initial_eta(problem.meta_parameters)
 
@@ -33,35 +41,40 @@ def sampled(problem, optimiser, rate):
         _, seen = problem.rollout(params, env_state, jax.random.fold_in(key, 1))
         state = update.init(params)
         if optimiser == "adam":  # a first step would be a sign, which hardly depends on η
-            state = jax.lax.fori_loop(0, 200, lambda _, s: update(s, eta, seen), state)
+            state = jax.lax.fori_loop(0, 1000, lambda _, s: update(s, eta, seen), state)
 
         def sample(own_key):
             points = unroll(update, state, eta, env_state, own_key, n=N, validate_all=True)
             made = terms(update, eta, points, horizons=HORIZONS, paths=(FULL,), key=own_key)
-            return made.contributions[0].sum(axis=1)[:, 0], made.outer_alone[:, 0]
+            reach = made.reach[0] / made.outer[:, None]
+            return made.contributions[0].sum(axis=1)[:, 0], made.outer_alone[:, 0], reach
 
-        return jax.vmap(sample)(jax.random.split(jax.random.fold_in(key, 2), K))
+        hessian = jax.hessian(lambda p: update.loss(p, eta, seen))(state.params)
+        measured = jax.vmap(sample)(jax.random.split(jax.random.fold_in(key, 2), K))
+        return *measured, jnp.linalg.eigvalsh(hessian)
 
     keys = jax.random.split(jax.random.key(0), SEEDS * RUNS)
     return jax.device_get(jax.jit(jax.vmap(run))(keys))
 
 
-def evidence(problem, optimiser, rate, outer_alone):
-    """What a probe would know of one run."""
+def evidence(optimiser, rate, outer_alone, reach, eigenvalues):
+    """What a probe would know of one run: all of it, so that all explanations compete."""
+    radius = np.abs(1 - rate * eigenvalues).max()
     return Evidence(
-        radius_minus_one=np.full((1, N), np.abs(1 - rate * problem.curvature) - 1),
+        radius_minus_one=np.full((1, N), radius - 1),
         radius_error=np.zeros((1, N)),
-        optimiser=optimiser,
         memory=0.9 if optimiser == "adam" else None,
+        product_norms={"paper": radius ** np.arange(N)[None]},  # symmetric, and always the same
+        reach=reach.mean(axis=0),
         outer_std=outer_alone.std(axis=0, ddof=1)[:, None],
     )
 
 
 def verdicts(case):
-    problem, optimiser, rate = case
-    meta_gradients, outer_alone = sampled(*case)
+    _, optimiser, rate = case
+    meta_gradients, *known = sampled(*case)
     growth = np.stack([std_ratio(m.std(axis=0, ddof=1)[:, None])[:, 0] for m in meta_gradients])
-    made = [predictions(evidence(problem, optimiser, rate, alone)) for alone in outer_alone]
+    made = [predictions(evidence(optimiser, rate, *of_run)) for of_run in zip(*known, strict=True)]
     for seed in range(SEEDS):
         runs = slice(seed * RUNS, (seed + 1) * RUNS)
         predicted = {
