@@ -1,7 +1,9 @@
-"""The arithmetic floor: the matrix products that cannot be avoided, at the speed measured for them.
+"""The arithmetic floor: the matrix products of the definition, at the speed measured for them.
 
 Convolutions count as patches times matrix, without the making of patches; nothing but products
 counts. What is recomputed, copied, pooled or stepped by the environment is overhead over the floor.
+Minimal filtering needs fewer multiplications than the definition has, so that a ratio below one is
+possible.
 """
 
 import jax

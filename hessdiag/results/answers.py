@@ -1,61 +1,55 @@
 """The questions that a mechanism study settles, answered from its rows; nothing is hand-written."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from hessdiag.results.advice import advice
+from hessdiag.results.configuration import Configuration, Row, find
 from hessdiag.results.mechanism import COHERENCE
 from hessdiag.results.moments import ALL, PHASES
-from hessdiag.results.standings import Evidence, Standings
-from hessdiag.results.words import listed, percent, ratio, span
+from hessdiag.results.standings import Standings
+from hessdiag.results.words import factor, listed, percent, ratio, span
 
 SPECTRAL = "E1 spectral radius"
 ACCUMULATION = "E3 accumulation, coherent"
-NEGLIGIBLE = 0.05  # share of the log-growth below which a cut counts as removing nothing
-MOST = 0.5  # share from which a cut or a source counts as the greater part
-
-Row = Mapping[str, Any]
-
-
-class Configuration(NamedTuple):
-    """What is known of one configuration."""
-
-    name: str
-    evidence: Evidence
-    standings: Standings
-    curvature: Sequence[Row]
-    cuts: Sequence[Row]
-    sources: Sequence[Row]
-    sensitivity: Sequence[Row]
-    mixing: Sequence[Row]
-    spread: Sequence[Row]
+PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
+    "E3": ("no-hessian", "no-memory"),
+    "E4": ("no-hessian",),
+}
+CUT = {"no-hessian": "the Hessian path", "no-memory": "the optimiser's memory"}
 
 
 def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
     """Every question with its answers, a sentence each, and the figure that shows them."""
     asked = (
-        ("Does the published explanation hold?", _published, "calibration"),
-        ("What does, and how much of the growth does each cut remove?", _mechanism, "cuts"),
-        ("What does mixing do?", _mixing, "mixing"),
-        ("What should a practitioner change?", _advice, "signal"),
+        ("Does the published explanation hold?", _published, ("curvature", "calibration")),
+        (
+            "What does, and how much of the growth does each cut remove?",
+            _mechanism,
+            ("cuts", "sources"),
+        ),
+        ("What does mixing do?", _mixing, ("mixing",)),
+        ("What should a practitioner change?", advice, ("signal",)),
     )
     made = []
-    for question, answer, figure in asked:
+    for question, answer, figures in asked:
         parts = [{"configuration": one.name, "sentences": [*answer(one)]} for one in configurations]
         parts = [part for part in parts if part["sentences"]]
         if parts:
-            made.append({"question": question, "parts": parts, "figure": figure})
+            made.append({"question": question, "parts": parts, "figures": [*figures]})
     return made
 
 
 def _published(of: Configuration) -> Iterator[str]:
     yield f"{_radii(of)} {_reach(of)} {_verdict(of)}"
     yield from _optimiser(of)
+    yield from _under_the_optimiser(of.standings)
 
 
 def _radii(of: Configuration) -> str:
-    paper = _row(of.curvature, when=ALL, operator="paper, I + H")
+    paper = find(of.curvature, when=ALL, operator="paper, I + H")
     if paper is None:
         return "No spectrum was measured."
     return (
@@ -120,10 +114,37 @@ def _optimiser(of: Configuration) -> Iterator[str]:
         )
 
 
+def _under_the_optimiser(made: Standings) -> Iterator[str]:
+    """How the paper's explanation fares when read with the operators that really act."""
+    contest = made.contest
+    if contest is None:
+        return
+    readings = [
+        one
+        for one in contest.standings
+        if one.label.startswith(("E1", "E2")) and "paper" not in one.label and one.label != SPECTRAL
+    ]
+    if not readings:
+        return
+    errors = listed(f"{factor(one.log_error)} ({one.label})" for one in readings)
+    if {one.label for one in readings} & set(contest.winners):
+        outcome = "So read, it holds: no other comes surely closer."
+    elif contest.winners:
+        outcome = "So read, it does not hold either: another is surely closer."
+    else:
+        outcome = "Whether it holds so read is not decided."
+    yield (
+        "Read with the operators that the optimiser applies, its predictions are off by a factor "
+        f"of {errors}, and those of the closest explanation by "
+        f"{factor(contest.standings[0].log_error)} ({contest.standings[0].label}; rms). {outcome}"
+    )
+
+
 def _mechanism(of: Configuration) -> Iterator[str]:
     contest = of.standings.contest
     if contest is not None:
         yield contest.reason + _yardstick(of.standings)
+        yield from _contradictions(contest.standings[0].label, of.cuts)
     for cut, what in (
         ("no-hessian", "Cutting the Hessian path"),
         ("no-memory", "Cutting the optimiser's memory"),
@@ -132,7 +153,7 @@ def _mechanism(of: Configuration) -> Iterator[str]:
         ("as-sgd", "Differentiating as SGD"),
         ("trace", "Replacing the Jacobian by an accumulative trace"),
     ):
-        found = [(phase, _row(of.cuts, when=phase, cut=cut)) for phase in PHASES]
+        found = [(phase, find(of.cuts, when=phase, cut=cut)) for phase in PHASES]
         parts = [f"{percent(row, 'removed')} {phase}" for phase, row in found if row]
         if parts:
             yield (
@@ -149,8 +170,9 @@ def _mechanism(of: Configuration) -> Iterator[str]:
                 if row["source"] != COHERENCE
             )
             + _coherence(shares)
+            + _beyond(shares)
         )
-    sensitivity, growth = _row(of.sensitivity, when=ALL), _row(of.cuts, when=ALL, cut="full")
+    sensitivity, growth = find(of.sensitivity, when=ALL), find(of.cuts, when=ALL, cut="full")
     if sensitivity is not None and growth is not None:
         yield (
             f"The norm of the derivative of θ in η, through which validation noise passes, is "
@@ -163,22 +185,40 @@ def _yardstick(made: Standings) -> str:
     """How close the measured sensitivity itself comes."""
     if made.yardstick is None:
         return ""
-    value, low, high = (float(np.exp(end)) for end in made.yardstick.log_error)
-    factor = ratio({"off": value, "off_low": low, "off_high": high}, "off")
     return (
         " The norm of the derivative of θ in η, measured instead of predicted, comes within a "
-        f"factor of {factor}: it is what noise of T passes through, and what E1 to E5 try to "
-        "predict."
+        f"factor of {factor(made.yardstick.log_error)}: it is what noise of T passes through, and "
+        "what E1 to E5 try to predict."
     )
 
 
+def _contradictions(closest: str, cuts: Sequence[Row]) -> Iterator[str]:
+    """Where cuts contradict what the closest explanation presumes: its size is a coincidence."""
+    for cut in PRESUMED.get(closest[:2], ()):
+        row = find(cuts, when=ALL, cut=cut)
+        if row is not None and (row["removed_low"] > 0 or row["removed_high"] < 0):
+            yield (
+                f"{closest} has it that {CUT[cut]} plays no part; cutting it removes "
+                f"{percent(row, 'removed')} of the log-growth, so that its size is no proof of "
+                "its mechanism."
+            )
+
+
 def _coherence(shares: Sequence[Row]) -> str:
-    row = _row(shares, source=COHERENCE)
+    row = find(shares, source=COHERENCE)
     if row is None:
         return "."
     return (
         f"; the terms' coherence is {ratio(row, 'share')} (0: they vary independently; 1: as one)."
     )
+
+
+def _beyond(shares: Sequence[Row]) -> str:
+    """A word on estimates outside what a share can be."""
+    ends = [row[f"share{end}"] for row in shares for end in ("", "_low", "_high")]
+    if all(0.0 <= end <= 1.0 for end in ends if np.isfinite(end)):
+        return ""
+    return " Shares are differences of covariances: noise may carry them below 0 or above 100 %."
 
 
 def _mixing(of: Configuration) -> Iterator[str]:
@@ -190,49 +230,9 @@ def _mixing(of: Configuration) -> Iterator[str]:
             f"meta-gradient, and {ratio(at['mix'], 'growth')} times for the mix. The average of "
             f"the same horizons would have {ratio(at['mix if independent'], 'growth')} if their "
             f"noise were independent, and {ratio(at['mix if coherent'], 'growth')} if it were one "
-            "and the same."
+            f"and the same. The mix validates {at['mix']['horizon']} times, the n-step "
+            "meta-gradient once."
         )
-
-
-def _advice(of: Configuration) -> Iterator[str]:
-    signal = [r for r in of.spread if r.get("when") == ALL and np.isfinite(r.get("signal", np.nan))]
-    if signal:
-        best, one = max(signal, key=lambda r: r["signal"]), _row(signal, horizon=1)
-        beside = f", at one step {ratio(one, 'signal')}" if one else ""
-        yield (
-            f"A single meta-gradient has its highest signal-to-noise ratio at "
-            f"{best['horizon']} steps ({best['estimator']}: {ratio(best, 'signal')}{beside})."
-        )
-    hessian, memory = (_row(of.cuts, when=ALL, cut=cut) for cut in ("no-hessian", "no-memory"))
-    if hessian is not None and abs(hessian["removed"]) < NEGLIGIBLE:
-        yield (
-            "Taming curvature will not help: cutting the whole Hessian path removes "
-            f"{percent(hessian, 'removed')} of the log-growth."
-        )
-    elif hessian is not None and hessian["removed"] > MOST:
-        yield (
-            f"Curvature carries the greater part ({percent(hessian, 'removed')}): "
-            "a smaller inner learning rate, or deflating the eigenvalues outside [−2, 0], is where "
-            "to begin."
-        )
-    if memory is not None and memory["removed"] > MOST:
-        yield (
-            f"The optimiser's memory carries the greater part "
-            f"({percent(memory, 'removed')}): an inner optimiser with less of it, or "
-            "differentiating without it, is where to begin; both change the mean of the "
-            "meta-gradient, too."
-        )
-    validation = _row(of.sources, when=ALL, source="validation trajectories")
-    if validation is not None and validation["share"] > MOST:
-        yield (
-            f"Validation trajectories make {percent(validation, 'share')} of the "
-            "variance: a larger validation batch, or a mix of horizons that each validate anew, "
-            "lowers it; more inner data does not."
-        )
-
-
-def _row(rows: Sequence[Row], **wanted: Any) -> Row | None:
-    return next((r for r in rows if all(r.get(k) == v for k, v in wanted.items())), None)
 
 
 def _longest(rows: Sequence[Row]) -> list[Row]:

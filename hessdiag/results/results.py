@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hessdiag.meta import ESTIMATORS
-from hessdiag.results.answers import Configuration, answers
+from hessdiag.results.answers import answers
 from hessdiag.results.cells import CellResult, by_configuration, read_cells
+from hessdiag.results.configuration import Configuration
 from hessdiag.results.learning import final_rows, learning_rows
 from hessdiag.results.mechanism import curvature_rows, cut_rows, sensitivity_rows, source_rows
 from hessdiag.results.mixing import mixing_rows
@@ -20,7 +21,9 @@ from hessdiag.results.standings import (
     standing_rows,
     standings,
 )
+from hessdiag.results.terms import term_rows
 from hessdiag.study import Cell, StudyDirectory
+from hessdiag.train.settings import flatten
 
 FORMAT_VERSION = 1
 
@@ -58,6 +61,8 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
         "tables": tables,
         "answers": answers(known),
         "scale": _scale(cells),
+        "our_choices": list(dict.fromkeys(c for result in found for c in result.choices)),
+        "settings": _settings(cells),
     }
 
 
@@ -88,6 +93,7 @@ def _measured(name: str, results: Sequence[CellResult], confidence: float) -> di
         "spread": with_published(spread_rows(name, results, **options), settings),
         "cuts": cut_rows(name, results, **options),
         "sources": source_rows(name, results, **options),
+        "terms": term_rows(name, results, **options),
         "sensitivity": sensitivity_rows(name, results, **options),
         "curvature": curvature_rows(name, results),
         "mixing": mixing_rows(name, results, **options),
@@ -115,3 +121,14 @@ def _scale(cells: Sequence[Cell]) -> dict[str, Any]:
         "points": len(settings.probe.at) or settings.probe.points,
         "monte_carlo": settings.monte_carlo,
     }
+
+
+def _settings(cells: Sequence[Cell]) -> dict[str, list[Any]]:
+    """The values that each setting has in some cell, by dotted key: one where all are alike."""
+    found: dict[str, list[Any]] = {}
+    for cell in cells:
+        for key, value in flatten(cell.settings).items():
+            values = found.setdefault(key, [])
+            if value not in values:
+                values.append(value)
+    return found

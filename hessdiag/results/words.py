@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from hessdiag.variance import Interval
+
 
 def listed(parts: Iterable[str]) -> str:
     """a, b and c."""
@@ -24,6 +26,12 @@ def ratio(row: Mapping[str, Any], name: str) -> str:
     """A number with its interval, such as ``3.1 [2.8, 3.4]``."""
     value, low, high = (row[f"{name}{end}"] for end in ("", "_low", "_high"))
     return f"{value:.2g}" + (f" [{low:.2g}, {high:.2g}]" if np.isfinite(low) else "")
+
+
+def factor(log_error: Interval) -> str:
+    """An error on the logarithm as a factor with its interval."""
+    value, low, high = (float(np.exp(end)) for end in log_error)
+    return ratio({"off": value, "off_low": low, "off_high": high}, "off")
 
 
 def span(values: np.ndarray) -> str:

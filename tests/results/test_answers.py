@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hessdiag.results.answers import Configuration, answers
+from hessdiag.results.answers import answers
+from hessdiag.results.configuration import Configuration
 from hessdiag.results.standings import SENSITIVITY, Evidence, standing_rows, standings
 
 RUNS, PROBES = 6, 3
@@ -11,7 +12,7 @@ N = 4
 
 
 def configuration(
-    growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-5, sensitivity=None
+    growth, *, hessian=0.0, memory=0.0, validation=0.2, radius=1e-5, sensitivity=None, also=None
 ):
     """A configuration in which E1 and E4 predict different things, and `growth` is measured."""
     rng = np.random.default_rng(0)
@@ -20,6 +21,7 @@ def configuration(
         "E3 accumulation, coherent": np.array([2.0, 3.0, 4.0]),
         "E4 optimiser memory, coherent": np.array([2.9, 5.6, 9.0]),
     }
+    predicted |= also or {}
     if radius < 1e-3:
         predicted["E1 spectral radius"] = predicted["E3 accumulation, coherent"] * (1 + radius)
     target = predicted[growth] if isinstance(growth, str) else np.asarray(growth)
@@ -93,15 +95,17 @@ def test_it_is_not_decided_where_nothing_fits():
 @pytest.mark.parametrize(
     ("flags", "says", "silent"),
     [
-        ({"hessian": 0.01}, "Taming curvature will not help", "carries the greater part"),
-        ({"hessian": 0.7}, "Curvature carries the greater part (70 % [69, 71])", "not help"),
-        ({"hessian": 0.2}, "", "urvature"),
-        ({"memory": 0.6}, "memory carries the greater part (60 % [59, 61])", "alidation"),
+        ({"hessian": 0.01}, "Taming curvature will not help", "urvature carries"),
+        ({"hessian": 0.7}, "Curvature carries 70 % [69, 71]", "not help"),
+        ({"hessian": -0.6}, "Curvature damps: cutting the Hessian path removes −60 %", "not help"),
+        ({"hessian": 0.25}, "helps is not decided: 25 % [24, 26]", "carries"),
+        ({"memory": 0.6}, "memory carries 60 % [59, 61]", "alidation"),
+        ({"memory": 0.2}, "", "memory"),
         ({"validation": 0.9}, "Validation trajectories make 90 % [89, 91]", "memory"),
     ],
 )
 def test_advice_follows_the_shares(flags, says, silent):
-    made = answers([configuration([2, 3, 4], **{"hessian": 0.2} | flags)])
+    made = answers([configuration([2, 3, 4], **{"hessian": 0.0} | flags)])
     advice = [a for a in made if a["question"].startswith("What should")]
     words = " ".join(s for a in advice for part in a["parts"] for s in part["sentences"])
     assert says in words
@@ -130,3 +134,59 @@ def test_a_measured_sensitivity_is_a_yardstick_and_never_wins():
     assert first["explanation"] == SENSITIVITY
     assert "wins" not in first
     assert all("wins" in row for row in rest)
+
+
+@pytest.mark.parametrize(
+    ("growth", "cuts", "contradicted"),
+    [
+        ("E3 accumulation, coherent", {"hessian": -0.6}, ["the Hessian path"]),
+        ("E3 accumulation, coherent", {"memory": 0.4, "hessian": 0.3}, ["Hessian", "memory"]),
+        ("E4 optimiser memory, coherent", {"memory": 0.4}, []),
+        ("E4 optimiser memory, coherent", {"hessian": 0.3}, ["the Hessian path"]),
+    ],
+)
+def test_cuts_contradict_what_the_closest_explanation_presumes(growth, cuts, contradicted):
+    made = text(configuration(growth, radius=0.1, **cuts), 1)
+    assert made.count("plays no part") == len(contradicted)
+    assert all(what in made for what in contradicted)
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        ("E2 products, preconditioned", "So read, it holds"),
+        ("E4 optimiser memory, coherent", "So read, it does not hold either"),
+        (None, "is not decided"),
+    ],
+)
+def test_the_published_explanation_is_read_under_the_optimiser_too(label, says):
+    products = {"E2 products, preconditioned": np.array([1.8, 2.4, 3.1])}
+    growth = products.get(label, [1.0, 1.0, 1.0] if label is None else label)
+    made = text(configuration(growth, radius=0.1, also=products), 0)
+    assert says in made
+    assert "(E2 products, preconditioned)" in made
+
+
+def test_a_best_horizon_is_named_only_where_intervals_part():
+    def spread(low):
+        return [
+            {"when": "all", "horizon": horizon, "estimator": "mix", **ends}
+            for horizon, ends in (
+                (1, {"signal": 0.3, "signal_low": 0.1, "signal_high": 0.5}),
+                (4, {"signal": 0.7, "signal_low": low, "signal_high": 0.9}),
+            )
+        ]
+
+    one = configuration([2, 3, 4])
+    apart, over = (one._replace(spread=spread(low)) for low in (0.6, 0.4))
+    assert "decides nothing" not in text(apart, -1)
+    assert "decides nothing" in text(over, -1)
+
+
+def test_every_answer_names_its_figures():
+    made = answers([configuration([2, 3, 4], memory=0.8)])
+    assert [answer["figures"] for answer in made] == [
+        ["curvature", "calibration"],
+        ["cuts", "sources"],
+        ["signal"],
+    ]
