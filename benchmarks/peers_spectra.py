@@ -1,7 +1,8 @@
 """hessdiag beside the libraries that compute spectra of Hessians, on the Snake network's.
 
 Three tasks: both ends, the 20 eigenvalues of largest magnitude, the density. Every library runs in
-a process of its own, set up before the clock starts; then they take turns.
+a process of its own, set up before the clock starts; then they take turns, so that each call has
+one of hessdiag's beside it. Errors, bounds and residuals are relative to ‖A‖.
 
 `python -m benchmarks.peers_spectra [repeats] [task ...]`
 """
@@ -41,9 +42,10 @@ COLUMNS = (
     "library",
     "time / hessdiag",
     "seconds",
-    "calls",
+    "slower than hessdiag in",
     "products",
     "error",
+    "own bound",
     "residual",
     "MiB, first call",
     "MiB, later",
@@ -64,7 +66,7 @@ class Timed(NamedTuple):
 
 def main() -> None:
     words = sys.argv[1:]
-    repeats = int(words.pop(0)) if words and words[0].isdigit() else 3
+    repeats = int(words.pop(0)) if words and words[0].isdigit() else 5
     target = snake_target()
     known = reference(target, REFERENCE_DEPTH)
     print(f"reference: [{known.values[0]:.6g}, {known.values[-1]:.6g}]")
@@ -157,22 +159,32 @@ def _line(
     if answer is None:
         return [name, timed.first.failure, *[None] * (len(COLUMNS) - 2)]
     if isinstance(answer, Measure):
-        wrong, left = distance(answer, truth, known.norm), None
+        wrong, bound, left = distance(answer, truth, known.norm), None, None
     else:
         wrong = error(answer, truth, known.norm)
+        bound = None if answer.errors is None else float(answer.errors.max()) / known.norm
         left = residual(target, answer, known.norm)
     later = float(np.median([call.mebibytes for call in timed.later])) if timed.later else None
     return [
         name,
         timed.seconds / everyone["hessdiag"].seconds,
         timed.seconds,
-        len(timed.later) or 1,
+        _slower(timed, everyone["hessdiag"]),
         answer.matvecs,
         wrong,
+        bound,
         left,
         timed.first.mebibytes,
         later,
     ]
+
+
+def _slower(timed: Timed, ours: Timed) -> str | None:
+    """In how many of the turns that both took this one took longer."""
+    pairs = list(zip(timed.later, ours.later, strict=False))
+    if timed is ours or not pairs:
+        return None
+    return f"{sum(a.seconds > b.seconds for a, b in pairs)} of {len(pairs)}"
 
 
 def _ratios(task: str, timed: dict[str, Timed]) -> list[dict[str, Any]]:
