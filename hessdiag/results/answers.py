@@ -28,7 +28,7 @@ def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
         (
             "What does, and how much of the growth does each cut remove?",
             _mechanism,
-            ("cuts", "sources"),
+            ("cuts", "sources", "terms"),
         ),
         ("What does mixing do?", _mixing, ("mixing",)),
         ("What should a practitioner change?", advice, ("signal",)),

@@ -34,6 +34,15 @@ class Average(NamedTuple):
             f"{prefix}_high": transform(self.high),
         }
 
+    def geometric(self, prefix: str) -> dict[str, Any]:
+        """The same of an average of logarithms."""
+        return self.columns(prefix, lambda logarithm: float(np.exp(logarithm)))
+
+
+def logs(sizes: np.ndarray) -> np.ndarray:
+    """Logarithms of sizes; NaN, which averages leave out, where a size is zero."""
+    return np.log(np.where(np.asarray(sizes) > 0, sizes, np.nan))
+
 
 def over_seeds(values: Sequence[Sequence[float]], *, confidence: float) -> Average:
     """Mean and Student's interval of the seeds' means.

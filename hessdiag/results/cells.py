@@ -23,12 +23,14 @@ class CellResult:
         status: where it stands.
         metrics: the lines of metrics.jsonl.
         probes: earliest first, without the samples.
+        config: its config.json.
     """
 
     cell: Cell
     status: CellStatus
     metrics: Sequence[Mapping[str, Any]]
     probes: Sequence[xarray.Dataset]
+    config: Mapping[str, Any]
 
     @property
     def about(self) -> problems.About:
@@ -54,7 +56,8 @@ def read_cells(directory: StudyDirectory, cells: Sequence[Cell]) -> list[CellRes
         if (path / "config.json").is_file():
             status = directory.status(cell)
             metrics = _metrics(path / "metrics.jsonl", status.iteration)
-            made.append(CellResult(cell, status, metrics, list(_probes(path / "probes"))))
+            config = json.loads((path / "config.json").read_text())
+            made.append(CellResult(cell, status, metrics, list(_probes(path / "probes")), config))
     return made
 
 

@@ -11,6 +11,7 @@ from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import phases
 
 COHERENCE = "coherence of the terms"
+BOUNDED = "stable-hessian"  # the cut that leaves out eigenpairs
 
 
 def cut_rows(
@@ -18,7 +19,8 @@ def cut_rows(
 ) -> list[dict[str, Any]]:
     """Growth at the longest horizon under each cut, and the share of log-growth removed.
 
-    The share is that of the seed's mean logarithms, not a mean of ratios.
+    The share is that of the seed's mean logarithms, not a mean of ratios. Where a cut leaves out
+    eigenpairs of the Hessian, the row says how many, on average over inner steps and samples.
 
     Args:
         name: of the configuration.
@@ -36,18 +38,20 @@ def cut_rows(
             logs = [[_log_growth(p, label) for p in probes] for probes in cut]
             growth = over_seeds(logs, confidence=confidence)
             removed = over_seeds(_removed(logs, full), confidence=confidence)
-            rows.append(
-                {
-                    "configuration": name,
-                    **when,
-                    "horizon": int(first["cut_horizon"]),
-                    "cut": label,
-                    **growth.columns("growth", lambda x: float(np.exp(x))),
-                    **removed.columns("removed"),
-                    "over": growth.over,
-                    "count": growth.count,
-                }
-            )
+            row = {
+                "configuration": name,
+                **when,
+                "horizon": int(first["cut_horizon"]),
+                "cut": label,
+                **growth.geometric("growth"),
+                **removed.columns("removed"),
+                "over": growth.over,
+                "count": growth.count,
+            }
+            if label == BOUNDED:
+                numbers = [[float(p.left_out.mean()) for p in probes] for probes in cut]
+                row |= over_seeds(numbers, confidence=confidence).columns("left_out")
+            rows.append(row)
     return rows
 
 
@@ -88,8 +92,7 @@ def sensitivity_rows(
         ]
         if any(logs):
             growth = over_seeds(logs, confidence=confidence)
-            columns = growth.columns("growth", lambda x: float(np.exp(x)))
-            rows.append({"configuration": name, **when, **columns})
+            rows.append({"configuration": name, **when, **growth.geometric("growth")})
     return rows
 
 

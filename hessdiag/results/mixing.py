@@ -39,7 +39,7 @@ def mixing_rows(
                         **when,
                         "curve": curve,
                         "horizon": horizon,
-                        **average.columns("growth", lambda x: float(np.exp(x))),
+                        **average.geometric("growth"),
                     }
                 )
     return rows

@@ -23,7 +23,7 @@ from hessdiag.results.standings import (
 )
 from hessdiag.results.terms import term_rows
 from hessdiag.study import Cell, StudyDirectory
-from hessdiag.train.settings import flatten
+from hessdiag.train.settings import dotted
 
 FORMAT_VERSION = 1
 
@@ -61,8 +61,8 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
         "tables": tables,
         "answers": answers(known),
         "scale": _scale(cells),
-        "our_choices": list(dict.fromkeys(c for result in found for c in result.choices)),
-        "settings": _settings(cells),
+        "our_choices": _choices(found),
+        "settings": _settings(found),
     }
 
 
@@ -123,11 +123,16 @@ def _scale(cells: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
-def _settings(cells: Sequence[Cell]) -> dict[str, list[Any]]:
-    """The values that each setting has in some cell, by dotted key: one where all are alike."""
+def _choices(results: Sequence[CellResult]) -> list[str]:
+    """What was ours where the paper is silent, each once."""
+    return list(dict.fromkeys(c for one in results for c in one.config.get("our_choices", ())))
+
+
+def _settings(results: Sequence[CellResult]) -> dict[str, list[Any]]:
+    """The values that each setting has in some run, by dotted key: one where all are alike."""
     found: dict[str, list[Any]] = {}
-    for cell in cells:
-        for key, value in flatten(cell.settings).items():
+    for one in results:
+        for key, value in dotted(one.config["settings"]).items():
             values = found.setdefault(key, [])
             if value not in values:
                 values.append(value)

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray
 
-from hessdiag.results.average import Average, over_seeds
+from hessdiag.results.average import Average, logs, over_seeds
 from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import KEPT, phases, probe_by_probe
 
 
 class _Measured(NamedTuple):
-    """One probe; arrays (estimators, n), with a last axis over groups for std, square and floor."""
+    """One probe; arrays (estimators, n), with a last axis over groups from log_std on."""
 
     log_growth: np.ndarray
     signal: np.ndarray  # squared signal-to-noise ratio, what noise adds taken off
-    std: np.ndarray
+    log_std: np.ndarray
     square: np.ndarray  # squared bias, the Monte-Carlo floor taken off
     floor: np.ndarray  # squared
 
@@ -26,7 +26,8 @@ def spread_rows(
 ) -> list[dict[str, Any]]:
     """Rows for every third of training at all horizons, and along training at some of them.
 
-    Growth is averaged as a logarithm, bias and signal as squares.
+    Growth and standard deviations are averaged as logarithms, which keeps their intervals positive;
+    bias and signal as squares.
 
     Args:
         name: of the configuration.
@@ -71,7 +72,7 @@ def _read(probe: xarray.Dataset, groups: Mapping[str, Sequence[str]]) -> _Measur
     return _Measured(
         np.log(probe.growth.values),
         np.nanmean(ratio**2, axis=-1) - 1.0 / int(probe.attrs["samples"]),
-        by_group(std),
+        logs(by_group(std)),
         by_group(bias**2 - error**2),
         by_group(error**2),
     )
@@ -86,19 +87,18 @@ def _rows(
     growth = average(lambda one: one.log_growth[place])
     yield {
         "group": "all",
-        **growth.columns("growth", lambda x: float(np.exp(x))),
+        **growth.geometric("growth"),
         **average(lambda one: one.signal[place]).columns("signal", _root),
         "over": growth.over,
         "count": growth.count,
     }
     for g, group in enumerate(groups):
-        std = average(lambda one, g=g: one.std[place][g])
+        std = average(lambda one, g=g: one.log_std[place][g])
         square = average(lambda one, g=g: one.square[place][g])
         floor = average(lambda one, g=g: one.floor[place][g])
         yield {
             "group": group,
-            **std.columns("std"),
-            "std_deviation": std.deviation,
+            **std.geometric("std"),
             **square.columns("bias", _root),
             "bias_floor": _root(floor.value),
             "over": std.over,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hessdiag.results.average import over_seeds
+from hessdiag.results.average import logs, over_seeds
 from hessdiag.results.moments import phase_of
 
 
@@ -33,6 +33,22 @@ def test_a_single_seed_is_averaged_over_its_probes_and_says_so():
 def test_one_value_has_no_interval_and_none_no_value():
     assert np.isnan(over_seeds([[1.0]], confidence=0.95).low)
     assert np.isnan(over_seeds([[np.nan], []], confidence=0.95).value)
+
+
+def test_logarithms_are_averaged_into_geometric_means_with_positive_ends():
+    sizes = [[1.0], [4.0], [16.0]]
+    made = over_seeds([logs(np.array(seed)).tolist() for seed in sizes], confidence=0.95)
+    columns = made.geometric("std")
+    low, high = stats.t.interval(0.95, 2, loc=np.log(4.0), scale=stats.sem(np.log([1, 4, 16])))
+    assert columns["std"] == pytest.approx(4.0)
+    assert (columns["std_low"], columns["std_high"]) == pytest.approx((np.exp(low), np.exp(high)))
+    assert over_seeds(sizes, confidence=0.95).low < 0 < columns["std_low"]
+
+
+def test_a_size_of_zero_has_no_logarithm_and_no_warning():
+    made = logs(np.array([0.0, 1.0]))
+    assert np.isnan(made[0])
+    assert made[1] == 0.0
 
 
 def test_covers_the_truth_as_often_as_it_says():

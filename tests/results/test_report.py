@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from hessdiag import problems
 from hessdiag.errors import UsageError
 from hessdiag.report.studies import load_study, write_study_report
 from hessdiag.report.studies.figures import FIGURES
+from hessdiag.train.launch import OUR_CHOICES
 
 
 class Seen(HTMLParser):
@@ -51,19 +53,61 @@ def test_links_lead_somewhere(study, page):
             assert (study.path / link).is_file()
 
 
-def test_answers_come_first_and_in_order_each_with_its_figure(study, page):
+def test_answers_come_first_and_in_order_each_with_its_figures(study, page):
     text = (study.path / "report.html").read_text()
-    asked = [
-        answer["question"]
-        for answer in json.loads((study.path / "results.json").read_text())["answers"]
-    ]
-    assert len(asked) == 4
-    places = [text.index(f"<h3>{question}</h3>") for question in asked]
-    figures = [text.index(f'<figure id="{slug}">') for slug in ("calibration", "cuts", "mixing")]
+    answered = json.loads((study.path / "results.json").read_text())["answers"]
+    assert len(answered) == 4
+    places = [text.index(f"<h3>{answer['question']}</h3>") for answer in answered]
     assert places == sorted(places)
-    for figure, before, after in zip(figures, places[:-1], places[1:], strict=True):
-        assert before < figure < after
+    ends = [*places[1:], text.index('<section id="explanations">')]
+    for answer, first, last in zip(answered, places, ends, strict=True):
+        figures = [text.index(f'<figure id="{slug}">') for slug in answer["figures"]]
+        assert figures == sorted(figures) != []
+        assert first < figures[0]
+        assert figures[-1] < last
+    for answer, slug in zip(answered, ("calibration", "cuts", "mixing", "signal"), strict=True):
+        assert slug in answer["figures"]
     assert "nan" not in re.findall(r"\b\w+\b", " ".join(page.text))
+
+
+def test_figures_are_numbered_as_they_come(study):
+    text = (study.path / "report.html").read_text()
+    numbers = [int(number) for number in re.findall(r"<b>Figure (\d+)\.", text)]
+    shown = re.findall(r'<figure id="([\w-]+)">', text)
+    data = load_study(study.path)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert sorted(shown) == sorted(spec.slug for spec in FIGURES if spec.available(data))
+    assert {"curvature", "terms", "sources"} <= set(shown)
+
+
+def test_what_was_chosen_and_set_stands_on_the_page(study, page):
+    text = " ".join(page.text)
+    results = json.loads((study.path / "results.json").read_text())
+    of_the_problem = problems.make("mrp", {}).about.choices
+    assert of_the_problem
+    assert results["our_choices"] == [*of_the_problem, *OUR_CHOICES]
+    for choice in results["our_choices"]:
+        assert choice in text
+    assert "config.json" not in text
+    assert results["settings"]["probe.resamples"] == [100]
+    assert results["settings"]["seed"] == [0, 1, 2]
+    assert re.search(r"train\.checkpoint_minutes\s+3\.0\s", text)
+
+
+def test_a_study_without_answers_shows_its_figures_all_the_same(study, tmp_path):
+    """As results of earlier versions are: without choices and settings, too."""
+    shutil.copy(study.path / "study.json", tmp_path / "study.json")
+    results = json.loads((study.path / "results.json").read_text())
+    tables = {"curvature": results["tables"]["curvature"]}
+    kept = {name: results[name] for name in ("format_version", "cells", "scale", "problem")}
+    document = kept | {"answers": [], "tables": tables}
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    seen = Seen()
+    seen.feed(write_study_report(tmp_path).read_text())
+    assert [link for link in seen.links if link[1:] not in seen.ids and link[0] == "#"] == []
+    assert "curvature" in seen.ids
+    assert "answers" not in seen.ids
+    assert "None is recorded for this study." in seen.text
 
 
 def test_figures_are_files_for_other_tools(study):

@@ -7,7 +7,10 @@ import pytest
 import xarray
 
 from hessdiag.meta import mix_weights
+from hessdiag.results.cells import CellResult
+from hessdiag.results.mechanism import cut_rows
 from hessdiag.results.standings import SENSITIVITY
+from hessdiag.study import CellStatus
 from tests.results.conftest import COMMON, GRID
 
 ADAM = GRID.cells()[:3]
@@ -96,7 +99,8 @@ def test_bias_and_std_of_a_group(tables, probes):
     at = [
         [p.sel(estimator="n-step", horizon=1, meta_parameter=EVEN) for p in seed] for seed in probes
     ]
-    assert found["std"] == pytest.approx(seeds_mean(at, lambda p: p["std"].mean()))
+    assert found["std"] == pytest.approx(np.exp(seeds_mean(at, lambda p: np.log(p["std"].mean()))))
+    assert 0 < found["std_low"] < found["std"] < found["std_high"]
     square = seeds_mean(at, lambda p: (p.bias**2 - p.bias_error**2).mean())
     assert found["bias"] == pytest.approx(np.sqrt(max(square, 0.0)))
     gradients = probes[0][0].meta_gradient.sel(meta_parameter="gamma_0").values.astype(float)
@@ -104,6 +108,83 @@ def test_bias_and_std_of_a_group(tables, probes):
     stored = probes[0][0].sel(estimator="n-step", horizon=1, meta_parameter="gamma_0")
     assert float(stored.bias) == pytest.approx(difference.mean())
     assert float(stored.bias_error) == pytest.approx(difference.std(ddof=1) / np.sqrt(5))
+
+
+@pytest.mark.parametrize(("estimator", "horizon"), [("n-step", 1), ("mix", 3)])
+def test_signal_to_noise_has_the_sampling_noise_taken_off(tables, probes, estimator, horizon):
+    found = row(
+        tables["spread"],
+        configuration="optimiser=adam",
+        when="all",
+        estimator=estimator,
+        horizon=horizon,
+        group="all",
+    )
+
+    def square(p):
+        at = p.sel(estimator=estimator, horizon=horizon)
+        return float(np.mean((at["mean"] / at["std"]) ** 2)) - 1 / COMMON["probe.samples"]
+
+    expected = seeds_mean(probes, square)
+    assert found["signal"] == pytest.approx(np.sqrt(max(expected, 0.0)))
+    assert found["signal_low"] <= found["signal"] <= found["signal_high"]
+
+
+def test_sensitivity_is_the_mean_logarithm_of_its_growth(tables, probes):
+    for when, chosen in (("all", probes), ("middle", [seed[1:] for seed in probes])):
+        found = row(tables["sensitivity"], configuration="optimiser=adam", when=when)
+
+        def log(p):
+            return np.log(p.sensitivity_growth.sel(horizon=3).mean())
+
+        assert found["growth"] == pytest.approx(np.exp(seeds_mean(chosen, log)), rel=1e-6)
+        assert found["growth_low"] < found["growth"] < found["growth_high"]
+
+
+def test_shares_of_the_terms(tables, probes):
+    """The term's variance over that of the sum, and its covariance with the rest of the sum."""
+
+    def shares(p, j):
+        terms = p.contribution.isel(cut_horizon=-1).values.astype(float)  # (K, n, m)
+        whole = terms.sum(axis=1)
+        total = whole.var(axis=0, ddof=1)
+        own = terms[:, j].var(axis=0, ddof=1)
+        centred = terms[:, j] - terms[:, j].mean(axis=0)
+        along = (centred * (whole - whole.mean(axis=0))).sum(axis=0) / (len(terms) - 1)
+        return np.array([(own / total).mean(), ((along - own) / total).mean()])
+
+    sums = np.zeros(2)
+    for term, step in ((1, 2), (2, 1), (3, 0)):
+        found = row(tables["terms"], configuration="optimiser=adam", when="all", term=term)
+        expected = np.mean([np.mean([shares(p, step) for p in s], axis=0) for s in probes], axis=0)
+        made = np.array([found["variance_share"], found["covariance_share"]])
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-6)
+        assert (found["inner_step"], found["horizon"], found["count"]) == (step, 3, 3)
+        alone = seeds_mean(probes, lambda p, j=step: p.step_share.sel(horizon=3, inner_step=j))
+        assert found["step_share"] == pytest.approx(alone)
+        sums += made
+    assert sums.sum() == pytest.approx(1.0)
+
+
+def test_the_stable_cut_says_how_many_eigenpairs_it_leaves_out():
+    def probe(left_out):
+        growth = (("cut", "cut_horizon"), [[1.0, 4.0], [1.0, 2.0], [1.0, 3.0]])
+        return xarray.Dataset(
+            {"cut_growth": growth, "left_out": (("inner_step",), left_out)},
+            coords={"cut": ["full", "no-memory", "stable-hessian"], "cut_horizon": [1, 2]},
+            attrs={"iteration": 1},
+        )
+
+    found = [[probe([1.0, 2.0])], [probe([3.0, 4.0])], [probe([5.0, 9.0])]]
+    cells = [
+        CellResult(cell, CellStatus("finished", 8), [], of_seed, {})
+        for cell, of_seed in zip(ADAM, found, strict=True)
+    ]
+    made = cut_rows("x", cells, confidence=0.95)
+    stable = row(made, when="all", cut="stable-hessian")
+    assert stable["left_out"] == pytest.approx(4.0)
+    assert stable["left_out_low"] < 4.0 < stable["left_out_high"]
+    assert not any("left_out" in one for one in made if one["cut"] != "stable-hessian")
 
 
 def test_what_a_cut_removes(tables, probes):

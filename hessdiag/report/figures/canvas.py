@@ -25,6 +25,8 @@ from hessdiag.report.figures.palette import GRID, INK, MUTED, PAPER
 from hessdiag.report.numbers import power_tick, tick
 
 _DOTS_PER_INCH = 110
+_ROWS_BELOW = 6  # of a legend, for which the panels leave room
+_ROW_HEIGHT = 0.18  # inches
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def legend_below(figure: Figure, axis: Axes, *, layout: Layout, columns: int = 4
     if handles:
         fitting = 2 if max(map(len, names)) < 20 else 1
         across = fitting if layout.narrow else min(columns, len(handles))
+        beyond = max(math.ceil(len(handles) / across) - _ROWS_BELOW, 0)
+        figure.set_figheight(figure.get_figheight() + _ROW_HEIGHT * beyond)
         figure.legend(handles, names, loc="outside lower left", ncols=across)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hessdiag.report.html import DrawnFigure, style, template
 from hessdiag.report.studies.data import StudyData
-from hessdiag.report.studies.figures import ANSWERING, SECTIONS
+from hessdiag.report.studies.placement import place
 from hessdiag.report.studies.tables import (
     cell_table,
     curvature_table,
@@ -14,7 +14,9 @@ from hessdiag.report.studies.tables import (
     growth_table,
     joint_text,
     provenance_rows,
+    settings_table,
     standing_table,
+    term_table,
 )
 
 
@@ -28,9 +30,8 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
     Returns:
         HTML.
     """
-    cells = data.results["cells"]
-    answered = {answer["figure"] for answer in data.results["answers"]}
-    beside = [s.slug for s in ANSWERING if s.slug in drawn and s.slug not in answered]
+    cells, answers = data.results["cells"], data.results["answers"]
+    placed = place(answers, drawn)
     return template("study.html.j2").render(
         data=data,
         title=data.study.get("name") or data.directory.name,
@@ -38,19 +39,19 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         done=sum(cell["state"] == "finished" for cell in cells),
         failed=sum(cell["state"] == "failed" for cell in cells),
         style=style(),
-        drawn=drawn,
-        numbers={slug: number for number, slug in enumerate(drawn, start=1)},
-        beside=[drawn[slug] for slug in beside],
-        sections={
-            name: [drawn[spec.slug] for spec in specs if spec.slug in drawn]
-            for name, specs in SECTIONS.items()
-        },
+        numbers=placed.numbers,
+        answers=list(zip(answers, placed.answers, strict=True)),
+        beside=placed.beside,
+        sections=placed.sections,
         standings=_standings(data),
         final=final_table(data),
         growth=growth_table(data),
         curvature=curvature_table(data),
+        terms=term_table(data),
         cells=cell_table(data),
         grid=grid_table(data),
+        settings=settings_table(data),
+        choices=data.results.get("our_choices", ()),
         provenance=provenance_rows(data),
         confidence=data.confidence,
         scale=_scale(data),

@@ -45,8 +45,8 @@ def growth_table(data: StudyData) -> Table | None:
             }
             own = [_interval(at.get(name), "growth") for name in configurations]
             if published:
-                any_row = next(iter(at.values()))
-                own.append(_deviation(any_row, "published", "published_deviation"))
+                theirs = next((row for row in at.values() if "published" in row), None)
+                own.append(_deviation(theirs, "published", "published_deviation"))
             cells.append((f"{estimator}, {horizon}", *own))
     if not cells:
         return None
@@ -100,6 +100,35 @@ def curvature_table(data: StudyData) -> Table | None:
     return Table(headings, cells)
 
 
+def term_table(data: StudyData) -> Table | None:
+    """The terms of eq. 11 over all of training: their shares of the variance, their factors."""
+    rows = data.rows("terms", when=_ALL)
+    columns = {
+        "variance_share": "own variance",
+        "covariance_share": "covariances",
+        "step_share": "its step alone",
+        "outer_norm": "‖T‖",
+        "term_reach": "read by T",
+        "mixed_norm": "‖∂g/∂η‖",
+        "term_alignment": "|cosine|",
+        "eq11_outer_norm": "‖T‖, eq. 11",
+        "eq11_product_norm_minus_one": "‖P‖ − 1",
+        "eq11_mixed_norm": "‖N‖",
+        "eq11_alignment": "|alignment|",
+    }
+    known = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    cells = [
+        (
+            ", ".join(filter(None, (row["configuration"], str(row["term"])))),
+            *(_interval(row, name) for name in known),
+        )
+        for row in rows
+    ]
+    if not cells:
+        return None
+    return Table(("term i", *(columns[name] for name in known)), cells)
+
+
 def cell_table(data: StudyData) -> Table:
     """The state of every cell."""
     rows = [
@@ -119,6 +148,16 @@ def grid_table(data: StudyData) -> Table:
     rows = [(key, _text(value)) for key, value in data.study.get("common", {}).items()]
     rows += [
         (f"{key} (varied)", _text(value)) for key, value in data.study.get("varied", {}).items()
+    ]
+    return Table(("setting", "value"), rows)
+
+
+def settings_table(data: StudyData) -> Table:
+    """Every other setting: its value, or its values where they follow what is varied."""
+    named = data.study.get("common", {}).keys() | data.study.get("varied", {}).keys()
+    settings = data.results.get("settings", {})
+    rows = [
+        (key, " | ".join(map(_text, found))) for key, found in settings.items() if key not in named
     ]
     return Table(("setting", "value"), rows)
 
@@ -156,4 +195,6 @@ def _deviation(row: Row | None, value: str, deviation: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not set" if value is None else str(value)

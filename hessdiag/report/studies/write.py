@@ -9,7 +9,7 @@ from hessdiag.report.studies.data import load_study
 from hessdiag.report.studies.figures import FIGURES
 from hessdiag.report.studies.page import study_page
 
-TABLES = ("final", "standings", "joint", "curvature")  # shown as tables alone
+TABLES = ("final", "standings", "joint", "curvature")  # shown as tables
 
 
 def write_study_report(directory: Path | str) -> Path:

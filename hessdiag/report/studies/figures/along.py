@@ -57,8 +57,9 @@ ALONG = FigureSpec(
     caption=lambda data: (
         "Bias: root mean square over a group of meta-parameters of the distance in the mean to the "
         f"{_shown(data)[-1]['horizon']}-step meta-gradient, the Monte-Carlo floor taken off; a gap "
-        "in a line or band is an estimate, or an end of its interval, that is not above zero. Both "
-        f"per unit of η. Bands: {data.confidence} intervals (Student's t) over seeds."
+        "in a line or band is an estimate, or an end of its interval, that is not above zero. The "
+        "standard deviation is averaged as a logarithm. Both per unit of η. "
+        f"Bands: {data.confidence} intervals (Student's t) over seeds."
     ),
     available=lambda data: bool(_shown(data)),
     rows=_rows,

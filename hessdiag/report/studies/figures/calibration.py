@@ -10,11 +10,20 @@ from hessdiag.report.studies.data import Row, StudyData, distinct, values
 from hessdiag.report.studies.figures.looks import colours
 
 _ROOM = 1.15  # beyond the outermost points
-_POINTS = 150  # of each configuration in a panel
 
 
 def _rows(data: StudyData) -> list[Row]:
     return data.rows("comparisons", estimator="n-step")
+
+
+def _caption(data: StudyData) -> str:
+    horizons = sorted({row["horizon"] for row in _rows(data)})
+    return (
+        f"One point per probe and horizon, of the horizons kept: {', '.join(map(str, horizons))}; "
+        "the CSV has those of the mixes, too. Dashed: prediction equals measurement. An "
+        "explanation that holds has its points on the line, for all configurations; one whose "
+        "points lie in a column predicts the same whatever is measured."
+    )
 
 
 def _draw(data: StudyData, layout: Layout) -> Figure:
@@ -43,12 +52,7 @@ def _draw(data: StudyData, layout: Layout) -> Figure:
 CALIBRATION = FigureSpec(
     slug="calibration",
     title="Growth of n-step meta-gradients against what each explanation predicts",
-    caption=lambda _: (
-        "One point per probe and horizon beyond the first; of many, an even selection, the CSV has "
-        "all. Dashed: prediction equals measurement. An explanation that holds has its points on "
-        "the line, for all configurations; one whose points lie in a column predicts the same "
-        "whatever is measured."
-    ),
+    caption=_caption,
     available=lambda data: bool(_rows(data)),
     rows=lambda data: data.rows("comparisons"),
     draw=_draw,

@@ -129,7 +129,8 @@ TRADEOFF = FigureSpec(
     caption=lambda data: (
         "Root mean square of the distance in the mean to the n-step meta-gradient of the longest "
         "horizon, with the Monte-Carlo floor taken off, and standard deviation; per unit of η, "
-        f"averaged over each group of meta-parameters. {_intervals(data)}"
+        "averaged over each group of meta-parameters and, as a logarithm, over training. "
+        f"{_intervals(data)}"
     ),
     available=lambda data: bool(_tradeoff(data)),
     rows=_tradeoff,

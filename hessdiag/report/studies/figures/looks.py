@@ -6,8 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hessdiag.report.figures.palette import CATEGORIES, INK, sequence
+from hessdiag.report.studies.data import Row
 
 PHASES = ("early", "middle", "late")
+_DODGE = 0.2  # of the distance between places
 
 
 def colours(names: Sequence[str]) -> dict[str, str]:
@@ -22,9 +24,26 @@ def phase_colours(phases: Sequence[str]) -> dict[str, str]:
     return {phase: sequence(PHASES.index(phase), len(PHASES)) for phase in phases}
 
 
+def dodged(places: Sequence[int], index: int, count: int) -> np.ndarray:
+    """Places on a horizontal axis, set apart for number `index` of `count` things that share them.
+
+    Args:
+        places: One per value shown.
+        index: From 0.
+        count: How many things there are.
+    """
+    return np.array(places) + _DODGE * (index - (count - 1) / 2)
+
+
 def panel_title(configuration: str) -> str:
     """What a panel is about."""
     return configuration or "all runs"
+
+
+def intervals(marks: str, rows: Sequence[Row], confidence: str) -> str:
+    """What `marks` such as "Bars" are: intervals over as many seeds or probes as the rows say."""
+    units = sorted({f"{row['count']} {row['over']}" for row in rows})
+    return f"{marks}: {confidence} intervals (Student's t) over {' or '.join(units)}."
 
 
 def line_with_band(axis: Axes, x, value, low, high, *, colour: str = INK, **look) -> None:

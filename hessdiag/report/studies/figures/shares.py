@@ -1,17 +1,19 @@
 """Shares with their intervals, early, in the middle and late in training."""
 
-from collections.abc import Sequence
-
-import numpy as np
 from matplotlib.figure import Figure
 
 from hessdiag.report.figures.canvas import Layout, legend_below, linear_axis, panels
 from hessdiag.report.figures.palette import INK
 from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.numbers import plain
 from hessdiag.report.studies.data import Row, StudyData, distinct, values
-from hessdiag.report.studies.figures.looks import PHASES, panel_title, phase_colours
-
-_DODGE = 0.2
+from hessdiag.report.studies.figures.looks import (
+    PHASES,
+    dodged,
+    intervals,
+    panel_title,
+    phase_colours,
+)
 
 
 def _cuts(data: StudyData) -> list[Row]:
@@ -22,9 +24,16 @@ def _sources(data: StudyData) -> list[Row]:
     return [r for r in data.rows("sources") if r["when"] in PHASES]
 
 
-def _over(rows: Sequence[Row], confidence: str) -> str:
-    units = sorted({f"{row['count']} {row['over']}" for row in rows})
-    return f"Bars: {confidence} intervals (Student's t) over {' or '.join(units)}."
+def _left_out(data: StudyData) -> str:
+    """How many eigenpairs the cut that bounds the Hessian leaves out, if it was measured."""
+    rows = [row for row in data.rows("cuts", when="all") if row.get("left_out") is not None]
+    if not rows:
+        return ""
+    numbers = ", ".join(
+        plain(row["left_out"], digits=2) + (f" ({row['configuration']})" if len(rows) > 1 else "")
+        for row in rows
+    )
+    return f"{rows[0]['cut']} leaves out {numbers} eigenpairs of each Hessian on average. "
 
 
 def _draw(rows: list[Row], layout: Layout, *, what: str, share: str, label: str) -> Figure:
@@ -35,8 +44,7 @@ def _draw(rows: list[Row], layout: Layout, *, what: str, share: str, label: str)
     for axis, configuration in zip(axes, configurations, strict=True):
         for k, phase in enumerate(phases):
             at = [r for r in rows if (r["configuration"], r["when"]) == (configuration, phase)]
-            place = np.array([names.index(row[what]) for row in at])
-            x = place + _DODGE * (k - (len(phases) - 1) / 2)
+            x = dodged([names.index(row[what]) for row in at], k, len(phases))
             low, high = (values(at, f"{share}_{end}") for end in ("low", "high"))
             axis.vlines(x, low, high, colors=look[phase], linewidth=1.3)
             axis.plot(x, values(at, share), "o", color=look[phase], label=phase)
@@ -55,7 +63,9 @@ CUTS = FigureSpec(
     caption=lambda data: (
         "Share of the logarithm of the growth at the longest horizon that disappears when a path "
         "of the derivative is cut: 1 if nothing grows any more, 0 if the cut changes nothing, "
-        "below 0 if the growth is larger without the path. " + _over(_cuts(data), data.confidence)
+        "below 0 if the growth is larger without the path. "
+        + _left_out(data)
+        + intervals("Bars", _cuts(data), data.confidence)
     ),
     available=lambda data: bool(_cuts(data)),
     rows=lambda data: data.rows("cuts"),
@@ -71,7 +81,7 @@ SOURCES = FigureSpec(
         "Shares of the variance at the longest horizon: validation trajectories given the inner "
         "ones, all inner trajectories (the two sum to one), the sum of what each inner step's "
         "trajectories do alone; and the coherence of the terms of eq. 11, 0 if they vary "
-        "independently and 1 if as one. " + _over(_sources(data), data.confidence)
+        "independently and 1 if as one. " + intervals("Bars", _sources(data), data.confidence)
     ),
     available=lambda data: bool(_sources(data)),
     rows=lambda data: data.rows("sources"),
