@@ -3,7 +3,8 @@
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,43 @@ import click
 from hessdiag.report import write_report
 from hessdiag.report.studies import write_study_report
 from hessdiag.results import study_results
-from hessdiag.study import Study, StudyDirectory, calibrate, planned
+from hessdiag.study import (
+    TOGETHER,
+    Cell,
+    Estimate,
+    Study,
+    StudyDirectory,
+    calibrate,
+    groups,
+    planned,
+)
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.provenance import provenance, utc_now
 
 from .compilation import set_up_compilation
-from .study_display import LiveStudyDisplay, PlainStudyDisplay, plan_table
+from .study_display import LiveStudyDisplay, PlainStudyDisplay, Plan, plan_table
+
+
+@dataclass(frozen=True)
+class How:
+    """How a study is driven, whatever it runs.
+
+    Attributes:
+        command: the command line.
+        together: seeds that train as one program at the most, where that was said.
+        dry_run: only to plan it.
+        quiet: to print nothing but its path.
+    """
+
+    command: str
+    together: int | None
+    dry_run: bool
+    quiet: bool
+
+    @property
+    def seeds(self) -> int:
+        """How many train as one program at the most."""
+        return self.together or TOGETHER
 
 
 def new_study(
@@ -26,31 +58,32 @@ def new_study(
     common: Mapping[str, Any],
     varied: Mapping[str, Any],
     out: Path | None,
-    *,
-    command: str,
-    dry_run: bool,
-    quiet: bool,
+    how: How,
 ) -> int:
     """Start a study in a new directory, or only plan it; returns the exit code."""
     set_up_compilation()
     grid = planned(name, config, common, varied)
     cells = grid.cells()
-    if dry_run:
-        return _plan(cells)
+    if how.dry_run:
+        return _plan(groups(cells, how.seeds))
     title = name or "study"
     path = out or Path("reports") / f"{title}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
-    directory = StudyDirectory.create(path, grid, provenance(command), name=title)
-    return _drive(directory, cells, command, quiet)
+    directory = StudyDirectory.create(path, grid, provenance(how.command), name=title)
+    return _drive(directory, cells, how)
 
 
-def continue_study(path: Path, *, command: str, dry_run: bool, quiet: bool) -> int:
+def continue_study(path: Path, how: How) -> int:
     """Go on with the study in `path`; returns the exit code."""
     set_up_compilation()
     directory = StudyDirectory.open(path)
     cells = directory.grid.cells()
-    if dry_run:
-        return _plan([cell for cell in cells if directory.status(cell).state != "finished"])
-    return _drive(directory, cells, command, quiet)
+    if not how.dry_run:
+        return _drive(directory, cells, how)
+    waiting = (
+        [cell for cell in group if directory.status(cell).state != "finished"]
+        for group in groups(cells, how.seeds)
+    )
+    return _plan([group for group in waiting if group])
 
 
 def report_on(directory: StudyDirectory, cells) -> Path:
@@ -59,37 +92,47 @@ def report_on(directory: StudyDirectory, cells) -> Path:
     return write_study_report(directory.path)
 
 
-def _plan(cells) -> int:
-    """Print every cell with its estimate, one calibration per configuration."""
-    estimates = {}
-    for cell in cells:
-        if cell.configuration not in estimates:
-            click.echo(f"calibrating {cell.name or 'the run'}", err=True)
-            estimates[cell.configuration] = calibrate(cell.settings)
-    plan_table(cells, estimates)
+def _plan(groups_of_cells: Sequence[Sequence[Cell]]) -> int:
+    """Print every cell with its estimate; one calibration per configuration and number of seeds."""
+    estimates: dict[tuple[str, int], Estimate] = {}
+    plans = []
+    for cells in groups_of_cells:
+        program = repr(cells[0].configuration), len(cells)
+        is_new = program not in estimates
+        if is_new:
+            names = ", ".join(cell.name for cell in cells) or "the run"
+            click.echo(f"calibrating {names}", err=True)
+            estimates[program] = calibrate(cells[0].settings, seeds=len(cells))
+        plans.append(Plan(cells, estimates[program], is_compiled=not is_new))
+    plan_table(plans)
     return 0
 
 
-def _drive(directory: StudyDirectory, cells, command: str, quiet: bool) -> int:
+def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's; its errors are raised as well
-    live = sys.stdout.isatty() and not quiet
-    display = LiveStudyDisplay(directory, cells) if live else PlainStudyDisplay(cells, quiet=quiet)
+    live = sys.stdout.isatty() and not how.quiet
+    display = (
+        LiveStudyDisplay(directory, cells) if live else PlainStudyDisplay(cells, quiet=how.quiet)
+    )
     try:
         with StopRequest() as stop, display:
-            failed = Study(
+            study = Study(
                 directory,
                 cells,
-                command=command,
+                command=how.command,
                 observer=display,
                 stop=stop,
                 publish=write_report,
                 conclude=lambda: report_on(directory, cells),
-            ).go()
+                together=how.seeds,
+            )
+            failed = study.go()
     except Interrupted as stopped:
-        again = shlex.join(["hessdiag", "study", "--resume", str(directory.path)])
-        click.echo(f"hessdiag: {stopped}; saved. Go on with: {again}", err=True)
+        again = ["hessdiag", "study", "--resume", str(directory.path)]
+        again += ["--together", str(how.together)] if how.together else []
+        click.echo(f"hessdiag: {stopped}; saved. Go on with: {shlex.join(again)}", err=True)
         return 128 + stopped.signal_number
     click.echo(directory.path)
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
-    return 1 if failed else 0
+    return 1 if failed or study.missing_reports else 0

@@ -27,6 +27,7 @@ VARIED = {"n": "n", "estimator": "estimator", "optimiser": "learning.optimiser",
 @click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Study directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Study directory to go on with.")
+@click.option("--together", type=int, help="Seeds that train as one program, at the most.  [8]")
 @click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
 def study(
@@ -36,6 +37,7 @@ def study(
     vary: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
+    together: int | None,
     dry_run: bool,
     quiet: bool,
     **values: Any,
@@ -48,17 +50,19 @@ def study(
     common, varied = _given(values, assignments, vary)
     if resume is not None and (common or varied or config or out or name):
         raise UsageError(
-            "--resume: a resumed study keeps its grid; allowed beside it: --dry-run, --quiet"
+            "--resume: a resumed study keeps its grid; allowed beside it: --together, --dry-run, "
+            "--quiet"
         )
+    if together is not None and together < 1:
+        raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 
-    from .drive_study import continue_study, new_study
+    from .drive_study import How, continue_study, new_study
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
+    how = How(command, together, dry_run=dry_run, quiet=quiet)
     if resume is not None:
-        return continue_study(resume, command=command, dry_run=dry_run, quiet=quiet)
-    return new_study(
-        name, config, common, varied, out, command=command, dry_run=dry_run, quiet=quiet
-    )
+        return continue_study(resume, how)
+    return new_study(name, config, common, varied, out, how)
 
 
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:

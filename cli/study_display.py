@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -20,7 +21,15 @@ PIPED = 160  # columns, where no terminal says
 ROWS = 30  # of the live table at the most: the cells around the one that runs
 
 
-class PlainStudyDisplay(StudyObserver):
+class StudyDisplay(StudyObserver):
+    """What the displays have in common."""
+
+    def on_trouble(self, message: str) -> None:
+        """Say it where errors are said."""
+        print(f"hessdiag: {message}", file=sys.stderr, flush=True)
+
+
+class PlainStudyDisplay(StudyDisplay):
     """A line per change of a cell."""
 
     def __init__(self, cells: Sequence[Cell], *, quiet: bool):
@@ -41,7 +50,7 @@ class PlainStudyDisplay(StudyObserver):
             print(f"[{number}/{len(self._cells)}] {cell.name} {status.state}{why}", flush=True)
 
 
-class LiveStudyDisplay(StudyObserver):
+class LiveStudyDisplay(StudyDisplay):
     """The table of cells, redrawn in place."""
 
     def __init__(self, directory: StudyDirectory, cells: Sequence[Cell]):
@@ -51,7 +60,8 @@ class LiveStudyDisplay(StudyObserver):
         self._texts: dict[str, str] = {}
         self._began = time.monotonic()
         self._done_before = sum(s.state == "finished" for s in self._status.values())
-        self._live = Live(console=Console(), refresh_per_second=4)
+        on_screen = sys.stderr.isatty()  # then above the table, instead of through it
+        self._live = Live(console=Console(), refresh_per_second=4, redirect_stderr=on_screen)
 
     def __enter__(self) -> "LiveStudyDisplay":
         self._live.__enter__()
@@ -76,6 +86,10 @@ class LiveStudyDisplay(StudyObserver):
         self._redraw()
 
     def _redraw(self) -> None:
+        self._live.update(self.table())
+
+    def table(self) -> Table:
+        """The cells around the one that runs."""
         first = max(0, min(self._current - ROWS // 2, len(self._cells) - ROWS))
         table = Table(title=self._title(), title_justify="left")
         for heading in ("cell", "state", "progress"):
@@ -85,7 +99,7 @@ class LiveStudyDisplay(StudyObserver):
             text = self._texts.get(cell.slug, "")
             more = text if status.state == "running" else status.message or ""
             table.add_row(cell.name, status.state, Text(more, overflow="ellipsis", no_wrap=True))
-        self._live.update(table)
+        return table
 
     def _title(self) -> str:
         states = [status.state for status in self._status.values()]
@@ -112,30 +126,37 @@ class _Progress(Observer):
         self._show(f"{phase} {done}/{total} {self._pace.text()}")
 
 
-def plan_table(
-    cells: Sequence[Cell], estimates: Mapping[tuple[tuple[str, object], ...], Estimate]
-) -> None:
+class Plan(NamedTuple):
+    """Cells that train together, and what they are expected to take."""
+
+    cells: Sequence[Cell]
+    estimate: Estimate
+    is_compiled: bool  # by cells before them
+
+
+def plan_table(plans: Sequence[Plan]) -> None:
     """Print the cells with what each is expected to take."""
-    table = Table(title=f"{len(cells)} cells", title_justify="left")
+    number = sum(len(plan.cells) for plan in plans)
+    table = Table(title=f"{number} cells", title_justify="left")
     for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
         name = heading == "cell"
         table.add_column(heading, justify="left" if name else "right", no_wrap=name)
-    compiled = set()
     total = 0.0
-    for cell in cells:
-        estimate = estimates[cell.configuration]
-        first = cell.configuration not in compiled
-        compiled.add(cell.configuration)
-        total += estimate.seconds if first else estimate.seconds - estimate.compile_seconds
-        table.add_row(
-            cell.name or "run",
-            f"{cell.settings.train.iterations:,}",
-            str(len(probe_iterations(cell.settings))),
-            duration(estimate.compile_seconds) if first else "cached",
-            duration(estimate.training_seconds),
-            duration(estimate.probe_seconds),
-            f"{estimate.memory_bytes / 2**20:,.0f} MiB",
-        )
+    for cells, estimate, is_compiled in plans:
+        total += 0.0 if is_compiled else estimate.compile_seconds
+        total += estimate.training_seconds + len(cells) * estimate.probe_seconds
+        for cell in cells:
+            first = cell is cells[0]
+            compiles = first and not is_compiled
+            table.add_row(
+                cell.name or "run",
+                f"{cell.settings.train.iterations:,}",
+                str(len(probe_iterations(cell.settings))),
+                duration(estimate.compile_seconds) if compiles else "cached",
+                duration(estimate.training_seconds) if first else "together",
+                duration(estimate.probe_seconds),
+                f"{estimate.memory_bytes / 2**20:,.0f} MiB" if first else "together",
+            )
     console = Console(width=None if sys.stdout.isatty() else PIPED)
     console.print(table)
     console.print(

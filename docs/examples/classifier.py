@@ -46,7 +46,7 @@ print(result)
 result.plot("spectrum.png")
 result.save("spectrum.nc")
 
-# The same of the generalised Gauss-Newton matrix, in chunks of 128 examples for the Hessian.
+# The same of the generalised Gauss-Newton matrix.
 print(
     hessdiag.spectrum(
         loss,

@@ -14,19 +14,31 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag import spectra
+from hessdiag.front_door.not_finite import not_finite
 from hessdiag.front_door.plots import inner_loop_figure
-from hessdiag.front_door.result import Result, compact_table
+from hessdiag.front_door.result import Result, compact_table, described, provenance
 from hessdiag.report.numbers import MISSING, with_error
+from hessdiag.report.operators import shown_error
 
 _ENDS = ("hessian_min", "hessian_max")
+_COORDINATES = {
+    "inner_step": "index of the inner step",
+    "operator": "what an inner step multiplies perturbations by",
+    "term": "index i of the product over the last i - 1 inner steps",
+}
 
 
 @dataclass(frozen=True)
 class OptaxUpdate:
     """One update of an inner loop.
 
+    Roots in the optimiser and the clipping have slope zero where they are zero
+    (`spectra.with_finite_roots`): otherwise Adam's derivative were NaN for every parameter whose
+    gradient was always zero.
+
     Attributes:
-        loss: (params, batch) -> scalar.
+        loss: (params, batch) -> scalar. It must give the same value each time: fix dropout and data
+            order before.
         optimiser: Any optax transformation that returns the change of the parameters, its learning
             rate included, such as `optax.adam(1e-3)`.
         learning_rate: Step index -> alpha, or a number: only for the operator I - alpha Hessian.
@@ -48,8 +60,9 @@ class OptaxUpdate:
         params, opt_state = state
         gradient = jax.grad(self.loss)(params, batch)
         if self.clip is not None:
-            gradient = self.clip(gradient)
-        change, opt_state = self.optimiser.update(gradient, opt_state, params)
+            gradient = spectra.with_finite_roots(self.clip)(gradient)
+        rule = spectra.with_finite_roots(self.optimiser.update)
+        change, opt_state = rule(gradient, opt_state, params)
         return optax.apply_updates(params, change), opt_state
 
     def rate(self, step: Array) -> Array | None:
@@ -73,6 +86,10 @@ class InnerLoopResult(Result):
         if "product_norm_minus_one" in self.dataset:
             made.append(self._products())
         return made
+
+    def notes(self) -> list[str]:
+        """Which products were not finite, and where that comes from."""
+        return not_finite(self.dataset)
 
     def figure(self) -> Figure:
         """Radii and norms, with their errors."""
@@ -151,7 +168,7 @@ def inner_loop_spectra(
 
     Raises:
         NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
-        ValueError: If an operator is unknown.
+        ValueError: If an operator is unknown, or if the update does not repeat.
     """
     unknown = sorted(set(operators) - set(spectra.OPERATORS))
     if unknown:
@@ -161,6 +178,15 @@ def inner_loop_spectra(
     if isinstance(batches, list):
         batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     n = len(jax.tree.leaves(batches)[0])
+    if not spectra.repeats(
+        lambda state, batch: (jax.grad(update.loss)(state[0], batch), update(state, batch)),
+        state,
+        jax.tree.map(lambda leaf: leaf[0], batches),
+    ):
+        raise ValueError(
+            "the update is not deterministic: the same one, run or traced again, is another; fix "
+            "random keys and the order of the data"
+        )
     settings = spectra.InnerLoopSettings(
         operators=operators,
         products=products,
@@ -171,7 +197,9 @@ def inner_loop_spectra(
     points = jax.jit(lambda state, batches: _points(update, state, batches, n))(state, batches)
     loop = spectra.InnerLoop(lambda point: _linearised(update, *point), settings)
     measured = [loop.measure(points, jax.random.key(seed), progress=progress)]
-    return InnerLoopResult(_dataset(measured, n))
+    dataset = _dataset(measured, n)
+    dataset.attrs |= provenance(seed, tolerance, spectra.Space.like(state[0]).dtype)
+    return InnerLoopResult(dataset)
 
 
 def _points(update: OptaxUpdate, state, batches, n: int):
@@ -196,7 +224,7 @@ def _linearised(update: OptaxUpdate, state, batch, step) -> spectra.InnerStep:
 
 def _dataset(measured: list[spectra.InnerLoopSpectra], n: int) -> xarray.Dataset:
     variables = spectra.inner_loop_variables(measured)
-    return xarray.Dataset(
+    dataset = xarray.Dataset(
         {
             name: (dims, values, {"long_name": text, "units": units})
             for name, (dims, values, text, units) in variables.items()
@@ -207,14 +235,15 @@ def _dataset(measured: list[spectra.InnerLoopSpectra], n: int) -> xarray.Dataset
             "term": np.arange(1, n + 1),
         },
     )
+    return described(dataset, _COORDINATES)
 
 
 def _radius(at: xarray.Dataset) -> str:
     """The radius with the bound on its error, or with the estimate where that says more."""
-    value, error = float(at.operator_radius_minus_one), float(at.operator_radius_error)
-    estimate = float(at.operator_radius_estimate)
+    value = float(at.operator_radius_minus_one)
     if not np.isfinite(value):
         return MISSING
-    if error <= max(2 * estimate, abs(value)):
-        return with_error(value, error)
-    return f"≈ {with_error(value, estimate)}"
+    errors = (at.operator_radius_error.values, at.operator_radius_estimate.values)
+    error, bounded = shown_error(np.asarray(value), *errors)
+    text = with_error(value, float(error))
+    return text if bounded else f"≈ {text}"

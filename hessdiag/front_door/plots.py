@@ -21,6 +21,8 @@ def spectrum_figure(data: xarray.Dataset) -> Figure:
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     density, cumulative = figure.subplots(1, 2)
     axis = data["grid"].values
+    if not np.isfinite(axis).all():  # a product was not finite: there is nothing to draw
+        return figure
     density.plot(axis, data["density"], color=CATEGORIES[0])
     density.set_title("Spectral density")
     largest = float(np.max(data["density"]))

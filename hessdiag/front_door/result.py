@@ -1,11 +1,15 @@
 """What every result of the front door can do: print itself, plot itself, save itself."""
 
 import abc
+import importlib.metadata
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import xarray
+from jaxtyping import DTypeLike
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,11 +26,43 @@ def compact_table(title: str, *headings: str) -> Table:
     return table
 
 
+def described(dataset: xarray.Dataset, long_names: Mapping[str, str]) -> xarray.Dataset:
+    """The dataset with long names, and the unit 1 for all that is a number.
+
+    Args:
+        dataset: Changed in place.
+        long_names: Of some variables or coordinates; names that the dataset lacks are passed over.
+    """
+    for name in long_names.keys() & set(dataset.variables):
+        dataset[name].attrs["long_name"] = long_names[name]
+        if dataset[name].dtype.kind in "biuf":
+            dataset[name].attrs["units"] = "1"
+    return dataset
+
+
+def provenance(seed: int, tolerance: float, dtype: DTypeLike) -> dict[str, Any]:
+    """Where numbers come from, as attributes of their dataset.
+
+    Args:
+        seed: Of start vectors and probes.
+        tolerance: At which values counted as converged.
+        dtype: Of the products.
+    """
+    versions = {name: importlib.metadata.version(name) for name in ("hessdiag", "jax")}
+    return {
+        "seed": seed,
+        "tolerance": tolerance,
+        "dtype": np.dtype(dtype).name,
+        **{f"{name}_version": version for name, version in versions.items()},
+    }
+
+
 class Result(abc.ABC):
     """A labelled dataset with a name.
 
     Attributes:
-        dataset: All numbers, labelled; `long_name` and `units` are attributes of each variable.
+        dataset: All numbers, labelled. Each variable has a `long_name`, numbers have `units`; the
+            dataset's own attributes say where they come from.
     """
 
     slug: ClassVar[str]
@@ -38,6 +74,10 @@ class Result(abc.ABC):
     def tables(self) -> list[Table]:
         """What is printed."""
 
+    def notes(self) -> list[str]:
+        """What is printed after the tables, a line each: what went wrong."""
+        return []
+
     @abc.abstractmethod
     def figure(self) -> Figure:
         """What is plotted."""
@@ -48,6 +88,8 @@ class Result(abc.ABC):
         for table in self.tables():
             console.print(table)
             console.print()
+        for note in self.notes():
+            console.print(note, soft_wrap=True, markup=False, highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
     __repr__ = __str__

@@ -12,12 +12,40 @@ from rich.table import Table
 
 from hessdiag import spectra
 from hessdiag.front_door.plots import spectrum_figure
-from hessdiag.front_door.result import Result, compact_table
-from hessdiag.report.numbers import with_error
+from hessdiag.front_door.result import Result, compact_table, described, provenance
+from hessdiag.report.numbers import plain, with_error
 
 Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
 
 _GRID = 512
+_LONG_NAMES = {
+    "lowest": "smallest eigenvalue",
+    "lowest_error": "bound on the error of the smallest eigenvalue",
+    "highest": "largest eigenvalue",
+    "highest_error": "bound on the error of the largest eigenvalue",
+    "trace": "sum of all eigenvalues",
+    "trace_error": "standard error of the trace; of an exact spectrum, a bound",
+    "mass_negative": "share of negative eigenvalues",
+    "mass_negative_error": "standard error of the share of negative eigenvalues",
+    "mass_zero": "share of eigenvalues that are zero to rounding",
+    "mass_zero_error": "standard error of the share of zeros",
+    "mass_undecided": "share whose sign the errors leave open",
+    "mass_undecided_error": "standard error of the share whose sign is open",
+    "start_disagreement": "distance of the starts' ends over their errors",
+    "orthogonality": "largest entry of |QQ' - I|",
+    "matvecs": "products spent",
+    "converged": "whether both ends met the tolerance from every start",
+    "grid": "eigenvalue",
+    "density": "smoothed spectral density",
+    "cumulative": "share of eigenvalues at or below",
+    "cumulative_error": "standard error of the share of eigenvalues at or below",
+    "ritz_value": "Ritz value",
+    "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
+    "ritz_error": "bound on the error of the Ritz value",
+    "top_value": "eigenvalues by falling modulus",
+    "top_error": "bound on the error of each",
+    "top_converged": "whether each met the tolerance",
+}
 
 
 class SpectrumResult(Result):
@@ -42,7 +70,12 @@ class SpectrumResult(Result):
         ):
             table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
         table.add_row("products spent", str(int(data["matvecs"])))
-        table.add_row("ends converged", "yes" if bool(data["converged"]) else "no: see the errors")
+        if data["start_disagreement"] > 1:
+            text = f"{plain(float(data['start_disagreement']))} times their errors"
+            table.add_row("starts disagree by", text)
+        if _skewed(data):
+            table.add_row("basis orthogonal to", plain(float(data["orthogonality"])))
+        table.add_row("ends converged", _convergence(data))
         if "top_value" not in data:
             return [table]
         top = compact_table("Largest in modulus", "eigenvalue", "converged")
@@ -83,14 +116,16 @@ def spectrum(
             time: fix dropout and data order before.
         params: Where to differentiate; any pytree of floating arrays.
         batch: Whatever the loss wants; an argument of the compiled program.
-        operator: (params, batch) -> another symmetric operator to measure instead of the Hessian,
-            such as `spectra.gauss_newton` or `spectra.empirical_fisher`; the loss is then not used.
+        operator: (params, batch) -> another operator to measure instead of the Hessian, symmetric
+            and on the space of `params`, such as `spectra.gauss_newton` or
+            `spectra.empirical_fisher`; the loss is then not used.
         top: How many eigenvalues of largest modulus to find besides, with their errors.
         starts: Random start vectors, over which densities get their standard errors.
         matvecs: Products per start.
         tolerance: Residual, relative to the norm, at which eigenvalues count as converged.
         chunk_size: Examples per chunk, for batches that do not fit into memory at once: the batch's
-            leaves then have a common leading axis, over which the loss is a mean.
+            leaves then have a common leading axis, over which the loss is a mean. Of the loss's
+            Hessian alone: for another operator, chunk inside it.
         seed: Of the start vectors.
 
     Returns:
@@ -98,19 +133,32 @@ def spectrum(
 
     Raises:
         NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
-        ValueError: If the operator's products do not repeat.
+        ValueError: If the operator's products do not repeat, if it is not on the space of `params`,
+            or if `chunk_size` comes with `operator`.
     """
+    if operator is not None and chunk_size is not None:
+        raise ValueError(
+            f"chunk_size={chunk_size} divides the loss, which operator= replaces: give one of the "
+            "two, or chunk inside the operator"
+        )
     if chunk_size is not None:
         loss = spectra.chunked(loss, chunk_size)
 
     def build(params, batch) -> spectra.Operator:
         if operator is not None:
-            return operator(params, batch)
+            return _on_params(operator(params, batch), params)
         return spectra.hessian(lambda p: loss(p, batch), params)
 
     key = jax.random.key(seed)
     check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
-    _require_repeats(build, params, batch, check_key)
+    space = spectra.Space.like(params)
+    probe = jax.random.normal(check_key, (space.size,), space.dtype)
+    if not spectra.repeats(lambda p, b, v: build(p, b).product(v), params, batch, probe):
+        named = "the loss" if operator is None else "operator="
+        raise ValueError(
+            f"{named} is not deterministic: the same product, run or traced again, is another; "
+            "fix random keys and the order of the data"
+        )
     runs = _runs(build, params, batch, start_key, starts, matvecs, tolerance)
     dataset = _dataset(runs, spectra.extremes(runs))
     if runs[0].exact:
@@ -123,18 +171,35 @@ def spectrum(
         dataset["trace_error"] = float(trace.standard_error)
         dataset["matvecs"] = dataset["matvecs"] + int(trace.matvecs)
     if top:
-        dataset = dataset.assign(_top(build, params, batch, runs, top_key, top, tolerance))
+        found, spent = _top(build, params, batch, runs, top_key, top, tolerance)
+        dataset = dataset.assign(found)
+        dataset["matvecs"] = dataset["matvecs"] + spent
     dataset.attrs["title"] = "Hessian" if operator is None else "operator"
-    return SpectrumResult(_described(dataset))
+    dataset.attrs |= provenance(seed, tolerance, space.dtype)
+    return SpectrumResult(described(dataset, _LONG_NAMES))
 
 
-def _require_repeats(build, params, batch, key) -> None:
-    """Products by a program that runs twice, so that the compiler cannot share them."""
-    product = jax.jit(lambda p, b, v: build(p, b).product(v))
+def _skewed(data: xarray.Dataset) -> bool:
+    """Whether the basis lost so much orthogonality that eigenvalues may be counted twice."""
+    return bool(data["orthogonality"] > np.finfo(data.attrs["dtype"]).eps ** 0.5)
+
+
+def _convergence(data: xarray.Dataset) -> str:
+    if not np.isfinite(data["highest"]):
+        return "no: a product is not finite"
+    if not data["converged"]:
+        return "no: see the errors"
+    return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
+
+
+def _on_params(operator: spectra.Operator, params) -> spectra.Operator:
     size = spectra.Space.like(params).size
-    v = jax.random.normal(key, (size,), spectra.Space.like(params).dtype)
-    if not np.array_equal(product(params, batch, v), product(params, batch, v), equal_nan=True):
-        raise ValueError("the loss is not deterministic: two equal products differ")
+    if (operator.domain.size, operator.codomain.size) != (size, size):
+        raise ValueError(
+            f"operator= maps {operator.domain.size} numbers to {operator.codomain.size}; allowed: "
+            f"a symmetric map of the {size} of params to as many"
+        )
+    return operator
 
 
 def _runs(build, params, batch, key, starts, matvecs, tolerance) -> list[spectra.RitzValues]:
@@ -159,18 +224,20 @@ def _runs(build, params, batch, key, starts, matvecs, tolerance) -> list[spectra
 def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
     axis = spectra.grid(runs, _GRID)
     total, total_error = spectra.cumulative(runs, axis)
-    split = spectra.mass_split(runs, 1.0)  # of -A: its positive side is A's negative one
+    # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
+    split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
+    known = 1.0 if np.isfinite(ends.highest) else np.nan
     numbers = {
         "lowest": ends.lowest,
         "lowest_error": ends.lowest_error,
         "highest": ends.highest,
         "highest_error": ends.highest_error,
-        "mass_negative": split.above[0],
-        "mass_negative_error": split.above[1],
-        "mass_zero": split.zero[0],
-        "mass_zero_error": split.zero[1],
-        "mass_undecided": split.undecided[0],
-        "mass_undecided_error": split.undecided[1],
+        "mass_negative": known * split.above[0],
+        "mass_negative_error": known * split.above[1],
+        "mass_zero": known * split.zero[0],
+        "mass_zero_error": known * split.zero[1],
+        "mass_undecided": known * split.undecided[0],
+        "mass_undecided_error": known * split.undecided[1],
         "start_disagreement": ends.disagreement,
         "orthogonality": ends.orthogonality,
         "matvecs": ends.matvecs,
@@ -181,7 +248,11 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
         "cumulative": (("grid",), total),
         "cumulative_error": (("grid",), total_error),
     }
-    for name, field in (("ritz_value", "values"), ("ritz_weight", "weights")):
+    for name, field in (
+        ("ritz_value", "values"),
+        ("ritz_weight", "weights"),
+        ("ritz_error", "errors"),
+    ):
         rows = spectra.padded([getattr(run, field) for run in runs], 1)
         arrays[name] = (("start", "ritz"), rows)
     return xarray.Dataset(numbers | arrays, coords={"grid": axis})
@@ -191,11 +262,11 @@ def _exact_trace(run: spectra.RitzValues) -> tuple[float, float]:
     return float(np.sum(run.values)), float(np.sum(run.errors))
 
 
-def _top(build, params, batch, runs, key, num: int, tolerance: float) -> dict:
-    """The eigenvalues of largest modulus, by falling modulus."""
+def _top(build, params, batch, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
+    """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
     if runs[0].exact:
-        values, errors = runs[0].values, runs[0].errors
-        converged = np.ones(len(values), bool)
+        values, errors, spent = runs[0].values, runs[0].errors, 0
+        converged = np.isfinite(values)
     else:
 
         @jax.jit
@@ -212,30 +283,12 @@ def _top(build, params, batch, runs, key, num: int, tolerance: float) -> dict:
             )
 
         found = spectra.ritz_pairs(pairs(params, batch, key))
-        values, errors, converged = found.values, found.errors, found.converged
+        values, errors, spent = found.values, found.errors, found.matvecs
+        converged = found.converged
     order = np.argsort(-np.abs(values))[:num]
-    return {
+    rows = {
         "top_value": (("rank",), values[order]),
         "top_error": (("rank",), errors[order]),
         "top_converged": (("rank",), np.asarray(converged)[order]),
     }
-
-
-def _described(dataset: xarray.Dataset) -> xarray.Dataset:
-    for name, text in {
-        "lowest": "smallest eigenvalue",
-        "highest": "largest eigenvalue",
-        "trace": "sum of all eigenvalues",
-        "mass_negative": "share of negative eigenvalues",
-        "mass_zero": "share of eigenvalues that are zero to rounding",
-        "mass_undecided": "share whose sign the errors leave open",
-        "density": "smoothed spectral density",
-        "cumulative": "share of eigenvalues at or below",
-        "ritz_value": "Ritz value",
-        "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
-        "start_disagreement": "distance of the starts' ends over their errors",
-        "orthogonality": "largest entry of |QQ' - I|",
-        "matvecs": "products spent",
-    }.items():
-        dataset[name].attrs |= {"long_name": text, "units": "1"}
-    return dataset
+    return rows, spent

@@ -1,9 +1,11 @@
 """Whether an operator is what it says: symmetric, deterministic, the transpose of its transpose."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Key
+from jaxtyping import Array, DTypeLike, Float, Key, PyTree
 
 from hessdiag.spectra.operators import Operator
 
@@ -54,23 +56,24 @@ def transpose_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""
     return _apart(u, operator.matvec(v), v, operator.rmatvec(u))
 
 
-def repeats(operator: Operator, key: Key[Array, ""]) -> Array:
-    """Whether the same product, taken twice, is the same to the last bit.
+def repeats(function: Callable[..., PyTree[Array]], *operands: PyTree[Array]) -> bool:
+    """Whether a function gives the same to the last bit when it runs again, and when traced again.
 
-    A loss that draws fresh randomness or a fresh batch at every call is no linear map, and its
-    Krylov spaces mean nothing. Call this outside jit: inside, the compiler computes the
-    product once and compares it with itself.
+    A loss that draws fresh randomness or a fresh batch, at every call or whenever Python executes
+    it, is another loss in every compiled program: its products are no linear map, and Krylov
+    spaces of them mean nothing. To test an operator, let the function build it and multiply.
 
     Args:
-        operator: The map to test.
-        key: Key of the Gaussian vector.
+        function: Of pytrees of arrays; compiled twice. A function that is jitted already is traced
+            only once, here as elsewhere.
+        operands: Its arguments.
 
     Returns:
-        A boolean. NaN equals NaN here.
+        Whether all results are one. NaN equals NaN here.
     """
-    v = _random_unit(operator, key)
-    first, second = operator.matvec(v), operator.matvec(v)
-    return jnp.array_equal(first, second, equal_nan=True)
+    first, second = (jax.jit(lambda *at: function(*at)) for _ in range(2))
+    result = first(*operands)
+    return _same(result, first(*operands)) and _same(result, second(*operands))
 
 
 def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:
@@ -92,6 +95,13 @@ def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> Non
             f"({SYMMETRY_LIMIT:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
             "numbers that are not eigenvalues of this operator"
         )
+
+
+def _same(first: PyTree[Array], second: PyTree[Array]) -> bool:
+    def equal(a, b):
+        return jnp.array_equal(a, b, equal_nan=jnp.issubdtype(a.dtype, jnp.inexact))
+
+    return all(map(bool, jax.tree.leaves(jax.tree.map(equal, first, second))))
 
 
 def _apart(u, a_v, v, a_u) -> Float[Array, ""]:

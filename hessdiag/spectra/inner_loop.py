@@ -334,6 +334,10 @@ def _dense_hessian(steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
 
 
 def _start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
-    """A random direction, and as much of a warm start, if there is one."""
+    """A random direction, and as much of a warm start, if there is one.
+
+    A run that failed leaves none: its Ritz vector is not finite.
+    """
     random = jax.random.normal(key, warm.shape, warm.dtype)
-    return random / jnp.linalg.norm(random) + warm
+    there = jnp.all(jnp.isfinite(warm))
+    return random / jnp.linalg.norm(random) + jnp.where(there, warm, 0)

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from hessdiag.spectra.curvature import symmetric_on
+from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.operators import Operator, Space, identity_plus
 
 Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
@@ -51,8 +53,7 @@ class InnerStep:
     @property
     def hessian(self) -> Operator:
         """Hessian of the inner loss."""
-        product = jax.default_matmul_precision("highest")(self._curve)
-        return Operator(product, None, self.params, self.params, is_symmetric=True)
+        return symmetric_on(self.params, self._curve)
 
     @property
     def paper(self) -> Operator:
@@ -179,6 +180,8 @@ def inner_step(
     """Linearise one inner update.
 
     Call it inside the jitted function that uses the operators, outside any loop over products.
+    Roots inside `rule` and `clip` have slope zero at zero (`with_finite_roots`): Adam has a
+    derivative where the gradient was always zero, too.
 
     Args:
         loss: L(theta); batch and randomness are closed over.
@@ -219,8 +222,10 @@ def inner_step(
             _, move_targets = jax.linearize(
                 lambda p: space.ravel(semi_gradient(space.unravel(p))), theta
             )
-    after_clip, clip_product = jax.linearize(clipped, gradient)
-    _, respond_product = jax.linearize(respond, theta, memory.ravel(memory_leaves), after_clip)
+    after_clip, clip_product = jax.linearize(with_finite_roots(clipped), gradient)
+    _, respond_product = jax.linearize(
+        with_finite_roots(respond), theta, memory.ravel(memory_leaves), after_clip
+    )
     length = jnp.vdot(gradient, gradient)
     return InnerStep(
         learning_rate=None if learning_rate is None else jnp.asarray(learning_rate, space.dtype),

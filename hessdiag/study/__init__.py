@@ -2,11 +2,13 @@
 
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell, Grid
+from hessdiag.study.groups import TOGETHER, groups
 from hessdiag.study.plan import planned
 from hessdiag.study.study import Study, StudyObserver
 from hessdiag.study.study_directory import CellStatus, StudyDirectory
 
 __all__ = [
+    "TOGETHER",
     "Cell",
     "CellStatus",
     "Estimate",
@@ -15,5 +17,6 @@ __all__ = [
     "StudyDirectory",
     "StudyObserver",
     "calibrate",
+    "groups",
     "planned",
 ]

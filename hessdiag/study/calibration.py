@@ -1,11 +1,14 @@
-"""How long a cell will take and how much memory, from a short calibration on this machine."""
+"""How long seeds will take and how much memory, from a short calibration on this machine."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
 
 from hessdiag.meta import InnerUpdate
 from hessdiag.train.learner import Learner, TrainState, run_keys
@@ -16,13 +19,13 @@ from hessdiag.train.variance_probe import VarianceProbe
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one run is expected to take; rough, since caches and convergence decide.
+    """What seeds that train together are expected to take; rough: caches and convergence decide.
 
     Attributes:
         compile_seconds: of the programs calibrated; more are compiled for spectra.
-        training_seconds: of all iterations.
-        probe_seconds: of all probes: meta-gradients, their parts, and Hessian products as if none
-            converged early. Other operators count as one more Hessian each.
+        training_seconds: of all iterations, of all seeds together.
+        probe_seconds: of all probes of one seed: meta-gradients, their parts, and Hessian products
+            as if none converged early. Other operators count as one more Hessian each.
         memory_bytes: of the largest program's arguments and temporaries; the process itself needs
             some hundred MiB more.
     """
@@ -32,30 +35,26 @@ class Estimate:
     probe_seconds: float
     memory_bytes: int
 
-    @property
-    def seconds(self) -> float:
-        """Everything."""
-        return self.compile_seconds + self.training_seconds + self.probe_seconds
 
-
-def calibrate(settings: Settings) -> Estimate:
+def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     """Time a training step, one Hessian product, and one call of what samples meta-gradients.
 
     Args:
-        settings: of the run; its seed does not matter.
+        settings: of the runs; their seed does not matter.
+        seeds: how many train as one program.
     """
     learner = Learner(settings)
     keys = run_keys(settings.seed)
     state, key = learner.init(keys.init), keys.train
-    step = _measure(learner.step, state, key)
+    step = _step(learner, state, key, seeds)
     programs = [step]
     probes = len(probe_iterations(settings))
     n = measured_horizon(settings)
     probe_seconds = 0.0
     if probes and n:
-        product = _measure(jax.jit(lambda *at: _product(learner.update, *at)), state, key)
+        product = _measure(jax.jit(partial(_product, learner.update)), state, key)
         calls = [(product, _spectra(settings, n))]
-        for program, number in _sampling(learner, settings, n):
+        for program, number in _sampling(learner, settings):
             keys = key if settings.probe.chunk == 1 else jax.random.split(key, settings.probe.chunk)
             calls.append((_measure(program, state, keys), number))
         programs += [program for program, _ in calls]
@@ -94,10 +93,18 @@ def _measure(program: Any, *arguments: Any) -> _Program:
     )
 
 
-def _sampling(learner: Learner, settings: Settings, n: int) -> list[tuple[Any, int]]:
+def _step(learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int) -> _Program:
+    """An iteration of all seeds, by the program that they will train with."""
+    if seeds == 1:
+        return _measure(learner.step, state, key)
+    states = jax.tree.map(lambda leaf: jnp.stack([leaf] * seeds), state)
+    return _measure(learner.step_together, states, jax.random.split(key, seeds))
+
+
+def _sampling(learner: Learner, settings: Settings) -> list[tuple[Any, int]]:
     """The programs that sample meta-gradients and their parts, and the calls of each in a probe."""
     probe, update = settings.probe, learner.update
-    mechanism = MechanismProbe(update, probe, n=n, trace_decay=settings.trace_decay)
+    mechanism = MechanismProbe(update, settings)
     programs = mechanism.programs
     if not mechanism.covers_all_horizons:
         programs.append((VarianceProbe(update, settings).program, -(-probe.samples // probe.chunk)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hessdiag.errors import UsageError
+from hessdiag.study.failure import Failure
 from hessdiag.study.grid import Cell, Grid
 from hessdiag.train.run_directory import RunDirectory
 
@@ -48,7 +49,7 @@ class StudyDirectory:
         """Make a new study directory.
 
         Args:
-            path: where; nothing may be there yet.
+            path: where; no cells may be there yet.
             grid: what it runs.
             provenance: where its numbers come from.
             name: what its report is called.
@@ -56,8 +57,22 @@ class StudyDirectory:
         Raises:
             UsageError: it exists already, or cannot be written.
         """
+        made = cls(path)
         try:
-            (path / "cells").mkdir(parents=True)
+            if (path / "cells").exists():
+                raise FileExistsError
+            path.mkdir(parents=True, exist_ok=True)
+            made._files.write_json(
+                "study.json",
+                {
+                    "format_version": FORMAT_VERSION,
+                    "name": name,
+                    "common": dict(grid.common),
+                    "varied": {key: list(values) for key, values in grid.varied.items()},
+                    "provenance": dict(provenance),
+                },
+            )
+            (path / "cells").mkdir()  # last: where it is, there is a whole study.json
         except FileExistsError as error:
             raise UsageError(
                 f"--out: {path} exists; a study is never overwritten (allowed: a new path, or "
@@ -67,17 +82,6 @@ class StudyDirectory:
             raise UsageError(
                 f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
             ) from error
-        made = cls(path)
-        made._files.write_json(
-            "study.json",
-            {
-                "format_version": FORMAT_VERSION,
-                "name": name,
-                "common": dict(grid.common),
-                "varied": {key: list(values) for key, values in grid.varied.items()},
-                "provenance": dict(provenance),
-            },
-        )
         return made
 
     @classmethod
@@ -120,7 +124,7 @@ class StudyDirectory:
         file = self.run_path(cell) / "summary.json"
         failure = self._failure(cell)
         if failure.is_file():
-            return CellStatus("failed", 0, failure.read_text().strip())
+            return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
         try:
             summary = json.loads(file.read_text())
         except (OSError, ValueError):
@@ -135,9 +139,17 @@ class StudyDirectory:
         """Replace what all cells say together; NaN and infinities become null."""
         self._files.write_json("results.json", _finite(results), indent=None)
 
-    def record_failure(self, cell: Cell, message: str) -> None:
+    def is_reported(self, cell: Cell) -> bool:
+        """Whether the report of a cell's run is as new as its summary."""
+        page, summary = (self.run_path(cell) / name for name in ("report.html", "summary.json"))
+        return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
+
+    def record_failure(self, cell: Cell, failure: Failure) -> None:
         """Remember why a cell failed, if its run could not say so itself."""
-        self._failure(cell).write_text(message + "\n")
+        file = self._failure(cell)
+        file.parent.mkdir(exist_ok=True)
+        name = str(file.relative_to(self.path))
+        self._files.write_text(name, f"{failure.message}\n\n{failure.details}")
 
     def forget_failure(self, cell: Cell) -> None:
         """The cell is about to be tried again."""

@@ -13,6 +13,7 @@ from hessdiag.meta import (
     Estimator,
     InnerState,
     InnerUpdate,
+    Paths,
     annealing,
     hyper_parameters,
     initial_eta,
@@ -92,7 +93,7 @@ class Learner:
             kappa=settings.kappa,
             monte_carlo=settings.monte_carlo,
             chunk=settings.probe.chunk,
-            paths=paths_called("trace" if trace else settings.paths, settings.trace_decay),
+            paths=paths_of("trace" if trace else settings.paths, settings),
             remat=settings.remat,
         )
         self._meta_optimiser = meta_optimiser(
@@ -133,6 +134,16 @@ class Learner:
             finite=_finite(loss, made, eta),
         )
         return after, info
+
+
+def paths_of(name: str, settings: Settings) -> Paths:
+    """The counterfactual of that name, as training and probes of a run have it."""
+    return paths_called(
+        name,
+        trace_decay=settings.trace_decay,
+        inside=settings.stable_interval,
+        matvecs=settings.stable_matvecs,
+    )
 
 
 def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,22 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> "RunDirectory":
-        """Make a new run directory.
+        """Make a new run directory: all of it, or none.
+
+        It is filled beside its place, in a hidden folder, and put there by renaming.
 
         Raises:
             UsageError: it exists already, or cannot be written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir()
-            (path / "probes").mkdir()
+            if os.path.lexists(path):
+                raise FileExistsError
+            unborn = path.with_name(f".{path.name}.part")
+            (unborn / "probes").mkdir(parents=True, exist_ok=True)
+            cls(unborn).write_json("config.json", {"format_version": FORMAT_VERSION, **config})
+            unborn.rename(path)
         except OSError as error:
-            if path.exists():
+            if os.path.lexists(path):
                 raise UsageError(
                     f"--out: {path} exists; a run directory is never overwritten "
                     "(allowed: a new path, or --resume)"
@@ -43,9 +49,7 @@ class RunDirectory:
             raise UsageError(
                 f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
             ) from error
-        made = cls(path)
-        made.write_json("config.json", {"format_version": FORMAT_VERSION, **config})
-        return made
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -86,12 +90,12 @@ class RunDirectory:
 
     def write_json(self, name: str, document: Mapping[str, Any], *, indent: int | None = 1) -> None:
         """Replace a JSON file atomically."""
-        self._replace(
-            name,
-            lambda temporary: temporary.write_text(
-                json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
-            ),
-        )
+        text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+        self.write_text(name, text + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Replace a text file atomically."""
+        self._replace(name, lambda temporary: temporary.write_text(text))
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """Append one record to a JSON-lines file, and flush."""
@@ -162,3 +166,14 @@ class RunDirectory:
         temporary = final.with_name(final.name + ".part")
         write(temporary)
         os.replace(temporary, final)
+
+
+def discard_unborn(path: Path) -> None:
+    """Remove what a run directory was before its config.json was written, and nothing else.
+
+    A kill could leave that where directories were still filled in their place.
+    """
+    if path.is_dir():
+        found = {str(file.relative_to(path)) for file in path.rglob("*")}
+        if found <= {"probes", "config.json.part"}:
+            shutil.rmtree(path)

@@ -1,8 +1,16 @@
 """The study command: plan, run, resume, refuse."""
 
+import re
+import shlex
 import shutil
+import signal
 
 import pytest
+from hessdiag.cli import drive_study  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.words import duration  # pyright: ignore[reportMissingImports]
+
+from hessdiag.study import TOGETHER, Estimate, Grid, StudyDirectory
+from hessdiag.train.interrupt import Interrupted
 
 TINY = ("--env", "mrp", "--set", "train.iterations=2", "--set", "probe.points=0")
 
@@ -42,6 +50,126 @@ def test_a_dry_run_lists_the_cells_and_makes_nothing(cli, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def calibrations(monkeypatch):
+    """What is calibrated; nothing is compiled."""
+    made = []
+
+    def calibrate(settings, *, seeds):
+        made.append((settings.n, seeds))
+        return Estimate(10.0, 100.0 * seeds, 1.0, 2**20 * seeds)
+
+    monkeypatch.setattr(drive_study, "calibrate", calibrate)
+    return made
+
+
+def test_a_dry_run_estimates_each_program_that_groups_of_seeds_train_with(cli, calibrations):
+    done = cli("study", *TINY, "--n", "1,2", "--seed", "0:5", "--together", "2", "--dry-run")
+    assert done.code == 0
+    assert calibrations == [(1, 2), (1, 1), (2, 2), (2, 1)]
+    assert done.err.splitlines()[:2] == [
+        "calibrating n=1 seed=0, n=1 seed=1",
+        "calibrating n=1 seed=4",
+    ]
+    rows = [
+        [text.strip() for text in line.split("│")[1:-1]]
+        for line in done.out.splitlines()
+        if "n=1 seed" in line
+    ]
+    assert [(cell, *of_program) for cell, _, _, *of_program in rows] == [
+        ("n=1 seed=0", "10 s", "3 min", "1 s", "2 MiB"),
+        ("n=1 seed=1", "cached", "together", "1 s", "together"),
+        ("n=1 seed=2", "cached", "3 min", "1 s", "2 MiB"),
+        ("n=1 seed=3", "cached", "together", "1 s", "together"),
+        ("n=1 seed=4", "10 s", "2 min", "1 s", "1 MiB"),
+    ]
+    assert f"about {duration(4 * 10 + 10 * 100 + 10 * 1)} on this machine" in done.out
+
+
+def test_a_dry_run_of_a_study_to_go_on_with_is_about_what_is_left(cli, calibrations, tmp_path):
+    grid = Grid({"env": "mrp", "n": 1}, {"seed": [0, 1, 2]})
+    directory = StudyDirectory.create(tmp_path / "study", grid, {})
+    finished = directory.run_path(grid.cells()[1])
+    finished.mkdir()
+    (finished / "summary.json").write_text('{"status": "finished", "iteration": 200}')
+    done = cli("study", "--resume", directory.path, "--dry-run")
+    assert calibrations == [(1, 2)]
+    assert "2 cells" in done.out
+    assert "seed=1" not in done.out
+
+
+@pytest.fixture
+def without_reports(monkeypatch):
+    """Reports are an empty page: figures take seconds."""
+
+    def write(path):
+        (path / "report.html").write_text("")
+
+    monkeypatch.setattr(drive_study, "write_report", write)
+    monkeypatch.setattr(drive_study, "report_on", lambda directory, _: write(directory.path))
+
+
+def test_a_report_that_cannot_be_made_is_code_1_and_one_line(cli, tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyError("growth")
+
+    path = tmp_path / "study"
+    with monkeypatch.context() as patch:
+        patch.setattr(drive_study, "write_report", fail)
+        patch.setattr(drive_study, "report_on", fail)
+        done = cli("study", *TINY, "--n", "1", "--seed", "0", "--out", path, "--quiet")
+    assert done.code == 1
+    assert done.out == f"{path}\n"
+    assert done.err.splitlines() == [
+        f"hessdiag: the report of {name} could not be made (KeyError: 'growth')"
+        for name in ("the study", "n=1 seed=0", "the study")
+    ]
+    again = cli("study", "--resume", path, "--quiet")
+    assert again == (0, f"{path}\n", "")
+    assert (path / "cells" / "n1-seed0" / "report.html").is_file()
+
+
+class _Stopped:
+    """A study that is interrupted at once, and tells how it was made."""
+
+    made: dict
+
+    def __init__(self, *_, **options):
+        _Stopped.made = options
+
+    def go(self):
+        raise Interrupted(signal.SIGINT)
+
+
+def test_how_many_seeds_train_together_is_kept_where_a_study_goes_on(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(drive_study, "Study", _Stopped)
+    path = tmp_path / "study"
+    for given, number, words in (((), TOGETHER, []), (("--together", 3), 3, ["--together", "3"])):
+        done = cli("study", *TINY, "--out", path, *given)
+        assert done.code == 130
+        assert _Stopped.made["together"] == number
+        again = shlex.split(done.err.partition("Go on with: ")[2])
+        assert again == ["hessdiag", "study", "--resume", str(path), *words]
+        assert cli(*again[1:]).code == 130
+        assert _Stopped.made["together"] == number
+        shutil.rmtree(path)
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_a_terminal_shows_the_table_of_cells(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    rates = "learning.learning_rate=1e-3,1e30"
+    words = (*TINY, "--set", "learning.optimiser=sgd", "--n", "1", "--vary", rates)
+    done = cli("study", *words, "--out", tmp_path / "study")
+    assert done.code == 1
+    assert done.err == "hessdiag: 1 of 2 cells failed\n"
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out)
+    last = text[text.rindex("1 of 2 finished, 1 failed") :]
+    assert re.search(r"n=1 learning_rate=0.001 +│ finished", last)
+    assert re.search(r"n=1 learning_rate=1e\+30 +│ failed +│ NaN or infinity in", last)
+
+
 def test_a_toml_file_varies(cli, tmp_path):
     file = tmp_path / "grid.toml"
     file.write_text(
@@ -62,6 +190,8 @@ def test_a_toml_file_varies(cli, tmp_path):
         (("--n", "1", "--vary", "n=2,3"), "--vary: n is given twice"),
         (("--resume", "x", "--n", "1"), "--resume: a resumed study keeps its grid"),
         (("--resume", "nowhere"), "is no study"),
+        (("--together", "0"), "--together: 0 is not allowed; allowed: 1 or more"),
+        (("--together", "many"), "'many' is not a valid integer"),
     ],
 )
 def test_bad_input_is_one_line(cli, arguments, words):

@@ -73,6 +73,95 @@ def test_it_prints_plots_and_saves(result, tmp_path):
         assert saved["hessian_max"].attrs["long_name"].startswith("highest eigenvalue")
 
 
+def test_everything_is_labelled_and_says_where_it_comes_from(result):
+    for name, variable in result.dataset.variables.items():
+        assert variable.attrs["long_name"], name
+        assert variable.dtype.kind not in "fiu" or variable.attrs["units"] == "1", name
+    attributes = result.dataset.attrs
+    assert attributes["seed"] == 0
+    assert attributes["tolerance"] == 1e-5
+    assert attributes["dtype"] == "float32"
+    assert attributes["jax_version"] == jax.__version__
+    assert attributes["hessdiag_version"]
+
+
+def radii_shown(result, **changed) -> str:
+    """The last column of the second table's first row, with other numbers."""
+    at = {"operator_unroll": 0, "inner_step": 0, "operator": 1}
+    data = result.dataset.copy(deep=True)
+    for name, value in changed.items():
+        data[f"operator_radius_{name}"][at] = value
+    text = str(hessdiag.InnerLoopResult(data))
+    row = text[text.index("Spectral radius") :].splitlines()[4]
+    return row.split("  ")[-1].strip()
+
+
+def test_the_first_order_error_is_shown_where_the_bound_says_nothing(result):
+    """The rule of the report: beyond the value and twice the estimate, or infinite."""
+    assert radii_shown(result, minus_one=0.5, error=0.4, estimate=0.1) == "0.5 ± 0.4"
+    assert radii_shown(result, minus_one=0.5, error=0.6, estimate=0.1) == "≈ 0.50 ± 0.10"
+    assert radii_shown(result, minus_one=0.5, error=np.inf, estimate=np.inf) == "≈ 0.500 ± ∞"
+    assert radii_shown(result, minus_one=0.5, error=0.6, estimate=np.nan) == "0.5 ± 0.6"
+    assert radii_shown(result, minus_one=np.nan) == "–"
+
+
+def test_it_says_where_products_are_not_finite_and_why(result):
+    def notes(name, **at):
+        data = result.dataset.copy(deep=True)
+        data[name].loc[at] = np.nan
+        return hessdiag.InnerLoopResult(data).notes()
+
+    assert result.notes() == []
+    (loss_fails,) = notes("hessian_max", inner_step=1)
+    assert loss_fails.startswith("Hessian: no finite product at inner step 1: the loss or a")
+    (rule_fails,) = notes("operator_radius_minus_one", inner_step=[0, 2], operator="update")
+    assert rule_fails.startswith("update: no finite product at inner steps 0, 2: there the deriv")
+    (both,) = notes("operator_radius_minus_one", inner_step=[1])
+    assert both.startswith("paper, update: ")
+    (transposed,) = notes("product_norm_minus_one", term=3, operator="update")
+    assert transposed.startswith("update: no finite product at term 3: ")
+
+
+def test_notes_are_printed(result):
+    data = result.dataset.copy(deep=True)
+    data["operator_radius_minus_one"].loc[{"operator": "update"}] = np.nan
+    printed = str(hessdiag.InnerLoopResult(data)).splitlines()[-1]
+    assert printed == hessdiag.InnerLoopResult(data).notes()[0]
+
+
+def test_adam_can_be_differentiated_where_the_gradient_was_always_zero(problem):
+    """Weights of an input that is always zero; the forward values are optax's to the last bit."""
+    params, (inputs, labels) = problem
+    optimiser = optax.adam(ALPHA)
+    update = hessdiag.OptaxUpdate(loss, optimiser)
+    batch = (inputs[0].at[:, 0].set(0), labels[0])
+
+    @jax.jit
+    def both(params):
+        gradient = jax.grad(loss)(params, batch)
+        change, _ = optimiser.update(gradient, optimiser.init(params), params)
+        after = jax.grad(lambda p: loss(update(update.init(p), batch)[0], batch))
+        return (
+            update(update.init(params), batch)[0],
+            optax.apply_updates(params, change),
+            after(params),
+        )
+
+    ours, optaxs, meta_gradient = both(params)
+    jax.tree.map(np.testing.assert_array_equal, ours, optaxs)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(meta_gradient))
+
+
+def test_a_loss_that_python_draws_anew_is_refused(problem):
+    params, batches = problem
+    random = np.random.default_rng(0)
+    update = hessdiag.OptaxUpdate(
+        lambda p, batch: random.uniform(1, 2) * loss(p, batch), optax.sgd(ALPHA)
+    )
+    with pytest.raises(ValueError, match="the update is not deterministic"):
+        hessdiag.inner_loop_spectra(update, update.init(params), batches)
+
+
 def test_batches_may_be_a_list_and_the_learning_rate_absent(problem):
     params, batches = problem
     update = hessdiag.OptaxUpdate(loss, optax.adam(1e-2))

@@ -1,5 +1,7 @@
 """The one call for a loss, against the dense Hessian."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +39,48 @@ def test_numbers_equal_the_dense_hessian_within_their_errors(case):
     assert float(data["cumulative"][-1]) == pytest.approx(1)
 
 
+def test_all_products_are_counted(case):
+    """Four starts of 60, 60 for the trace, and those of the largest; or the dense matrix's."""
+    result, truth = case
+    if len(truth) <= spectra.DENSE_LIMIT:
+        assert result.dataset.matvecs == len(truth)
+    else:
+        assert result.dataset.matvecs > 5 * 60
+
+
+def test_errors_of_nodes_are_saved_with_them(case):
+    result, truth = case
+    data = result.dataset
+    distance = np.abs(data.ritz_value.values[..., None] - truth).min(axis=-1)
+    assert (distance <= data.ritz_error).all()
+
+
+def test_everything_is_labelled_and_says_where_it_comes_from(case):
+    data = case[0].dataset
+    for name, variable in data.variables.items():
+        assert variable.attrs["long_name"], name
+        assert variable.dtype.kind == "b" or variable.attrs["units"] == "1", name
+    assert data.attrs["seed"] == 0
+    assert data.attrs["tolerance"] == 1e-4
+    assert data.attrs["dtype"] == "float32"
+    assert data.attrs["jax_version"] == jax.__version__
+    assert data.attrs["hessdiag_version"]
+
+
+def test_what_casts_doubt_is_printed_where_there_is_any(case):
+    """Above 1 some start missed an end; beyond sqrt(eps) = 3.5e-4 values may be counted twice."""
+    result, _ = case
+    sound = result.dataset.assign(start_disagreement=1.0, orthogonality=3e-4)
+    text = str(hessdiag.SpectrumResult(sound))
+    assert "disagree" not in text
+    assert "orthogonal" not in text
+    doubtful = result.dataset.assign(start_disagreement=2.5, orthogonality=4e-4, converged=True)
+    text = str(hessdiag.SpectrumResult(doubtful))
+    assert re.search(r"starts disagree by +2\.50 times their errors", text)
+    assert re.search(r"basis orthogonal to +4\.00e−4", text)
+    assert re.search(r"ends converged +yes, but the basis is not orthogonal", text)
+
+
 def test_it_prints_every_number_with_its_error(case):
     text = str(case[0])
     for words in ("smallest eigenvalue", "largest eigenvalue", "trace", "Largest in modulus"):
@@ -72,6 +116,57 @@ def test_another_operator_can_be_measured():
     found = hessdiag.spectrum(loss, params, (inputs, labels), operator=fisher).dataset
     assert found.lowest >= -found.lowest_error
     assert found.highest > 0
+
+
+def diagonal_of(*entries: float) -> hessdiag.SpectrumResult:
+    return hessdiag.spectrum(
+        loss,
+        jnp.zeros(len(entries)),
+        None,
+        operator=lambda *_: spectra.diagonal(jnp.array(entries)),
+        top=1,
+    )
+
+
+def test_only_the_sign_may_be_undecided():
+    """Two is no special eigenvalue, though it is one for a step of gradient descent."""
+    found = diagonal_of(2.0, 1.0, -1.0, 0.0).dataset
+    assert (found.mass_negative, found.mass_zero, found.mass_undecided) == (0.25, 0.25, 0)
+
+
+def test_products_that_are_not_finite_are_said_to_be_none():
+    found = diagonal_of(1.0, np.nan)
+    assert "no: a product is not finite" in str(found)
+    assert not np.isfinite(found.dataset.mass_negative)
+    assert not found.dataset.top_converged.any()
+    assert found.plot().axes
+
+
+def test_chunks_of_an_operator_are_refused():
+    params, inputs, labels = mlp_problem(np.float32)
+    with pytest.raises(ValueError, match=r"chunk_size=16 .* operator= "):
+        hessdiag.spectrum(
+            loss, params, (inputs, labels), operator=lambda p, _: spectra.diagonal(p), chunk_size=16
+        )
+
+
+def test_an_operator_elsewhere_than_on_the_parameters_is_refused():
+    with pytest.raises(ValueError, match=r"maps 3 numbers to 3; allowed: .* the 2 of"):
+        hessdiag.spectrum(
+            loss, jnp.zeros(2), None, operator=lambda *_: spectra.diagonal(jnp.ones(3))
+        )
+
+
+def test_a_loss_that_python_draws_anew_is_refused():
+    """A draw at trace time is one number within a program, and another one in the next."""
+    random = np.random.default_rng(0)
+
+    def noisy(params, batch):
+        return random.uniform(1, 2) * loss(params, batch)
+
+    params, inputs, labels = mlp_problem(np.float32)
+    with pytest.raises(ValueError, match="the loss is not deterministic"):
+        hessdiag.spectrum(noisy, params, (inputs, labels))
 
 
 def test_a_loss_that_changes_is_refused():

@@ -8,6 +8,7 @@ import pytest
 from hessdiag.spectra import (
     NonSymmetricOperatorError,
     NotTransposableError,
+    Space,
     diagonal,
     hessian,
     identity_plus,
@@ -149,6 +150,10 @@ def test_transpose_defect_needs_a_transpose():
         transpose_defect(one_way, jax.random.key(0))
 
 
+def repeats_itself(product, dtype) -> bool:
+    return repeats(product, jnp.linspace(-1, 2, 20, dtype=dtype))
+
+
 def test_a_randomised_product_does_not_repeat(dtype):
     """A key or a batch drawn anew at every call; the same draw every time is a linear map."""
     draws = itertools.count()
@@ -159,9 +164,38 @@ def test_a_randomised_product_does_not_repeat(dtype):
     def fresh(v):
         return noisy(v, jax.random.key(next(draws)))
 
-    assert not repeats(symmetric(fresh, jnp.zeros(20, dtype)), jax.random.key(100))
+    assert not repeats_itself(symmetric(fresh, jnp.zeros(20, dtype)).product, dtype)
     fixed = symmetric(lambda v: noisy(v, jax.random.key(5)), jnp.zeros(20, dtype))
-    assert repeats(fixed, jax.random.key(100))
+    assert repeats_itself(fixed.product, dtype)
+
+
+def test_what_only_python_draws_is_found_by_tracing_again(dtype):
+    """One program holds one draw, and repeats it; the next program would hold another."""
+    random = np.random.default_rng(0)
+
+    def product(v):
+        return hessian(lambda x: random.uniform(1, 2) * jnp.sum(x**2), jnp.zeros_like(v)).product(v)
+
+    assert not repeats_itself(product, dtype)
+
+
+def test_what_changes_at_every_run_is_found_in_one_program(dtype):
+    draws = itertools.count()
+
+    def product(v):
+        drawn = jax.pure_callback(
+            lambda: np.asarray(next(draws), dtype), jax.ShapeDtypeStruct((), dtype)
+        )
+        return drawn * v
+
+    assert not repeats_itself(jax.jit(product), dtype)
+
+
+def test_results_are_compared_leaf_by_leaf_whatever_they_hold():
+    def results(v):
+        return {"nan": v * jnp.nan, "whole": jnp.arange(3), "key": jax.random.key(1)}
+
+    assert repeats(results, jnp.ones(2))
 
 
 def test_a_difference_in_the_last_bit_is_no_repetition(dtype):
@@ -170,11 +204,13 @@ def test_a_difference_in_the_last_bit_is_no_repetition(dtype):
     def drifting(v):
         return v * (1 + float(np.finfo(dtype).eps) * next(calls))
 
-    assert not repeats(symmetric(drifting, jnp.zeros(20, dtype)), jax.random.key(0))
+    assert not repeats_itself(symmetric(drifting, jnp.zeros(20, dtype)).product, dtype)
 
 
 def test_nan_repeats_and_so_does_a_hessian(dtype):
-    assert repeats(diagonal(jnp.full(5, jnp.nan, dtype)), jax.random.key(0))
+    assert repeats_itself(diagonal(jnp.full(20, jnp.nan, dtype)).product, dtype)
     params, inputs, labels = mlp_problem(dtype)
-    operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
-    assert repeats(operator, jax.random.key(0))
+    v = jax.random.normal(jax.random.key(0), (Space.like(params).size,), dtype)
+    assert repeats(
+        lambda p, v: hessian(lambda q: mlp_loss(q, inputs, labels), p).product(v), params, v
+    )

@@ -138,6 +138,24 @@ def test_update_and_preconditioned_differ_where_clipping_is_active():
     assert free["update"][0] is free["preconditioned"][0]
 
 
+def test_an_inner_step_that_fails_spoils_no_later_one():
+    """The second of three steps has no finite Hessian, and leaves no warm start."""
+    curvatures = np.stack([np.linspace(-1, 2, 6), np.full(6, np.nan), np.linspace(-2, 1, 6)])
+
+    descent = optax.sgd(ALPHA)
+
+    def linearise(at):
+        params, curvature = at
+        state = descent.init(params)
+        return inner_step(lambda p: jnp.sum(curvature * p**2) / 2, descent.update, params, state)
+
+    settings = InnerLoopSettings(operators=("preconditioned",), products=False)
+    loop = InnerLoop(linearise, settings)
+    found = loop.measure((jnp.ones((3, 6)), jnp.asarray(curvatures)), jax.random.key(0))
+    radii = [spectrum.radius.minus_one for spectrum in found.operators["preconditioned"]]
+    np.testing.assert_allclose(radii, [ALPHA, np.nan, 2 * ALPHA], rtol=1e-4)
+
+
 def test_progress_is_called_as_often_as_announced(case):
     assert case.progress == case.units
 

@@ -10,6 +10,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
+from hessdiag.meta.optimisers import scale_by_adam
 from hessdiag.spectra import dense_matrix, identity_plus, inner_step, transpose_defect
 from tests.oracles.spectra import mlp_loss, mlp_problem
 
@@ -138,6 +139,32 @@ def test_adam_responds_by_its_closed_form():
     expected = -ALPHA * response[:, None] * ratio * made["hessian"]
     assert_equal_to_rounding(made["preconditioned"], expected)
     np.testing.assert_allclose(made["scale"], np.sqrt(ALPHA * np.abs(response)), rtol=1e-10)
+
+
+def test_adam_has_a_derivative_where_the_gradient_was_always_zero():
+    """An input that is always zero: its weights never move. As with an Adam of smooth roots."""
+    params, inputs, labels = mlp_problem(np.float64, sizes=(4, 5, 3))
+    inputs = inputs.at[:, 0].set(0)
+
+    @jax.jit
+    def operators(params):
+        made = []
+        for optimiser in (
+            optax.adam(ALPHA),
+            optax.chain(scale_by_adam(), optax.scale(-ALPHA)),
+        ):
+            state = optimiser.init(params)
+            step = inner_step(
+                lambda p: mlp_loss(p, inputs, labels), optimiser.update, params, state
+            )
+            shift = step.augmented.minus_identity
+            assert shift is not None
+            made.append((dense_matrix(shift), dense_matrix(shift.T)))
+        return made
+
+    stock, smooth = operators(params)
+    for ours, theirs in zip(stock, smooth, strict=True):
+        assert_equal_to_rounding(np.asarray(ours), np.asarray(theirs))
 
 
 def test_the_scaled_preconditioned_operator_is_symmetric_where_all_responses_are_positive():

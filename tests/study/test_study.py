@@ -1,14 +1,18 @@
 """Studies of tiny runs: all cells, failures that stop nothing, resumption without repetition."""
 
 import json
+import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver, calibrate
+from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver, calibrate, reports
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.observer import Observer
+from hessdiag.train.presets import resolve
 from tests.train.driving import (
     TINY,
     SignalAt,
@@ -25,31 +29,44 @@ GRID = Grid(COMMON, {"n": [1, 2], "seed": [0, 1]})
 
 
 class Seen(StudyObserver):
-    """Remembers what it hears; may send a signal from within a cell."""
+    """Remembers what it hears; may send a signal from within a cell, or raise an error there."""
 
-    def __init__(self, interrupt: str | None = None):
+    def __init__(self, interrupt: str | None = None, breaks: str | None = None):
         self.heard = []
+        self.troubles = []
         self._interrupt = interrupt
+        self._breaks = breaks
 
     def on_cell(self, cell, status):
         self.heard.append((cell.slug, status.state))
 
+    def on_trouble(self, message):
+        self.troubles.append(message)
+
     def observer_of(self, cell):
         if cell.slug == self._interrupt:
             return SignalAt(signal.SIGINT, "training", 2)
-        return Observer()
+        return Breaks() if cell.slug == self._breaks else Observer()
 
 
-def drive(directory, observer=None, grid=GRID):
+class Breaks(Observer):
+    """Raises in the second iteration of a run."""
+
+    def on_iteration(self, record):
+        if record["iteration"] == 1:
+            raise KeyError("no such metric")
+
+
+def drive(directory, observer=None, grid=GRID, **reports):
     with StopRequest() as stop:
-        return Study(
-            directory,
-            grid.cells(),
-            command="hessdiag study",
-            observer=observer or StudyObserver(),
-            stop=stop,
-            publish=lambda _: None,
-        ).go()
+        return study_of(directory, observer, grid, stop=stop, **reports).go()
+
+
+def study_of(directory, observer=None, grid=GRID, **more):
+    options = {"stop": StopRequest(), "publish": lambda _: None} | more
+    watched = observer or StudyObserver()
+    cells = grid.cells()
+    return Study(directory, cells, command="hessdiag study", observer=watched, **options)
 
 
 def create(path, grid=GRID):
@@ -70,11 +87,14 @@ def test_every_cell_is_a_run_of_its_own(finished, tmp_path):
     assert_same_but_for_rounding(finished.run_path(cells[3]), alone)
 
 
-def test_stopped_inside_a_cell_and_resumed(finished, tmp_path):
+def test_stopped_inside_a_cell_and_resumed(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(reports, "SECONDS_APART", 1e9)
     directory = create(tmp_path / "study")
     seen = Seen(interrupt="n2-seed1")
+    concluded = []
     with pytest.raises(Interrupted):
-        drive(directory, seen)
+        drive(directory, seen, conclude=lambda: concluded.append(len(seen.heard)))
+    assert concluded == [0, len(seen.heard)]
     assert seen.heard == [
         ("n1-seed0", "running"),
         ("n1-seed1", "running"),
@@ -108,6 +128,135 @@ def test_a_failed_cell_does_not_stop_the_rest(tmp_path):
     assert drive(directory, seen, grid) == 1  # tried once more, failed once more
 
 
+def broken(**varied):
+    """Studies of a user's problem that raises in every cell; nothing of it is ever compiled."""
+    return Grid(COMMON | {"env": "tests.study.raises:Raises", "n": 1}, varied)
+
+
+@pytest.mark.parametrize("inside", ["init", "rollout"])
+def test_whatever_a_users_problem_raises_fails_its_cell_alone(tmp_path, inside):
+    errors = ["TypeError", "IndexError", "AssertionError", "NotImplementedError"]
+    grid = broken(**{"problem.inside": [inside], "problem.error": errors})
+    directory = create(tmp_path / "study", grid)
+    assert drive(directory, grid=grid) == len(errors)
+    for cell, error in zip(grid.cells(), errors, strict=True):
+        status = directory.status(cell)
+        assert (status.state, status.message) == ("failed", f"{error}: no luck")
+        kept = (directory.path / "cells" / f"{cell.slug}.failed").read_text()
+        assert kept.startswith(f"{error}: no luck\n")
+        assert f"in {inside}\n" in kept  # the traceback leads to the mistake
+        assert f"{error}: no\nluck\n" in kept
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_what_is_meant_to_end_the_program_ends_it(tmp_path, error):
+    grid = broken(**{"problem.error": [error, "TypeError"]})
+    directory = create(tmp_path / "study", grid)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        drive(directory, grid=grid)
+    assert {directory.status(cell).state for cell in grid.cells()} == {"running", "waiting"}
+
+
+def test_where_seeds_fail_together_only_the_one_to_blame_is_failed(finished, tmp_path):
+    grid = Grid(COMMON, {"n": [2], "seed": [0, 1]})
+    directory = create(tmp_path / "study", grid)
+    seen = Seen(breaks="n2-seed1")
+    assert drive(directory, seen, grid) == 1
+    first, second = (directory.status(cell) for cell in grid.cells())
+    assert (first.state, first.iteration) == ("finished", 3)
+    assert (second.state, second.message) == ("failed", "KeyError: 'no such metric'")
+    (trouble,) = seen.troubles
+    assert trouble.startswith("n=2 seed=0, n=2 seed=1: KeyError: 'no such metric'")
+    same = [study.run_path(grid.cells()[0]) for study in (directory, finished)]
+    assert_same_but_for_rounding(*same)
+    assert drive(directory, grid=grid) == 0  # nothing of it is left behind
+
+
+def test_a_report_that_cannot_be_made_stops_nothing(finished, tmp_path):
+    """The cells are there; their reports and that of the study are not."""
+    directory = StudyDirectory(shutil.copytree(finished.path, tmp_path / "study"))
+
+    def fail(*_):
+        raise ZeroDivisionError("no ticks")
+
+    seen = Seen()
+    study = study_of(directory, seen, publish=fail, conclude=fail)
+    assert (study.go(), study.missing_reports) == (0, 1 + len(GRID.cells()))
+    assert len(seen.heard) == len(GRID.cells())
+    assert seen.troubles == [
+        f"the report of {name} could not be made (ZeroDivisionError: no ticks)"
+        for name in ("the study", *(cell.name for cell in GRID.cells()))
+    ]
+
+
+def test_reports_that_a_kill_left_to_be_made_are_made(finished, tmp_path):
+    directory = StudyDirectory(shutil.copytree(finished.path, tmp_path / "study"))
+    published = []
+
+    def publish(path):
+        published.append(path)
+        (path / "report.html").write_text("")
+
+    for _ in range(2):
+        assert drive(directory, publish=publish) == 0
+    assert published == [directory.run_path(cell) for cell in GRID.cells()]
+    changed = directory.run_path(GRID.cells()[2]) / "summary.json"
+    changed.touch()  # newer than its report
+    assert drive(directory, publish=publish) == 0
+    assert published[4:] == [changed.parent]
+
+
+def test_what_a_kill_left_of_a_cells_directory_is_not_in_the_way(tmp_path):
+    grid = broken(**{"problem.error": ["TypeError"]})
+    directory = create(tmp_path / "study", grid)
+    (cell,) = grid.cells()
+    (directory.run_path(cell) / "probes").mkdir(parents=True)
+    (directory.run_path(cell) / "config.json.part").write_text("{")
+    assert drive(directory, grid=grid) == 1
+    assert directory.status(cell).message == "TypeError: no luck"
+
+
+def test_a_cell_that_lost_its_config_keeps_the_rest(tmp_path):
+    grid = broken(**{"problem.error": ["TypeError"]})
+    directory = create(tmp_path / "study", grid)
+    (cell,) = grid.cells()
+    (directory.run_path(cell) / "checkpoints" / "3").mkdir(parents=True)
+    assert drive(directory, grid=grid) == 1
+    message = directory.status(cell).message or ""
+    assert message.startswith("UsageError: --resume: ")
+    assert message.endswith("is no run directory (config.json is missing)")
+    assert (directory.run_path(cell) / "checkpoints" / "3").is_dir()
+
+
+@pytest.mark.parametrize("killed_at", ["study.json", "cells"])
+def test_a_study_killed_while_it_is_made_can_be_made_again(tmp_path, monkeypatch, killed_at):
+    make = Path.mkdir
+
+    def kill(self, *arguments, **more):
+        if self.name == "cells":
+            raise KeyboardInterrupt
+        make(self, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        if killed_at == "cells":
+            patch.setattr(Path, "mkdir", kill)
+        else:
+            patch.setattr(os, "replace", lambda *_: kill(Path("cells")))
+        with pytest.raises(KeyboardInterrupt):
+            create(tmp_path / "study")
+    made = create(tmp_path / "study")
+    assert made.grid == GRID
+    assert [file.name for file in made.path.rglob("*.part")] == []
+
+
+def test_a_study_without_its_folder_of_cells_goes_on(tmp_path):
+    """It was killed after study.json."""
+    grid = broken(**{"problem.error": ["TypeError"], "problem.inside": ["init"]})
+    directory = create(tmp_path / "study", grid)
+    (directory.path / "cells").rmdir()
+    assert drive(StudyDirectory.open(directory.path), grid=grid) == 1
+
+
 def test_calibration_sees_longer_runs_take_longer():
     common = {key: value for key, value in COMMON.items() if key != "train.iterations"}
     common["probe.points"] = 1
@@ -117,6 +266,17 @@ def test_calibration_sees_longer_runs_take_longer():
     assert long.training_seconds > 10 * short.training_seconds
     assert short.probe_seconds > 0
     assert short.memory_bytes > 0
+
+
+def test_calibration_measures_the_program_of_the_seeds_together():
+    """Memory is that of all; and of those vmapped, that of their intermediate results, too."""
+    settings = resolve(COMMON | {"n": 1, "probe.chunk": 1})
+    vmapped = resolve(COMMON | {"n": 1, "probe.chunk": 6})
+    alone = calibrate(settings).memory_bytes
+    in_turn = calibrate(settings, seeds=6).memory_bytes
+    side_by_side = calibrate(vmapped, seeds=6).memory_bytes
+    assert alone < in_turn < side_by_side
+    assert side_by_side > 4 * alone
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import xarray
 from hessdiag.errors import UsageError
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
-from hessdiag.train.run_directory import FORMAT_VERSION, RunDirectory
+from hessdiag.train.run_directory import FORMAT_VERSION, RunDirectory, discard_unborn
 from tests.train.driving import TINY, resume
 
 
@@ -46,6 +47,30 @@ def test_a_file_in_the_way_is_not_overwritten(tmp_path):
     with pytest.raises(UsageError, match=r"--out: .*run exists"):
         start(resolve(TINY), tmp_path / "run", command="hessdiag run")
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_a_folder_in_the_way_is_not_filled(tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(UsageError, match=r"--out: .*run exists"):
+        start(resolve(TINY), tmp_path / "run", command="hessdiag run")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("function", ["replace", "rename"])
+def test_a_run_directory_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch, function):
+    """Killed before config.json is in its place, or before the directory is."""
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, kill)
+        with pytest.raises(KeyboardInterrupt):
+            RunDirectory.create(path, {"settings": {}})
+    assert not path.exists()
+    RunDirectory.create(path, {"settings": {}})
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["config.json", "probes", "run"]
 
 
 @pytest.mark.parametrize("path", ["file/run", "file/deep/run"])
@@ -124,6 +149,24 @@ def test_missing_lines_of_metrics_are_named(copy):
     path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
     with pytest.raises(UsageError, match=rf"--resume: {path} is damaged .* before the checkpoint"):
         resume(copy)
+
+
+@pytest.mark.parametrize("left", [[], ["probes"], ["probes", "config.json.part"]])
+def test_what_a_kill_left_before_the_config_was_written_is_discarded(tmp_path, left):
+    for name in left:
+        (tmp_path / "run" / name).mkdir(parents=True)
+    (tmp_path / "run").mkdir(exist_ok=True)
+    discard_unborn(tmp_path / "run")
+    discard_unborn(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", ["config.json", "probes/probe_000003.nc", "checkpoints"])
+def test_what_holds_anything_is_not_discarded(tmp_path, kept):
+    (tmp_path / "run" / "probes").mkdir(parents=True)
+    (tmp_path / "run" / kept).write_text("")
+    discard_unborn(tmp_path / "run")
+    assert (tmp_path / "run" / kept).is_file()
 
 
 def test_cutting_leaves_what_came_before(tmp_path):

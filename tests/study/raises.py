@@ -1,0 +1,26 @@
+"""A user's own problem with a mistake in it: one of its functions raises while it is traced."""
+
+import builtins
+from dataclasses import dataclass
+
+from hessdiag.problems.mrp import MarkovRewardProcess
+
+
+@dataclass(frozen=True)
+class Raises(MarkovRewardProcess):
+    """Raises an exception of the given name, in the given function."""
+
+    error: str = ""
+    inside: str = "rollout"
+
+    def init(self, key):
+        self._fail("init")
+        return super().init(key)
+
+    def rollout(self, params, env_state, key):
+        self._fail("rollout")
+        return super().rollout(params, env_state, key)
+
+    def _fail(self, function: str) -> None:
+        if self.error and self.inside == function:
+            raise getattr(builtins, self.error)("no\nluck")
