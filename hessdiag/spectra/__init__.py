@@ -1,12 +1,12 @@
-"""Matrix-free spectra of symmetric and other operators, every number with its error."""
+"""Matrix-free spectra of symmetric and other operators, every number with its error.
+
+Operators of an inner loop come from `inner_step`, their products from `product_over_steps`.
+"""
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition, arnoldi
 from hessdiag.spectra.balancing import balanced, balancing_scale
-from hessdiag.spectra.block_lanczos import (
-    BlockDecomposition,
-    block_lanczos,
-    block_ritz_values,
-)
+from hessdiag.spectra.block_lanczos import BlockDecomposition, block_lanczos
+from hessdiag.spectra.block_ritz import block_ritz_values
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeats,
@@ -31,15 +31,10 @@ from hessdiag.spectra.density import (
     mass_split,
     moment,
 )
+from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
-from hessdiag.spectra.golub_kahan import (
-    Bidiagonalisation,
-    SingularValues,
-    WrongTransposeError,
-    golub_kahan,
-    singular_values,
-)
+from hessdiag.spectra.golub_kahan import Bidiagonalisation, golub_kahan
 from hessdiag.spectra.inner_loop import (
     ALL_OPERATORS,
     OPERATORS,
@@ -84,7 +79,13 @@ from hessdiag.spectra.ritz import (
     shifted,
 )
 from hessdiag.spectra.ritz_pairs import RitzPairs, ritz_pairs
+from hessdiag.spectra.singular_values import (
+    SingularValues,
+    WrongTransposeError,
+    singular_values,
+)
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
+from hessdiag.spectra.step_products import product_over_steps
 from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
 from hessdiag.spectra.variables import Variables, padded
@@ -160,6 +161,7 @@ __all__ = [
     "one_lapack_thread",
     "operator_names",
     "padded",
+    "product_over_steps",
     "repeats",
     "require_symmetric",
     "ritz_pairs",
@@ -173,5 +175,6 @@ __all__ = [
     "symmetric_part",
     "symmetry_defect",
     "transpose_defect",
+    "with_finite_roots",
     "xtrace",
 ]

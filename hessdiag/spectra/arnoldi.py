@@ -7,14 +7,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from hessdiag.spectra.gram_schmidt import (
-    BREAKDOWN,
     Blocks,
     append,
     empty_blocks,
+    nonzero,
     norm,
     orthogonality,
     split,
 )
+from hessdiag.spectra.krylov import depth, rounding
 from hessdiag.spectra.operators import Operator
 
 
@@ -97,7 +98,7 @@ def arnoldi(
         The decomposition, with `cap = min(max_matvecs, d)`.
 
     Raises:
-        ValueError: If the operator is not square.
+        ValueError: If the operator is not square, or `max_matvecs` not positive.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, section 10.5. Daniel, Gragg, Kaufman and
@@ -105,7 +106,7 @@ def arnoldi(
     """
     if not operator.is_square:
         raise ValueError("Arnoldi needs a square operator; use Golub-Kahan for singular values")
-    cap = min(max_matvecs, operator.size)
+    cap = depth(operator, max_matvecs)
     state = _initial(operator, start, cap)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
@@ -174,8 +175,7 @@ def _step(operator: Operator, state: _State) -> _State:
     scale = jnp.maximum(state.scale, norm(product))
     remainder, column = split(basis, product, k + 1)
     residual = norm(remainder)
-    rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
-    broke_down = (residual <= rounding) | (k + 1 == operator.size)
+    broke_down = (residual <= rounding(operator, scale)) | (k + 1 == operator.size)
     failed = ~jnp.isfinite(residual)
     joined = state.hessenberg.at[k, k - 1].add(state.residual)  # adds 0 where k is 0
     return state._replace(
@@ -192,7 +192,7 @@ def _step(operator: Operator, state: _State) -> _State:
 
 def _outermost_residual(state: _State, shift: float | Float[Array, ""]) -> Float[Array, ""]:
     """Residual h |s| of the Ritz value of largest |shift + theta|, relative to the scale."""
-    scale = jnp.where(state.scale == 0, 1, state.scale)
+    scale = nonzero(state.scale)
     return state.residual / scale * jnp.abs(_outermost_eigenvector(state, shift)[state.active - 1])
 
 
@@ -205,7 +205,7 @@ def _outermost_eigenvector(
     scale the columns of H have length at most 1, so that |theta| <= sqrt(cap).
     """
     cap = run.hessenberg.shape[0]
-    scale = jnp.where(run.scale == 0, 1, run.scale)
+    scale = nonzero(run.scale)
     filling = jnp.where(jnp.arange(cap) < run.active, 0, 4 * cap**0.5)
     values, vectors = jnp.linalg.eig(run.hessenberg / scale + jnp.diag(filling))
     # |shift + theta|^2 - shift^2, over the scale: nothing cancels where theta is tiny.

@@ -4,22 +4,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hessdiag.spectra.checks import NonSymmetricOperatorError, require_symmetric
+from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.gram_schmidt import (
-    BREAKDOWN,
-    CLEAR,
     Blocks,
     append,
     empty_blocks,
+    nonzero,
     norm,
     orthogonality,
     split,
 )
+from hessdiag.spectra.krylov import CLEAR, depth, rounding
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import RitzValues, rounding_error
 
 
 class BlockDecomposition(NamedTuple):
@@ -113,6 +111,7 @@ def block_lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
+        ValueError: If `max_matvecs` is not positive.
 
     References:
         Golub and Underwood 1977, Mathematical Software III. Ruhe 1979, Mathematics of Computation
@@ -123,7 +122,7 @@ def block_lanczos(
             "the operator is not declared symmetric: block Lanczos would return numbers that are "
             "not its eigenvalues"
         )
-    cap = min(max_matvecs, operator.size)
+    cap = depth(operator, max_matvecs)
     state = _initial(operator, starts, cap)
     first = state.found
 
@@ -153,54 +152,8 @@ def block_lanczos(
         scale=state.scale,
         converged=state.converged,
         broke_down=state.broke_down,
-        asymmetry=state.asymmetry / jnp.where(state.scale == 0, 1, state.scale),
+        asymmetry=state.asymmetry / nonzero(state.scale),
         basis=basis if keep_basis else None,
-    )
-
-
-def block_ritz_values(decomposition: BlockDecomposition) -> RitzValues:
-    """Eigenvalues of the active part of T, with multiplicity and with the error of each.
-
-    The error is that of `ritz_values`: the residual bound |C' s| + dropped' |s|, but never less
-    than rounding. An eigenvalue is listed as often as the starts show it, at most b times.
-
-    The weight of a value is the mean over the orthonormalised starts q_1 ... q_b of its squared
-    overlap with q_i, so that (1 / b) sum_i q_i' f(A) q_i is the weighted mean of f. For Gaussian
-    starts its expectation is tr f(A) / d, as for the mean of b single runs, but with less variance.
-
-    Args:
-        decomposition: One run, concrete.
-
-    Returns:
-        The values in ascending order; all NaN if T is not finite.
-
-    Raises:
-        NonSymmetricOperatorError: If the run measured more asymmetry than rounding.
-
-    References:
-        Parlett 1998, The Symmetric Eigenvalue Problem, section 13.10.
-    """
-    dtype = decomposition.projected.dtype
-    require_symmetric(decomposition.asymmetry, dtype)
-    active = int(decomposition.active)
-    projected = np.asarray(decomposition.projected, np.float64)[:active, :active]
-    outside = np.asarray(decomposition.outside, np.float64)[:active]
-    dropped = np.asarray(decomposition.dropped, np.float64)[:active]
-    if np.isfinite(projected).all() and np.isfinite(outside).all():
-        values, vectors = np.linalg.eigh(projected)
-        weights = np.mean(vectors[: int(decomposition.starts)] ** 2, axis=0)
-        residuals = np.linalg.norm(outside.T @ vectors, axis=0) + dropped @ np.abs(vectors)
-    else:
-        values = weights = residuals = np.full(active, np.nan)
-    rounding = rounding_error(values, dtype)
-    return RitzValues(
-        values=values,
-        weights=weights,
-        errors=np.maximum(residuals, rounding),
-        matvecs=active,
-        converged=bool(decomposition.converged),
-        orthogonality=float(decomposition.orthogonality),
-        rounding=rounding,
     )
 
 
@@ -225,9 +178,9 @@ def _initial(operator: Operator, starts: Float[Array, "b d"], cap: int) -> _Stat
     )
     starts = starts.astype(dtype)
     starts = starts / jax.vmap(norm)(starts)[:, None]
-    rounding = _rounding(operator, jnp.ones((), dtype))
+    threshold = rounding(operator, jnp.ones((), dtype))
     live = jnp.ones(width, bool)
-    state, _ = _extended(state, starts, live, rounding)
+    state, _ = _extended(state, starts, live, threshold)
     return state._replace(lengths=jnp.where(state.lengths > 0, jnp.inf, 0))
 
 
@@ -238,9 +191,9 @@ def _step(operator: Operator, state: _State, vectorised: bool) -> _State:
     live = jnp.arange(len(state.waiting)) < count
     products = _products(operator, state.waiting, live, vectorised)
     scale = jnp.maximum(state.scale, jnp.max(jax.vmap(norm)(products)))
-    rounding = _rounding(operator, scale)
+    threshold = rounding(operator, scale)
     state = state._replace(scale=scale)
-    extended, (along, dropped) = _extended(state, products, live, rounding)
+    extended, (along, dropped) = _extended(state, products, live, threshold)
     positions = jnp.where(live, k + jnp.arange(len(live)), cap)
     extended = extended._replace(
         along=state.along.at[positions].set(along, mode="drop"),
@@ -250,7 +203,7 @@ def _step(operator: Operator, state: _State, vectorised: bool) -> _State:
     )
     nothing_waits = (extended.found == extended.active) & ~extended.failed
     return extended._replace(
-        asymmetry=jnp.maximum(state.asymmetry, _asymmetry(extended, rounding)),
+        asymmetry=jnp.maximum(state.asymmetry, _asymmetry(extended, threshold)),
         broke_down=nothing_waits,
     )
 
@@ -273,7 +226,7 @@ def _extended(
     state: _State,
     vectors: Float[Array, "b d"],
     live: Bool[Array, " b"],
-    rounding: Float[Array, ""],
+    threshold: Float[Array, ""],
 ) -> tuple[_State, tuple[Float[Array, "b rows"], Float[Array, " b"]]]:
     """Append what is new in each vector; also its coefficients along the rows, and the rest.
 
@@ -286,7 +239,7 @@ def _extended(
         residual, along = split(state.basis, vector, state.found)
         length = norm(residual)
         # A NaN is appended, for the run to notice.
-        is_new = is_live & ~(length <= rounding) & (state.found < vector.size)
+        is_new = is_live & ~(length <= threshold) & (state.found < vector.size)
         position = jnp.where(is_new, state.found, along.size)
         row = residual / jnp.where(is_new, length, 1)
         slot = jnp.where(is_new, state.found - first, len(vectors))
@@ -304,14 +257,14 @@ def _extended(
     return jax.lax.scan(extend, state, (vectors, live))
 
 
-def _asymmetry(state: _State, rounding: Float[Array, ""]) -> Float[Array, ""]:
+def _asymmetry(state: _State, threshold: Float[Array, ""]) -> Float[Array, ""]:
     """Largest |q_i' A q_j - q_j' A q_i| over the rows so far.
 
     Where the length of a row was nearly rounding, the row is, too, and so is its difference.
     """
     square = state.along[:, : len(state.along)]
     inside = jnp.arange(len(square)) < state.active
-    clear = inside & (state.lengths[: len(square)] > CLEAR * rounding)
+    clear = inside & (state.lengths[: len(square)] > CLEAR * threshold)
     counts = inside[:, None] & clear[None] & jnp.tri(len(square), dtype=bool).T
     return jnp.max(jnp.where(counts, jnp.abs(square - square.T), 0))
 
@@ -337,14 +290,10 @@ def _largest_end_residual(state: _State) -> Float[Array, ""]:
     The inactive part of T is filled with a number above every Ritz value (by blocks, Gershgorin
     gives 3 sqrt(b) in units of the scale).
     """
-    scale = jnp.where(state.scale == 0, 1, state.scale)
+    scale = nonzero(state.scale)
     inactive = (jnp.arange(len(state.along)) >= state.active).astype(scale.dtype)
     fill = 4 * len(state.waiting) ** 0.5
     _, vectors = jnp.linalg.eigh(_projected(state) / scale + fill * jnp.diag(inactive))
     ends = vectors[:, jnp.stack([jnp.zeros_like(state.active), state.active - 1])]
     coupled = jnp.linalg.norm(_outside(state).T / scale @ ends, axis=0)
     return jnp.max(coupled + state.dropped / scale @ jnp.abs(ends))
-
-
-def _rounding(operator: Operator, scale: Float[Array, ""]) -> Float[Array, ""]:
-    return BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale

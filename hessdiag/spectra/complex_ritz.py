@@ -8,7 +8,7 @@ from jaxtyping import Complex, Float
 from scipy.linalg import eig
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition
-from hessdiag.spectra.ritz import ROUNDING
+from hessdiag.spectra.ritz import backward_error
 
 SOLVER_ROUNDING = 12.0
 """Backward error of the host's eigensolver, in units of sqrt(size) eps |A| in float64.
@@ -84,9 +84,8 @@ def complex_ritz_values(
         values = np.full(active, complex(np.nan, np.nan))
         residuals = conditions = np.full(active, np.nan)
         norm = np.nan
-    products = ROUNDING * float(np.finfo(decomposition.hessenberg.dtype).eps)
-    solver = SOLVER_ROUNDING * np.sqrt(active) * float(np.finfo(np.float64).eps)
-    rounding = float((products + solver) * norm)
+    dtype = decomposition.hessenberg.dtype
+    rounding = backward_error(float(norm), active, dtype, SOLVER_ROUNDING)
     residuals = np.maximum(residuals, rounding)
     errors = eigenvalue_distance(residuals, departure=departure, size=int(decomposition.size))
     return ComplexRitzValues(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, PyTree
 
-from hessdiag.spectra.operators import Operator, Space
+from hessdiag.spectra.operators import Operator, Product, Space
 
 
 @jax.default_matmul_precision("highest")
@@ -36,13 +36,13 @@ def hessian(
     space = Space.like(params)
     gradient = jax.grad(lambda theta: loss(space.unravel(theta)))
     _, product = jax.linearize(gradient, space.ravel(params))
-    return Operator(
-        product=jax.default_matmul_precision("highest")(product),
-        transposed=None,
-        domain=space,
-        codomain=space,
-        is_symmetric=True,
-    )
+    return symmetric_on(space, product)
+
+
+def symmetric_on(space: Space, product: Product) -> Operator:
+    """A symmetric operator on flat vectors, whose products run at the highest matrix precision."""
+    precisely = jax.default_matmul_precision("highest")(product)
+    return Operator(precisely, None, space, space, is_symmetric=True)
 
 
 @jax.default_matmul_precision("highest")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.operators import Operator, Space
 
 
@@ -44,10 +45,4 @@ def empirical_fisher(
     def product(v):
         return backward(forward(v) / values.size)[0]
 
-    return Operator(
-        product=jax.default_matmul_precision("highest")(product),
-        transposed=None,
-        domain=space,
-        codomain=space,
-        is_symmetric=True,
-    )
+    return symmetric_on(space, product)

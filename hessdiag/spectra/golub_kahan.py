@@ -1,30 +1,22 @@
 """Golub-Kahan-Lanczos bidiagonalisation: singular values from products of A and of A'."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, DTypeLike, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from hessdiag.spectra.checks import SYMMETRY_LIMIT
 from hessdiag.spectra.gram_schmidt import (
-    BREAKDOWN,
-    CLEAR,
     Blocks,
     append,
     empty_blocks,
+    nonzero,
     norm,
     orthogonalise,
     orthogonality,
 )
+from hessdiag.spectra.krylov import CLEAR, depth, rounding
 from hessdiag.spectra.operators import NotTransposableError, Operator
-from hessdiag.spectra.ritz import rounding_error
-
-
-class WrongTransposeError(ValueError):
-    """Singular values were asked for of a map whose transposed product is not its transpose."""
 
 
 class Bidiagonalisation(NamedTuple):
@@ -68,35 +60,6 @@ class Bidiagonalisation(NamedTuple):
     transpose_defect: Float[Array, ""]
     left: Float[Array, "cap m"] | None = None
     right: Float[Array, "cap n"] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class SingularValues:
-    """Singular value estimates of one run, descending.
-
-    Attributes:
-        values: Estimates, NaN if a product was not finite.
-        weights: Squared overlap of the start vector with each right singular vector. They sum to
-            one, or to less by what a null space of A holds that is not listed.
-        errors: Some singular value, of the min(m, n) that A has, lies within this distance of each.
-        matvecs: Products of A spent.
-        rmatvecs: Products of A' spent.
-        converged: The largest met the tolerance of the run.
-        broke_down: The run ended on invariant spaces: every value is one of A's.
-        orthogonality: Largest entry of |U U' - I| and |V V' - I|; beyond sqrt(eps) values may be
-            counted twice.
-        rounding: Error that rounding alone leaves in any value.
-    """
-
-    values: Float[np.ndarray, " active"]
-    weights: Float[np.ndarray, " active"]
-    errors: Float[np.ndarray, " active"]
-    matvecs: int
-    rmatvecs: int
-    converged: bool
-    broke_down: bool
-    orthogonality: float
-    rounding: float
 
 
 class _State(NamedTuple):
@@ -152,6 +115,7 @@ def golub_kahan(
     Raises:
         NotTransposableError: If the operator has no transpose. Whether the one it has is right,
             the run measures (`transpose_defect`).
+        ValueError: If `max_matvecs` is not positive.
 
     References:
         Golub and Kahan 1965, SIAM J. Numer. Anal. B 2, section 4. Golub and Van Loan 2013, Matrix
@@ -160,7 +124,7 @@ def golub_kahan(
     if not operator.has_transpose:
         raise NotTransposableError("singular values need products of the transpose")
     rows, columns = operator.codomain.size, operator.domain.size
-    cap = min(max_matvecs, rows, columns)
+    cap = depth(operator, max_matvecs)
     state = _initial(operator, start, cap)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
@@ -189,92 +153,10 @@ def golub_kahan(
         converged=state.converged,
         broke_down=state.broke_down,
         is_left_closed=(state.rmatvecs == rows) | (no_image & (rows < columns)),
-        transpose_defect=state.defect / jnp.where(state.scale == 0, 1, state.scale),
+        transpose_defect=state.defect / nonzero(state.scale),
         left=left if keep_basis else None,
         right=right if keep_basis else None,
     )
-
-
-def singular_values(decomposition: Bidiagonalisation) -> SingularValues:
-    """Singular values of the active part of B, with the error of each.
-
-    For a singular triple (x, sigma, y) of B, |A v - sigma u| = 0 and |A' u - sigma v| = beta_k
-    |x_k|, with u = U' x and v = V' y; some singular value of A then lies within beta_k |x_k| of
-    sigma. The error is never less than what rounding leaves, 8 eps |A| (`rounding_error`).
-
-    Args:
-        decomposition: One run, concrete.
-
-    Returns:
-        The values in descending order; all NaN if B is not finite.
-
-    Raises:
-        WrongTransposeError: If the run measured that the transposed product is none.
-
-    References:
-        Golub and Van Loan 2013, Matrix Computations, section 10.4.
-    """
-    require_transpose(decomposition.transpose_defect, decomposition.alpha.dtype)
-    values, weights, residuals = _triples(decomposition)
-    rounding = rounding_error(values, decomposition.alpha.dtype)
-    return SingularValues(
-        values=values,
-        weights=weights,
-        errors=np.maximum(residuals, rounding),
-        matvecs=int(decomposition.matvecs),
-        rmatvecs=int(decomposition.rmatvecs),
-        converged=bool(decomposition.converged) and not np.isinf(residuals).any(),
-        broke_down=bool(decomposition.broke_down),
-        orthogonality=float(
-            np.maximum(decomposition.left_orthogonality, decomposition.right_orthogonality)
-        ),
-        rounding=rounding,
-    )
-
-
-def _triples(
-    run: Bidiagonalisation,
-) -> tuple[
-    Float[np.ndarray, " active"], Float[np.ndarray, " active"], Float[np.ndarray, " active"]
-]:
-    """Singular values of B, the weights of its first column in them, and their residual bounds."""
-    closed, size = bool(run.is_left_closed), int(run.rmatvecs)
-    if closed and size == 0:  # A v = 0 at once, in a domain where that says nothing
-        return np.zeros(1), np.ones(1), np.full(1, np.inf)
-    size = size if closed else int(run.active)
-    alpha = np.asarray(run.alpha, np.float64)[:size]
-    beta = np.asarray(run.beta, np.float64)[:size]
-    if not (np.isfinite(alpha).all() and np.isfinite(beta).all()):
-        nothing = np.full(size, np.nan)
-        return nothing, nothing, nothing
-    bidiagonal = np.diag(alpha) + np.diag(beta[:-1], 1)
-    if closed:
-        bidiagonal = np.column_stack([bidiagonal, beta[-1] * np.eye(size)[-1]])
-    left, _, right = np.linalg.svd(bidiagonal, full_matrices=False)
-    values = np.linalg.svd(bidiagonal, compute_uv=False)  # without vectors LAPACK errs far less
-    residuals = np.zeros(size) if closed else beta[-1] * np.abs(left[-1])
-    return values, right[:, 0] ** 2, residuals
-
-
-def require_transpose(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:
-    """Refuse an operator whose two products were measured not to be each other's transpose.
-
-    A NaN defect passes: it measured nothing, and the methods return NaN, not converged.
-
-    Args:
-        defect: `Bidiagonalisation.transpose_defect`, or that of `transpose_defect`; concrete.
-        dtype: Dtype of the products.
-
-    Raises:
-        WrongTransposeError: If the defect exceeds `SYMMETRY_LIMIT` eps.
-    """
-    limit = SYMMETRY_LIMIT * float(np.finfo(dtype).eps)
-    if float(defect) > limit:
-        raise WrongTransposeError(
-            f"transpose defect {float(defect):.1e} exceeds {limit:.1e} ({SYMMETRY_LIMIT:g} eps of "
-            f"{np.dtype(dtype).name}): the transposed product is not that of the transpose, and "
-            "there are no singular values to be had from the two"
-        )
 
 
 def _initial(operator: Operator, start: Float[Array, " n"], cap: int) -> _State:
@@ -319,11 +201,11 @@ def _left_step(operator: Operator, state: _State) -> _State:
     coupling = jnp.where(k > 0, state.beta[k - 1], 0)
     residual = orthogonalise(state.lefts, product - coupling * state.left, k)
     alpha = norm(residual)
-    rounding = _rounding(operator, scale)
+    threshold = rounding(operator, scale)
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > CLEAR * rounding
+    clear = coupling > CLEAR * threshold
     difference = jnp.where(clear, jnp.abs(state.left @ product - coupling), 0)
-    null = alpha <= rounding
+    null = alpha <= threshold
     left = jnp.where(null, 0, residual / jnp.where(null, 1, alpha))
     failed = ~jnp.isfinite(alpha)
     return state._replace(
@@ -347,11 +229,11 @@ def _right_step(operator: Operator, state: _State) -> _State:
     alpha = state.alpha[k]
     residual = orthogonalise(state.rights, product - alpha * state.right, state.active)
     beta = norm(residual)
-    rounding = _rounding(operator, scale)
-    clear = alpha > CLEAR * rounding
+    threshold = rounding(operator, scale)
+    clear = alpha > CLEAR * threshold
     difference = jnp.where(clear, jnp.abs(state.right @ product - alpha), 0)
     full = state.active == min(operator.domain.size, operator.codomain.size)
-    broke_down = (beta <= rounding) | full
+    broke_down = (beta <= threshold) | full
     failed = ~jnp.isfinite(beta)
     return state._replace(
         right=residual / jnp.where(broke_down, 1, beta),
@@ -364,17 +246,12 @@ def _right_step(operator: Operator, state: _State) -> _State:
     )
 
 
-def _rounding(operator: Operator, scale: Float[Array, ""]) -> Float[Array, ""]:
-    size = max(operator.domain.size, operator.codomain.size)
-    return BREAKDOWN * jnp.finfo(operator.dtype).eps * size**0.5 * scale
-
-
 def _largest_residual(state: _State) -> Float[Array, ""]:
     """Residual bound of the largest singular value, relative to the scale.
 
     The inactive part of B is zero, and so are its singular values: none is the largest.
     """
-    scale = jnp.where(state.scale == 0, 1, state.scale)
+    scale = nonzero(state.scale)
     last = state.active - 1
     inside = jnp.arange(state.alpha.size) < last
     superdiagonal = jnp.where(inside, state.beta / scale, 0)[:-1]

@@ -7,12 +7,6 @@ from jaxtyping import Array, DTypeLike, Float, Int
 BLOCK = 16
 """Basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds."""
 
-BREAKDOWN = 1.0
-"""A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
-
-CLEAR = 100.0
-"""Couplings of at least so many roundings can tell the asymmetry of the operator."""
-
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
 
 Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices
@@ -86,6 +80,10 @@ def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Float
 
 def norm(vector: Float[Array, "..."]) -> Float[Array, ""]:
     """Euclidean (Frobenius) norm whose squares neither underflow nor overflow."""
-    largest = jnp.max(jnp.abs(vector))
-    safe = jnp.where(largest == 0, 1, largest)
-    return safe * jnp.linalg.norm(vector / safe)
+    unit = nonzero(jnp.max(jnp.abs(vector)))
+    return unit * jnp.linalg.norm(vector / unit)
+
+
+def nonzero(scale: Float[Array, ""]) -> Float[Array, ""]:
+    """The scale, or one where it is zero: what to divide by."""
+    return jnp.where(scale == 0, 1, scale)

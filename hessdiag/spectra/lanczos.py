@@ -8,15 +8,15 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.gram_schmidt import (
-    BREAKDOWN,
-    CLEAR,
     Blocks,
     append,
     empty_blocks,
+    nonzero,
     norm,
     orthogonalise,
     orthogonality,
 )
+from hessdiag.spectra.krylov import CLEAR, depth, rounding
 from hessdiag.spectra.operators import Operator
 
 
@@ -109,6 +109,7 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
+        ValueError: If `max_matvecs` is not positive.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
@@ -119,7 +120,7 @@ def lanczos(
             "the operator is not declared symmetric: symmetric Lanczos would return numbers that "
             "are not its eigenvalues; use Arnoldi or Golub-Kahan"
         )
-    cap = min(max_matvecs, operator.size)
+    cap = depth(operator, max_matvecs)
     state = _initial(operator, start, cap)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
@@ -145,7 +146,7 @@ def lanczos(
         scale=state.scale,
         converged=state.converged,
         broke_down=state.broke_down,
-        asymmetry=state.asymmetry / jnp.where(state.scale == 0, 1, state.scale),
+        asymmetry=state.asymmetry / nonzero(state.scale),
         basis=basis if keep_basis else None,
     )
 
@@ -180,11 +181,11 @@ def _step(operator: Operator, state: _State) -> _State:
     residual = product - alpha * vector - coupling * state.previous
     residual = orthogonalise(basis, residual, k + 1)
     beta = norm(residual)
-    rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
+    threshold = rounding(operator, scale)
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > CLEAR * rounding
+    clear = coupling > CLEAR * threshold
     difference = jnp.where(clear, jnp.abs(state.previous @ product - coupling), 0)
-    broke_down = (beta <= rounding) | (k + 1 == operator.size)
+    broke_down = (beta <= threshold) | (k + 1 == operator.size)
     failed = ~jnp.isfinite(alpha + beta)
     return state._replace(
         basis=basis,
@@ -241,7 +242,7 @@ def ritz_vectors(
 def _largest_end_residual(state: _State, ends: Literal["both", "highest"]) -> Float[Array, ""]:
     """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
     last = state.active - 1
-    scale = jnp.where(state.scale == 0, 1, state.scale)
+    scale = nonzero(state.scale)
     wanted = jnp.stack([jnp.zeros_like(last), last] if ends == "both" else [last])
     return state.beta[last] / scale * jnp.max(jnp.abs(_eigenvectors(state)[last, wanted]))
 
@@ -253,7 +254,7 @@ def _eigenvectors(run: _State | LanczosDecomposition) -> Float[Array, "cap cap"]
     of the scale), so that it can neither mix with an active eigenvector nor pass for an end.
     """
     steps = jnp.arange(run.alpha.size)
-    scale = jnp.where(run.scale == 0, 1, run.scale)
+    scale = nonzero(run.scale)
     diagonal = jnp.where(steps < run.active, run.alpha / scale, 4)
     coupling = jnp.where(steps < run.active - 1, run.beta / scale, 0)[:-1]
     tridiagonal = jnp.diag(diagonal) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)

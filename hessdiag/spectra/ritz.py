@@ -154,9 +154,22 @@ def rounding_error(values: Float[np.ndarray, " size"], dtype: DTypeLike) -> floa
     Returns:
         The absolute error, NaN if a value is.
     """
+    return backward_error(float(np.max(np.abs(values))), len(values), dtype, SOLVER_ROUNDING)
+
+
+def backward_error(norm: float, size: int, dtype: DTypeLike, solver_rounding: float) -> float:
+    """How far the matrix of which the host's numbers are true is from A at most, by rounding.
+
+    Args:
+        norm: |A|.
+        size: Dimension of the matrix that the host solved.
+        dtype: Dtype of the products.
+        solver_rounding: Backward error of the host's solver, in units of sqrt(size) eps |A| in
+            float64.
+    """
     products = ROUNDING * float(np.finfo(dtype).eps)
-    solver = SOLVER_ROUNDING * np.sqrt(len(values)) * float(np.finfo(np.float64).eps)
-    return float((products + solver) * np.max(np.abs(values)))
+    solver = solver_rounding * np.sqrt(size) * float(np.finfo(np.float64).eps)
+    return float((products + solver) * norm)
 
 
 def ritz_values_per_start(decompositions: LanczosDecomposition) -> list[RitzValues]:

@@ -9,13 +9,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.gram_schmidt import (
-    BREAKDOWN,
-    CLEAR,
+    nonzero,
     norm,
     orthogonalise,
     orthogonality,
     split,
 )
+from hessdiag.spectra.krylov import CLEAR, rounding
 from hessdiag.spectra.operators import Operator
 
 Which = Literal["largest", "smallest", "magnitude", "both ends"]
@@ -126,10 +126,10 @@ def eigenpairs(
         num: Pairs wanted, at most d.
         which: The algebraically largest or smallest, those of largest magnitude, or as many from
             either end (the odd one from the top).
-        max_basis: Rows of the basis, which is the memory, times d; two such bases are held during
-            a restart. Clipped to d, where it must exceed `num`; max(2 num + 1, 20) by default, as
-            in SciPy's `eigsh`.
-        max_matvecs: Upper limit on products.
+        max_basis: Rows of the basis, which is the memory, times d; a restart holds two such bases
+            and twice the vectors that stay. Clipped to d, where it must exceed `num`;
+            max(2 num + 1, 20) by default, as in SciPy's `eigsh`.
+        max_matvecs: Upper limit on products; without any all pairs are NaN.
         tolerance: Residual bound of each pair to reach, relative to |A|. Below 10 eps of the dtype
             it buys no digits that the products have.
         check_every: Steps between tests of convergence, beside those at restarts.
@@ -218,13 +218,13 @@ def _step(operator: Operator, state: _State) -> _State:
     scale = jnp.maximum(state.scale, norm(product))
     residual, along = split((basis,), product, k + 1)
     beta = norm(residual)
-    rounding = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
+    threshold = rounding(operator, scale)
     coupling = state.coupling[k - 1]
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = state.is_tridiagonal & (coupling > CLEAR * rounding)
+    clear = state.is_tridiagonal & (coupling > CLEAR * threshold)
     difference = jnp.where(clear, jnp.abs(along[k - 1] - coupling), 0)
     failed = ~jnp.isfinite(along[k] + beta)
-    invariant = ((beta <= rounding) | (k + 1 == operator.size)) & ~failed
+    invariant = ((beta <= threshold) | (k + 1 == operator.size)) & ~failed
     projected = state.projected.at[k].set(state.coupling).at[:, k].set(state.coupling)
     return state._replace(
         basis=basis,
@@ -348,7 +348,7 @@ def _ritz(which: Which, state: _State) -> _Ritz:
     """Eigenpairs of T, the most wanted first, and NaN beyond the active ones."""
     rows = len(state.basis)
     inside = jnp.arange(rows) < state.active
-    scale = jnp.where(state.scale == 0, 1, state.scale)
+    scale = nonzero(state.scale)
     projected = jnp.where(inside[:, None] & inside[None], state.projected / scale, 0)
     projected = projected + _OUTSIDE * jnp.diag((~inside).astype(projected.dtype))
     values, vectors = jnp.linalg.eigh(projected)
@@ -397,7 +397,7 @@ def _result(problem: _Problem, state: _State, check_residuals: bool) -> Eigenpai
         fresh_starts=state.fresh_starts,
         orthogonality=orthogonality(state.basis, state.active),
         scale=state.scale,
-        asymmetry=state.asymmetry / jnp.where(state.scale == 0, 1, state.scale),
+        asymmetry=state.asymmetry / nonzero(state.scale),
     )
 
 

@@ -63,6 +63,24 @@ def test_defining_identity_and_orthonormality(dtype, depth, scale):
             np.testing.assert_array_equal(run.hessenberg[:, active:], 0)
 
 
+@pytest.mark.parametrize("matrix", ["outliers", "rotations", "preconditioned", "low rank"])
+def test_no_eigenvalue_is_listed_more_often_than_it_occurs(dtype, matrix):
+    """Far beyond the depth at which the outermost have converged: no ghosts.
+
+    Without reorthogonalisation converged eigenvalues come again and again.
+    """
+    exact = zoo(SIZE).get(matrix, with_outliers([-5.0, 3.0, 2.9]))
+    truth = np.linalg.eigvals(np.asarray(exact, dtype).astype(np.float64))
+    for run in runs_of(exact, dtype, max_matvecs=len(exact)):
+        ritz = complex_ritz_values(run, departure=0.0)
+        near = tolerance(dtype, np.max(np.abs(truth)), factor=1000)
+        settled = ritz.values[ritz.conditions * ritz.residuals <= near / 2]
+        assert len(settled) >= 3
+        for value in settled:
+            listed = np.sum(np.abs(ritz.values - value) <= near)
+            assert listed <= np.sum(np.abs(truth - value) <= 2 * near)
+
+
 def test_on_a_symmetric_matrix_it_is_lanczos(dtype):
     matrix = prescribed_matrix(np.linspace(-1, 3, SIZE))
     starts = random_starts(2, SIZE, dtype)

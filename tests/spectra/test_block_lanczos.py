@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hessdiag.spectra import NonSymmetricOperatorError, linear, ritz_values_per_start, symmetric
-from hessdiag.spectra.block_lanczos import block_lanczos, block_ritz_values
+from hessdiag.spectra.block_lanczos import block_lanczos
+from hessdiag.spectra.block_ritz import block_ritz_values
 from tests.oracles.spectra import (
     low_rank_factors,
     matrix_operator,
@@ -278,6 +279,30 @@ def test_products_at_once_are_the_same():
             atol=tolerance(dtype, norm, factor=100),
         )
         assert one.active == other.active or one.broke_down
+
+
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_vmapped_runs_equal_single_ones(vectorised):
+    """Also where the runs stop after different numbers of products."""
+    dtype = np.dtype(np.float32)
+    matrices, starts = problems(3, dtype)
+    settings = {"max_matvecs": 20, "tolerance": 1e-2}
+    expected = unstacked(runs(matrices, starts, **settings))
+
+    def run(matrix, block):
+        return block_lanczos(matrix_operator(matrix), block, vectorised=vectorised, **settings)
+
+    batched = unstacked(jax.jit(jax.vmap(run))(matrices, starts))
+    assert len({int(run.active) for run in expected}) > 1
+    for (name, scale), one, other in zip(PROBLEMS, batched, expected, strict=True):
+        assert one.active == other.active or one.broke_down
+        assert one.converged == other.converged
+        norm = scale * np.max(np.abs(SPECTRA[name]))
+        np.testing.assert_allclose(
+            block_ritz_values(one).values[[0, -1]],
+            block_ritz_values(other).values[[0, -1]],
+            atol=tolerance(dtype, norm, factor=100),
+        )
 
 
 @pytest.mark.parametrize("where", ["product", "start"])

@@ -166,6 +166,34 @@ def test_the_length_of_the_start_vector_does_not_matter(dtype, length):
     np.testing.assert_allclose(run.alpha, expected.alpha, atol=tolerance(dtype, 1.0, factor=100))
 
 
+def test_an_orthogonal_change_of_basis_changes_only_the_basis(dtype):
+    """A permutation, under which no number rounds."""
+    matrix = prescribed_matrix(np.random.default_rng(0).standard_normal(40))
+    order = np.random.default_rng(1).permutation(40)
+    starts = random_starts(1, 40, dtype)
+    run = single(matrix_runs(jnp.asarray(matrix, dtype), starts, max_matvecs=17))
+    permuted = jnp.asarray(matrix[np.ix_(order, order)], dtype)
+    moved = single(matrix_runs(permuted, starts[:, order], max_matvecs=17))
+    allowed = tolerance(dtype, 3.0, factor=100)  # later coefficients amplify rounding
+    np.testing.assert_allclose(moved.alpha, run.alpha, atol=allowed)
+    np.testing.assert_allclose(moved.beta, run.beta, atol=allowed)
+    expected = np.asarray(run.basis)[:, order]
+    np.testing.assert_allclose(np.asarray(moved.basis), expected, atol=allowed)
+
+
+def test_a_multiple_of_the_identity_moves_only_the_diagonal(dtype):
+    """So that spectra of I - alpha A are had from runs on A."""
+    matrix = prescribed_matrix(np.random.default_rng(0).standard_normal(40))
+    starts = random_starts(1, 40, dtype)
+    run = single(matrix_runs(jnp.asarray(matrix, dtype), starts, max_matvecs=17))
+    shifted = jnp.asarray(matrix + 2 * np.eye(40), dtype)
+    moved = single(matrix_runs(shifted, starts, max_matvecs=17))
+    allowed = tolerance(dtype, 5.0, factor=100)
+    np.testing.assert_allclose(moved.alpha, run.alpha + 2, atol=allowed)
+    np.testing.assert_allclose(moved.beta, run.beta, atol=allowed)
+    np.testing.assert_allclose(np.asarray(moved.basis), run.basis, atol=allowed)
+
+
 def test_a_second_call_traces_nothing():
     """Parameters, data and start are arguments: a new inner step reuses the compiled run."""
     traces = []

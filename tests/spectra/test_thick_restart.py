@@ -130,7 +130,7 @@ def test_bounds_agree_with_the_residuals(dtype):
     np.testing.assert_allclose(found.true_residuals, found.residuals, atol=allowed)
 
 
-@pytest.mark.parametrize("max_matvecs", [1, 3, 14, 30])
+@pytest.mark.parametrize("max_matvecs", [0, 1, 3, 14, 30])
 def test_a_run_cut_short_is_honest(dtype, max_matvecs):
     """What there is has its error, what there is not is NaN."""
     matrix, truth = spread(dtype)
@@ -258,6 +258,35 @@ def test_orthogonality_survives_many_restarts():
         pairs = ritz_pairs(found)
         assert int(found.restarts) > 100
         assert_honest(pairs, matrix, np.sort(truth), np.float32)
+
+
+def temporary_vectors(rows, max_matvecs, *, num=3, size=20000):
+    """Memory of a run beside arguments and results, in vectors."""
+
+    def compute(eigenvalues, start):
+        return eigenpairs(
+            diagonal(eigenvalues),
+            start,
+            num=num,
+            max_basis=rows,
+            max_matvecs=max_matvecs,
+            tolerance=0.0,
+            check_residuals=False,
+        )
+
+    vector = jax.ShapeDtypeStruct((size,), np.float32)
+    memory = jax.jit(compute).lower(vector, vector).compile().memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes / (4 * size)
+
+
+def test_memory_is_that_of_the_basis_however_many_restarts():
+    """Two bases and twice what a restart keeps; all products would be thousands of vectors."""
+    few, many = (temporary_vectors(20, products) for products in (30, 3000))
+    assert many == few
+    for num, rows in ((3, 20), (9, 40)):
+        kept = num + (rows - num) // 2
+        assert rows <= temporary_vectors(rows, 3000, num=num) <= 2 * rows + 2 * kept + 5
 
 
 def arpack(eigenvalues, start):

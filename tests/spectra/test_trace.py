@@ -124,6 +124,30 @@ def test_squares_of_extreme_numbers_neither_vanish_nor_overflow(dtype, estimator
     np.testing.assert_allclose(runs.standard_error / scale, expected.standard_error, atol=allowed)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def vmapped_estimates(estimator, matrices, keys):
+    def one(matrix, key):
+        return estimator(any_matrix(matrix), key, num_matvecs=24)
+
+    return jax.vmap(one)(matrices, keys)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_vmapped_estimates_equal_single_ones(dtype, estimator):
+    """Over operators and keys; each by the same probes as alone."""
+    spectra = [SPECTRA[name] for name in SPECTRA]
+    matrices = jnp.asarray(np.stack([prescribed_matrix(values) for values in spectra]), dtype)
+    keys = jax.random.split(jax.random.key(0), SEEDS)[: len(spectra)]
+    batched = vmapped_estimates(estimator, matrices, keys)
+    assert (np.asarray(batched.matvecs) == 24).all()
+    for i, matrix in enumerate(matrices):
+        alone = jax.tree.map(lambda leaf, i=i: leaf[i], estimates(estimator, matrix))
+        allowed = tolerance(dtype, 60.0, factor=200)  # sums of terms far larger than they are
+        np.testing.assert_allclose(batched.estimate[i], alone.estimate, atol=allowed)
+        np.testing.assert_allclose(batched.standard_error[i], alone.standard_error, atol=allowed)
+    assert len(np.unique(batched.estimate)) == len(spectra)
+
+
 @pytest.mark.parametrize("num_matvecs", [6, 100])
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_as_many_products_as_entries_give_the_exact_trace(dtype, estimator, num_matvecs):

@@ -1,0 +1,105 @@
+"""Products of operators over inner steps against products of their dense matrices."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from hessdiag.spectra import dense_matrix, inner_step, product_over_steps
+from hessdiag.spectra.step_products import named_operator, step_at
+from tests.oracles.spectra import mlp_loss, mlp_problem
+
+N, ALPHA = 4, 3e-2
+NAMES = ("paper", "preconditioned", "update", "augmented", "semi-gradient")
+
+
+@pytest.fixture(scope="module")
+def optimised() -> bool:
+    """In double precision, far from rounding."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """Steps of Adam on moving inputs, stacked; the field of the semi-gradient is asymmetric."""
+    with jax.enable_x64(True):
+        params, inputs, labels = mlp_problem(np.float64, sizes=(3, 4, 2))
+        optimiser = optax.adam(ALPHA)
+
+        def field(params, seen):
+            gradient = jax.grad(mlp_loss)(params, seen, labels)
+            return jax.tree.map(
+                lambda g, p: g + jnp.roll(p.ravel(), 1).reshape(p.shape), gradient, params
+            )
+
+        def step(carry, seen):
+            params, state = carry
+            made = inner_step(
+                lambda p: mlp_loss(p, seen, labels),
+                optimiser.update,
+                params,
+                state,
+                learning_rate=ALPHA,
+                semi_gradient=lambda p: field(p, seen),
+            )
+            gradient = jax.grad(mlp_loss)(params, seen, labels)
+            change, state = optimiser.update(gradient, state, params)
+            return (optax.apply_updates(params, change), state), made
+
+        batches = jnp.stack([inputs * (1 + 0.2 * j) for j in range(N)])
+        yield jax.jit(lambda: jax.lax.scan(step, (params, optimiser.init(params)), batches)[1])()
+
+
+@functools.partial(jax.jit, static_argnames="name")
+def product_matrices(steps, first, *, name):
+    """P - I, and its transpose by the transposed products: <P v, u> = <v, P' u> for all v and u."""
+    product = product_over_steps(steps, first, name)
+    shift = product.minus_identity
+    assert shift is not None
+    return dense_matrix(shift), dense_matrix(shift.T)
+
+
+@functools.partial(jax.jit, static_argnames="name")
+def factor(steps, j, *, name):
+    return dense_matrix(named_operator(step_at(steps, j), name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_product_is_that_of_the_dense_matrices(steps, name):
+    """Newest on the left, of every length; theta's block of the augmented one."""
+    size = steps.params.size
+    dense = [np.asarray(factor(steps, j, name=name)) for j in range(N)]
+    assert len(dense[0]) == (3 * size if name == "augmented" else size)
+    expected = np.eye(len(dense[0]))
+    for first in reversed(range(N)):
+        expected = expected @ dense[first]
+        forward, backward = product_matrices(steps, first, name=name)
+        shift = expected[:size, :size] - np.eye(size)
+        atol = 1e-13 * np.abs(expected).max()
+        np.testing.assert_allclose(forward, shift, rtol=0, atol=atol)
+        np.testing.assert_allclose(backward, shift.T, rtol=0, atol=atol)
+
+
+def test_the_order_of_the_factors_matters(steps):
+    """Else the test above could not tell newest first from newest last."""
+    dense = [np.asarray(factor(steps, j, name="update")) for j in range(N)]
+    oldest_left, newest_left = (functools.reduce(np.matmul, each) for each in (dense, dense[::-1]))
+    assert np.abs(newest_left - oldest_left).max() > 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_product_of_one_step_is_its_operator(steps, name):
+    size = steps.params.size
+    forward, backward = product_matrices(steps, N - 1, name=name)
+    shift = np.asarray(factor(steps, N - 1, name=name))[:size, :size] - np.eye(size)
+    np.testing.assert_allclose(forward, shift, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(backward, shift.T, rtol=0, atol=1e-15)
+
+
+def test_the_product_of_no_steps_is_the_identity(steps):
+    forward, backward = product_matrices(steps, N, name="update")
+    np.testing.assert_array_equal(forward, 0)
+    np.testing.assert_array_equal(backward, 0)
