@@ -13,8 +13,6 @@ from hessdiag.spectra.trace import xtrace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
 
-ROOMY_BASIS = 128  # of the run for the top: 13 MB on the Snake network
-
 NETWORK = 10_000  # parameters from which room is worth its memory
 
 MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
@@ -23,9 +21,9 @@ MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
 class Peer:
     """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top.
 
-    The top of a network is asked for with room enough to need no restart, as matfree takes room,
-    and with the bounds of the run: true residuals would cost a product per pair. LAPACK has one
-    thread, as in `hessdiag.spectrum`.
+    The top of a network is asked for as `hessdiag.spectrum` does, with room enough to need no
+    restart, as matfree takes room, and with the bounds of the run: true residuals would cost a
+    product per pair. LAPACK has one thread, as there.
     """
 
     def __init__(self, target: Target, seed: int = 0):
@@ -101,12 +99,13 @@ class Peer:
         return spectra.lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
 
     def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int, roomy: bool):
+        operator = self.target.operator(data)
         return eigenpairs(
-            self.target.operator(data),
+            operator,
             start,
             num=num,
             which="magnitude",
-            max_basis=ROOMY_BASIS if roomy else None,
+            max_basis=spectra.roomy_basis(operator, num) if roomy else None,
             max_matvecs=max_matvecs,
             tolerance=tolerance,
             check_every=4,

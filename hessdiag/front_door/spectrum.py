@@ -278,8 +278,10 @@ def _top(build, params, batch, runs, key, num: int, tolerance: float) -> tuple[d
                 start,
                 num=num,
                 which="magnitude",
+                max_basis=spectra.roomy_basis(operator, num),
                 max_matvecs=40 * num,
                 tolerance=tolerance,
+                check_residuals=False,
             )
 
         found = spectra.ritz_pairs(pairs(params, batch, key))

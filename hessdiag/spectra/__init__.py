@@ -86,7 +86,7 @@ from hessdiag.spectra.singular_values import (
 )
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
 from hessdiag.spectra.step_products import product_over_steps
-from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs
+from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs, roomy_basis
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
 from hessdiag.spectra.variables import Variables, padded
 
@@ -168,6 +168,7 @@ __all__ = [
     "ritz_values",
     "ritz_values_per_start",
     "ritz_vectors",
+    "roomy_basis",
     "shifted",
     "singular_values",
     "spectral_radius_minus_one",

@@ -20,6 +20,8 @@ from hessdiag.spectra.operators import Operator
 
 Which = Literal["largest", "smallest", "magnitude", "both ends"]
 
+ROOM = 64 * 2**20  # bytes of a basis that no one misses
+
 _OUTSIDE = 8.0  # above every Ritz value, in units of the scale: |T| is at most 4
 
 
@@ -173,6 +175,16 @@ def eigenpairs(
 
     state = jax.lax.while_loop(unfinished, step, state)
     return _result(problem, state, check_residuals)
+
+
+def roomy_basis(operator: Operator, num: int) -> int:
+    """Rows of a basis in which `num` pairs of a network rarely need a restart, within 64 MiB.
+
+    Six times the pairs and a few more, or what fits, but never less than the default of
+    `eigenpairs`.
+    """
+    fitting = ROOM // (operator.size * operator.dtype.itemsize)
+    return min(operator.size, max(2 * num + 1, 20, min(6 * num + 8, fitting)))
 
 
 def _most_kept(num: int, rows: int, size: int) -> int:

@@ -16,7 +16,7 @@ from hessdiag.spectra import (
     symmetric,
 )
 from hessdiag.spectra.ritz_pairs import ritz_pairs
-from hessdiag.spectra.thick_restart import Which, eigenpairs
+from hessdiag.spectra.thick_restart import Which, eigenpairs, roomy_basis
 from tests.oracles.spectra import (
     dense_hessian,
     matrix_operator,
@@ -437,3 +437,12 @@ def test_a_second_call_traces_nothing():
     second = traced(jnp.linspace(0, 2, 30), starts[1])
     assert len(traces) == 1
     assert float(second.scale) > 1.5 * float(first.scale)
+
+
+@pytest.mark.parametrize(
+    ("size", "num", "rows"),
+    [(24_895, 20, 128), (24_895, 1, 20), (400_000, 20, 41), (10**7, 20, 41), (30, 10, 30)],
+)
+def test_a_roomy_basis_fits_into_its_room(size, num, rows):
+    operator = symmetric(lambda v: v, jax.ShapeDtypeStruct((size,), jnp.float32))
+    assert roomy_basis(operator, num) == rows
