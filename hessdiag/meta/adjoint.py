@@ -59,7 +59,12 @@ def adjoint_meta_gradient(
             alpha = update.learning_rate(state.step)
             own_key = jax.random.fold_in(key, state.step)
             pairs = outliers(
-                lambda v: products(v)[0], state.params, own_key, alpha=alpha, inside=paths.inside
+                lambda v: products(v)[0],
+                state.params,
+                own_key,
+                alpha=alpha,
+                inside=paths.inside,
+                matvecs=paths.matvecs,
             )
         pulled = pull_back(update, state, gradient_here, products, cotangent, paths, outliers=pairs)
         return (pulled.cotangent, gradient + pulled.to_eta), None

@@ -8,15 +8,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hessdiag import spectra
 
-DEPTH = 16  # Lanczos steps: resolves the outermost few pairs of either end
 RESOLVED = 1e-2  # residual below which a Ritz pair counts as an eigenpair, relative to the norm
 
 
 class Outliers(NamedTuple):
     """Eigenpairs outside bounds; rows that hold none are zero."""
 
-    values: Float[Array, " depth"]
-    vectors: Float[Array, "depth d"]  # rows of unit length
+    values: Float[Array, " matvecs"]
+    vectors: Float[Array, "matvecs d"]  # rows of unit length
     number: Int[Array, ""]
 
 
@@ -27,7 +26,7 @@ def outliers(
     *,
     alpha: Float[Array, ""] | float,
     inside: tuple[float, float],
-    depth: int = DEPTH,
+    matvecs: int,
 ) -> Outliers:
     """The eigenpairs of the Hessian whose eigenvalue of H = −α∇²L is outside bounds.
 
@@ -41,13 +40,13 @@ def outliers(
         key: randomness of the start vector.
         alpha: the learning rate α.
         inside: bounds on the eigenvalues of H.
-        depth: Lanczos steps.
+        matvecs: products at the most, Lanczos steps: those with more resolve more pairs.
     """
     space = spectra.Space.like(params)
     operator = spectra.symmetric(lambda v: product(v), params)
     start = jax.random.normal(key, (space.size,), space.dtype)
     run = spectra.lanczos(
-        operator, start, max_matvecs=depth, tolerance=0.0, keep_basis=True, check_every=depth
+        operator, start, max_matvecs=matvecs, tolerance=0.0, keep_basis=True, check_every=matvecs
     )
     values, vectors, residuals = spectra.ritz_vectors(run)
     eigenvalues = -alpha * values

@@ -5,7 +5,7 @@ meta-gradient to the last bit, so that two of them from one key differ by the cu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Paths:
         as_sgd: the optimiser's response to its gradient is −α, as in gradient descent.
         inside: the Hessian acts as if those eigenvalues of H = −α∇²L that lie outside these two
             bounds were zero; None keeps all.
+        matvecs: Hessian-vector products, per inner step, that those eigenpairs are found with.
     """
 
     hessian: bool = True
@@ -28,6 +29,7 @@ class Paths:
     trace: float | None = None
     as_sgd: bool = False
     inside: tuple[float, float] | None = None
+    matvecs: int = 16  # resolves the outermost few pairs of either end
 
     @property
     def follows_hessian(self) -> bool:
@@ -55,6 +57,22 @@ COUNTERFACTUALS: Mapping[str, Paths] = {
 """The full meta-gradient and six counterfactuals, as studies name them."""
 
 
-def paths_called(name: str, trace_decay: float) -> Paths:
-    """The counterfactual of that name, with the μ that its trace is to have."""
-    return Paths(trace=trace_decay) if name == "trace" else COUNTERFACTUALS[name]
+def paths_called(
+    name: str,
+    *,
+    trace_decay: float,
+    inside: tuple[float, float] = STABLE,
+    matvecs: int = FULL.matvecs,
+) -> Paths:
+    """The counterfactual of that name.
+
+    Args:
+        name: a key of `COUNTERFACTUALS`.
+        trace_decay: μ, where it has a trace.
+        inside: bounds on the eigenvalues of H, where it has some.
+        matvecs: products behind such bounds.
+    """
+    paths = COUNTERFACTUALS[name]
+    if paths.trace is not None:
+        return replace(paths, trace=trace_decay)
+    return paths if paths.inside is None else replace(paths, inside=inside, matvecs=matvecs)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.augmented import Augmented, augmented, response
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
-from hessdiag.meta.outliers import DEPTH, Outliers, outliers
+from hessdiag.meta.outliers import Outliers, outliers
 from hessdiag.meta.paths import Paths
 from hessdiag.meta.pullback import contract, pull_back
 from hessdiag.meta.unroll import Unroll, point
@@ -45,7 +45,6 @@ def terms(
     horizons: Sequence[int],
     paths: Sequence[Paths],
     key: PRNGKeyArray,
-    depth: int = DEPTH,
 ) -> Terms:
     """Decompose the meta-gradients of one unroll.
 
@@ -56,9 +55,8 @@ def terms(
         horizons: the i of the meta-gradients wanted, none above the length of the unroll.
         paths: the counterfactuals wanted; at most one of them may have bounds.
         key: randomness of the Lanczos start vectors behind bounds.
-        depth: Lanczos steps behind bounds.
     """
-    sweep = _Sweep(update, eta, np.asarray(horizons), tuple(paths), key, depth)
+    sweep = _Sweep(update, eta, np.asarray(horizons), tuple(paths), key)
     n = len(points.states.step) - 1
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
     after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
@@ -90,7 +88,6 @@ class _Sweep:
     horizons: np.ndarray
     paths: tuple[Paths, ...]
     key: PRNGKeyArray
-    depth: int
 
     def at_rest(self, points: Unroll) -> list[Augmented]:
         """The carry before any outer gradient entered."""
@@ -137,16 +134,16 @@ class _Sweep:
         return jax.lax.map(one, (stack, jnp.asarray(self.horizons)))
 
     def _outliers(self, j, state: InnerState, products) -> Outliers | None:
-        bounds = [paths.inside for paths in self.paths if paths.inside is not None]
-        if not bounds:
+        bounded = next((paths for paths in self.paths if paths.inside is not None), None)
+        if bounded is None or bounded.inside is None:
             return None
         return outliers(
             lambda v: products(v)[0],
             state.params,
             jax.random.fold_in(self.key, j),
             alpha=self.update.learning_rate(state.step),
-            inside=bounds[0],
-            depth=self.depth,
+            inside=bounded.inside,
+            matvecs=bounded.matvecs,
         )
 
 

@@ -1,7 +1,7 @@
 """Learning problems: what is learned, and how trajectories and losses come about."""
 
 from hessdiag.problems.base import About, Learning, MetaParameter, Problem
-from hessdiag.problems.registry import BUILT_IN, factory, make, settings_of
+from hessdiag.problems.registry import BUILT_IN, callable_at, factory, make, settings_of
 
 __all__ = [
     "BUILT_IN",
@@ -9,6 +9,7 @@ __all__ = [
     "Learning",
     "MetaParameter",
     "Problem",
+    "callable_at",
     "factory",
     "make",
     "settings_of",

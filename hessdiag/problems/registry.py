@@ -26,22 +26,36 @@ def factory(name: str) -> Callable[..., Problem]:
     Raises:
         UsageError: the name is unknown, or its module or factory cannot be imported.
     """
-    path = BUILT_IN.get(name, name)
-    module, _, attribute = path.partition(":")
-    if not attribute:
+    if name not in BUILT_IN and ":" not in name:
         known = ", ".join(BUILT_IN)
         raise UsageError(f"--env: {name!r} is unknown; allowed: {known}, or module:factory")
+    return cast(Callable[..., Problem], callable_at(BUILT_IN.get(name, name), flag="--env"))
+
+
+def callable_at(path: str, *, flag: str) -> Callable[..., Any]:
+    """What stands at ``module:attribute``, importable from the current directory or Python's path.
+
+    Args:
+        path: where it is.
+        flag: who asks for it, for the messages.
+
+    Raises:
+        UsageError: it cannot be imported, or cannot be called.
+    """
+    module, colon, attribute = path.partition(":")
+    if not colon:
+        raise UsageError(f"{flag}: {path!r} is not allowed; allowed: module:function")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         made = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a user's module may raise on import
         raise UsageError(
-            f"--env: {name!r} could not be imported ({type(error).__name__}: {error})"
+            f"{flag}: {path!r} could not be imported ({type(error).__name__}: {error})"
         ) from error
     if not callable(made):
-        raise UsageError(f"--env: {name!r} is a {type(made).__name__}; allowed: a callable")
-    return cast(Callable[..., Problem], made)
+        raise UsageError(f"{flag}: {path!r} is a {type(made).__name__}; allowed: a callable")
+    return made
 
 
 def settings_of(name: str) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def _curvature(of: Configuration) -> Iterator[str]:
         return
     if row["removed_low"] > MUCH:
         yield (
-            f"Curvature carries {percent(row, 'removed')} of the log-growth: a smaller inner "
-            "learning rate, or deflating the eigenvalues outside [−2, 0], is where to begin."
+            f"Curvature carries {percent(row, 'removed')} of the log-growth: a smaller "
+            "inner learning rate, or deflating eigenvalues outside the stable interval, is where "
+            "to begin."
         )
     elif row["removed_high"] < 0:
         yield (

@@ -149,7 +149,7 @@ def _mechanism(of: Configuration) -> Iterator[str]:
         ("no-hessian", "Cutting the Hessian path"),
         ("no-memory", "Cutting the optimiser's memory"),
         ("neither", "Cutting both"),
-        ("stable-hessian", "Deflating eigenvalues of H outside [−2, 0]"),
+        ("stable-hessian", "Deflating eigenvalues of H outside the stable interval"),
         ("as-sgd", "Differentiating as SGD"),
         ("trace", "Replacing the Jacobian by an accumulative trace"),
     ):

@@ -14,15 +14,15 @@ from hessdiag.meta import (
     Paths,
     Terms,
     all_horizons_from,
-    paths_called,
     sensitivity_norms,
     share_one,
     sources,
     terms,
     unroll,
 )
-from hessdiag.train.learner import TrainState
-from hessdiag.train.settings import ProbeSettings
+from hessdiag.train.chunks import Chunks
+from hessdiag.train.learner import TrainState, paths_of
+from hessdiag.train.settings import Settings, measured_horizon
 
 SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
 
@@ -52,18 +52,16 @@ class MechanismProbe:
 
     Args:
         update: the inner update.
-        probe: what to measure.
-        n: the longest horizon.
-        trace_decay: μ of the accumulative trace.
+        settings: of the run.
     """
 
-    def __init__(self, update: InnerUpdate, probe: ProbeSettings, *, n: int, trace_decay: float):
-        self.paths = counterfactuals(probe.counterfactuals, trace_decay)
+    def __init__(self, update: InnerUpdate, settings: Settings):
+        probe, n = settings.probe, measured_horizon(settings)
+        self.paths = _wanted(settings)
         self.horizons = probe.horizons or tuple(range(1, n + 1))
         self.covers_all_horizons = bool(self.paths) and self.horizons == tuple(range(1, n + 1))
         self._samples = probe.samples if self.paths else 0
         self._nested = probe.nested
-        self._chunk = probe.chunk
 
         def decompose(state: TrainState, key: PRNGKeyArray) -> Terms:
             points = unroll(
@@ -96,8 +94,8 @@ class MechanismProbe:
             return sensitivity_norms(update, state.inner, state.eta, state.env_state, key, n=n)
 
         self._sensitivities = jax.jit(sensitivities)
-        self._decompose = self._compiled(decompose)
-        self._by_source = self._compiled(by_source)
+        self._decompose = Chunks(decompose, probe.chunk)
+        self._by_source = Chunks(by_source, probe.chunk)
 
     @property
     def units(self) -> int:
@@ -108,7 +106,7 @@ class MechanismProbe:
     def programs(self) -> list[tuple[Any, int]]:
         """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
         wanted = ((self._decompose, self._samples), (self._by_source, self._nested))
-        return [(program, -(-number // self._chunk)) for program, number in wanted if number]
+        return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
 
     @property
     def coords(self) -> dict[str, Any]:
@@ -132,15 +130,13 @@ class MechanismProbe:
         """
         made = nested = norms = None
         if self._samples:
-            made = Terms(*self._all(self._decompose, state, keys[: self._samples], progress))
+            made = self._decompose.sample(state, keys[: self._samples], progress=progress)
             self._refuse_not_finite(made.contributions)
             first = keys[: min(self._samples, SENSITIVITIES)]
             norms = np.stack([np.asarray(self._sensitivities(state, key)) for key in first])
         if self._nested:
-            before = self._samples
-            parts = self._all(
-                self._by_source, state, keys[: self._nested], lambda k: progress(before + k)
-            )
+            own, before = keys[: self._nested], self._samples
+            parts = self._by_source.sample(state, own, progress=lambda k: progress(before + k))
             nested = Nested(*parts)
             self._refuse_not_finite(nested.pairs)
         return Sampled(made, nested, norms)
@@ -157,31 +153,15 @@ class MechanismProbe:
         outer_std[at] = alone
         return {"reach": reach, "outer_std": outer_std}
 
-    def _compiled(self, sample: Callable[[TrainState, PRNGKeyArray], Any]) -> Callable:
-        return jax.jit(sample if self._chunk == 1 else jax.vmap(sample, in_axes=(None, 0)))
-
-    def _all(self, program, state: TrainState, keys, progress) -> list[Any]:
-        """Every sample's results, stacked, a chunk at a time."""
-        num, size = len(keys), self._chunk
-        chunks = []
-        for start in range(0, num, size):
-            at = np.arange(start, start + size) % num  # the last chunk is filled up
-            made = jax.device_get(program(state, keys[start] if size == 1 else keys[at]))
-            made = [np.asarray(part) for part in made]
-            chunks.append([part[None] if size == 1 else part[: num - start] for part in made])
-            progress(min(start + size, num))
-        return [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-
     def _refuse_not_finite(self, values: Any) -> None:
         if not np.isfinite(values).all():
             raise NotFiniteError("NaN or infinity in the terms of the meta-gradients of a probe")
 
 
-def counterfactuals(names: tuple[str, ...], trace_decay: float) -> dict[str, Paths]:
-    """Paths by name, the full meta-gradient first; none for no names."""
-    if not names:
-        return {}
-    return {name: paths_called(name, trace_decay) for name in ("full", *names)}
+def _wanted(settings: Settings) -> dict[str, Paths]:
+    """Paths by name, the full meta-gradient first; none where no cut is wanted."""
+    names = settings.probe.counterfactuals
+    return {name: paths_of(name, settings) for name in ("full", *names)} if names else {}
 
 
 def relative_reach(made: Terms) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray
 from jaxtyping import PRNGKeyArray
 
-from hessdiag import spectra
+from hessdiag import spectra, variance
 from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, RunKeys, TrainState
 from hessdiag.train.mechanism_probe import MechanismProbe, Sampled
@@ -32,9 +32,8 @@ class Prober:
         self._n = measured_horizon(settings)
         self._spectra = SpectralProbe(learner.update, settings.probe, n=self._n)
         self._variance = VarianceProbe(learner.update, settings)
-        self._mechanism = MechanismProbe(
-            learner.update, settings.probe, n=self._n, trace_decay=settings.trace_decay
-        )
+        self._mechanism = MechanismProbe(learner.update, settings)
+        self._explanations = variance.explanations_at(settings.probe.explanations)
 
     @property
     def steps(self) -> int:
@@ -83,7 +82,7 @@ class Prober:
             part = steps.part(settings.probe.samples)
             meta_gradients = self._variance.sample(state, samples, progress=part)
         labels, predicted = prediction_variables(
-            settings, measured, self._mechanism.evidence(sampled.terms)
+            settings, measured, self._mechanism.evidence(sampled.terms), self._explanations
         )
         variables = (
             variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hessdiag.meta import FULL, STABLE
 from hessdiag.problems.base import Learning
 from hessdiag.spectra import OPERATORS
 
@@ -47,6 +48,8 @@ class ProbeSettings:
         counterfactuals: which cuts to measure beside the full meta-gradient: no-hessian, no-memory,
             neither, trace, stable-hessian, as-sgd.
         horizons: at which horizons to measure them; none means all up to `n`.
+        explanations: of the user's own, beside the built-in ones: ``module:function`` each, from
+            `hessdiag.variance.Evidence` to an `Interval` or None.
         nested: samples behind the shares of the variance by source; 0 for none.
         resamples: bootstrap resamples behind every confidence interval.
         confidence: level of the confidence intervals.
@@ -68,6 +71,7 @@ class ProbeSettings:
     tolerance: float = 1e-3
     counterfactuals: tuple[str, ...] = ()
     horizons: tuple[int, ...] = ()
+    explanations: tuple[str, ...] = ()
     nested: int = 0
     resamples: int = 2000
     confidence: float = 0.95
@@ -84,6 +88,9 @@ class Settings:
         kappa: mixing factor κ of "mix"; None means 1 − 1/n.
         trace_decay: μ of the accumulative trace, in training and as a counterfactual.
         paths: "full", or the counterfactual that training's meta-gradients follow.
+        stable_interval: where the counterfactual "stable-hessian" keeps eigenvalues of H = −α∇²L,
+            in training and in probes; |1 + eigenvalue| ≤ 1 by default.
+        stable_matvecs: Hessian-vector products per inner step that it finds the others with.
         monte_carlo: meta-gradients averaged per training iteration.
         remat: recompute inner steps in the reverse sweep, to save memory.
         seed: seed of everything random.
@@ -100,6 +107,8 @@ class Settings:
     kappa: float | None = None
     trace_decay: float = 0.9
     paths: str = "full"
+    stable_interval: tuple[float, float] = STABLE
+    stable_matvecs: int = FULL.matvecs
     monte_carlo: int = 1
     remat: bool = True
     seed: int = 0

@@ -21,6 +21,7 @@ from hessdiag.train.settings import (
 _AT_LEAST = {
     "n": 0,
     "monte_carlo": 1,
+    "stable_matvecs": 2,
     "seed": 0,
     "train.iterations": 1,
     "train.checkpoint_minutes": 0,
@@ -138,6 +139,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _pair(value: Any) -> tuple[float, float]:
+    low, high = value
+    return _number(low), _number(high)
+
+
 def _words(value: Any) -> tuple[str, ...]:
     """Words from a list, or from one text with commas; "none" is none of them."""
     entries = value.split(",") if isinstance(value, str) else value
@@ -153,6 +159,7 @@ _CASTS = {
     float | None: lambda value: None if value is None else _number(value),
     str | None: lambda value: None if value is None else _text(value),
     tuple[int, ...]: lambda value: tuple(_integer(entry) for entry in value),
+    tuple[float, float]: lambda value: _pair(value),
     tuple[str, ...]: lambda value: _words(value),
 }
 
@@ -184,6 +191,9 @@ def _check_ranges(settings: Settings) -> None:
         refuse("trace_decay", "0 to 1")
     if settings.estimator == "trace" and settings.paths != "full":
         refuse("paths", "full with --estimator trace")
+    low, high = settings.stable_interval
+    if not low < high:
+        refuse("stable_interval", "two numbers, the lower one first")
     longest = measured_horizon(settings)
     if any(not 1 <= horizon <= longest for horizon in settings.probe.horizons):
         refuse("probe.horizons", f"1 to {longest}")

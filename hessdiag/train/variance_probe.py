@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from hessdiag import spectra, variance
 from hessdiag.errors import NotFiniteError
 from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
+from hessdiag.train.chunks import Chunks
 from hessdiag.train.learner import TrainState
 from hessdiag.train.settings import Settings, measured_horizon
 
@@ -21,14 +21,13 @@ class VarianceProbe:
     """
 
     def __init__(self, update: InnerUpdate, settings: Settings):
-        self._settings = settings
+        n = measured_horizon(settings)
 
         def sample(state: TrainState, key: PRNGKeyArray):
-            at = (state.inner, state.eta, state.env_state, key)
-            return all_horizons(update, *at, n=measured_horizon(settings))
+            return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
 
-        one_at_a_time = settings.probe.chunk == 1
-        self.program = jax.jit(sample if one_at_a_time else jax.vmap(sample, in_axes=(None, 0)))
+        self._chunks = Chunks(sample, settings.probe.chunk)
+        self.program = self._chunks.program
 
     def sample(
         self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
@@ -43,14 +42,7 @@ class VarianceProbe:
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
         """
-        num, size = len(keys), self._settings.probe.chunk
-        sampled: list[np.ndarray] = []
-        for start in range(0, num, size):
-            at = np.arange(start, start + size) % num  # the last chunk is filled up
-            made = np.asarray(self.program(state, keys[start] if size == 1 else keys[at]))
-            sampled.extend(made[None] if size == 1 else made[: num - start])
-            progress(len(sampled))
-        meta_gradients = np.stack(sampled)
+        meta_gradients = self._chunks.sample(state, keys, progress=progress)
         if not np.isfinite(meta_gradients).all():
             raise NotFiniteError("NaN or infinity in the meta-gradients of a probe")
         return meta_gradients
@@ -109,6 +101,7 @@ def prediction_variables(
     settings: Settings,
     measured: Sequence[spectra.InnerLoopSpectra],
     of_terms: Mapping[str, np.ndarray],
+    own: Mapping[str, variance.Explanation] | None = None,
 ) -> tuple[list[str], spectra.Variables]:
     """Labels of the explanations, and what each predicts for the growth.
 
@@ -116,20 +109,23 @@ def prediction_variables(
         settings: of the run.
         measured: spectra.
         of_terms: fields of the evidence that terms were measured for.
+        own: explanations beside the built-in ones, by label.
+
+    Raises:
+        UsageError: one of those fails.
     """
     shifted = [[step.shifted for step in loop.hessians if step.shifted] for loop in measured]
-    optimiser = settings.learning.optimiser
     evidence = variance.Evidence(
         radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
         radius_error=np.array(
             [[s.spectral_radius_minus_one_error for s in row] for row in shifted]
         ),
-        optimiser=optimiser,
-        memory=FIRST_MOMENT_DECAY.get(optimiser),
+        memory=FIRST_MOMENT_DECAY.get(settings.learning.optimiser),
+        operator_radii=_operator_radii(measured),
         product_norms=_product_norms(measured),
         **of_terms,
     )
-    made = variance.predictions(evidence)
+    made = variance.predictions(evidence, own)
     dims = ("explanation", "horizon")
     text = "predicted growth of the standard deviation"
     variables: spectra.Variables = {
@@ -149,6 +145,19 @@ def prediction_variables(
         grown = variance.mixed_growth(values, weights, coherent=coherent)
         variables[name] = (dims, grown, text_of_mix, "1")
     return list(made), variables
+
+
+def _operator_radii(measured: Sequence[spectra.InnerLoopSpectra]) -> dict[str, variance.Radii]:
+    """Spectral radii of the operators that are not symmetric, on the unrolls that have them."""
+    names = list(dict.fromkeys(name for loop in measured for name in loop.operators))
+    radii = {}
+    for name in names:
+        rows = [loop.operators[name] for loop in measured if name in loop.operators]
+        converged = np.array([[step.ritz.converged for step in row] for row in rows])
+        minus_one = np.array([[step.radius.minus_one for step in row] for row in rows])
+        error = np.array([[step.radius.estimate for step in row] for row in rows])
+        radii[name] = variance.Radii(np.where(converged, minus_one, np.nan), error)
+    return radii
 
 
 def _product_norms(measured: Sequence[spectra.InnerLoopSpectra]) -> dict[str, np.ndarray]:

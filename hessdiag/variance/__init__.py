@@ -6,11 +6,18 @@ from hessdiag.variance.contest import Contest, Standing, contest
 from hessdiag.variance.correlation import Correlation, rank_correlation
 from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.variance.defined import mean_defined
-from hessdiag.variance.explanations import EXPLANATIONS, Evidence, predictions
+from hessdiag.variance.explanations import (
+    EXPLANATIONS,
+    Evidence,
+    Explanation,
+    Radii,
+    predictions,
+)
 from hessdiag.variance.fit import Fit, JointFit, fits
 from hessdiag.variance.growth import Spread, measure_spread, mixed
 from hessdiag.variance.mixing import mixed_growth
 from hessdiag.variance.nested import Shares, nested_shares
+from hessdiag.variance.own_explanations import explanations_at
 from hessdiag.variance.verdict import correlations, finding
 
 __all__ = [
@@ -21,9 +28,11 @@ __all__ = [
     "Correlation",
     "CutGrowth",
     "Evidence",
+    "Explanation",
     "Fit",
     "Interval",
     "JointFit",
+    "Radii",
     "Shares",
     "Spread",
     "Standing",
@@ -34,6 +43,7 @@ __all__ = [
     "contest",
     "correlations",
     "cut_growth",
+    "explanations_at",
     "finding",
     "fits",
     "mean_defined",

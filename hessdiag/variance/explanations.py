@@ -1,17 +1,26 @@
 """Explanations of the growth of the meta-gradient's standard deviation, and what each predicts.
 
 An explanation is a function from the evidence measured at a probe to the predicted growth
-s(i)/s(1) at every horizon i = 1 … n, or None where it does not apply.
+s(i)/s(1) at every horizon i = 1 … n; or None where it does not apply to a run, so that all probes
+of a run have the same explanations. What it cannot tell at one probe is NaN.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from hessdiag.variance.bootstrap import Interval
 from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.growth import std_ratio
+
+
+class Radii(NamedTuple):
+    """Spectral radii of one operator on U' unrolls; arrays (U', n)."""
+
+    minus_one: np.ndarray  # NaN where the eigenvalue did not converge
+    error: np.ndarray  # to first order
 
 
 @dataclass(frozen=True)
@@ -21,18 +30,19 @@ class Evidence:
     Attributes:
         radius_minus_one: (U, n) spectral radius of I + H_j minus one, on U unrolls.
         radius_error: (U, n) its error.
-        optimiser: name of the inner optimiser.
         memory: decay β₁ of the optimiser's first moment; None where it has none.
+        operator_radii: by operator, the spectral radii minus one.
         product_norms: by operator, (U', n) ‖P_1‖ … ‖P_n‖, P_i over the last i − 1 inner steps.
         reach: (n, n) entry (i−1, j): mean over samples of |∂g^(j)-cotangent| / |T^(i)|, the norm
             of ∂θ^(i)/∂g^(j) along T^(i); NaN at horizons not measured.
-        outer_std: (n, m) standard deviation of T^(i)·∂θ^(1)/∂η; NaN at horizons not measured.
+        outer_std: (n, m) standard deviation of T^(i)·∂θ^(1)/∂η over samples, inner trajectories
+            and validation drawn anew in each; NaN at horizons not measured.
     """
 
     radius_minus_one: np.ndarray
     radius_error: np.ndarray
-    optimiser: str
     memory: float | None
+    operator_radii: Mapping[str, Radii] = field(default_factory=dict)
     product_norms: Mapping[str, np.ndarray] = field(default_factory=dict)
     reach: np.ndarray | None = None
     outer_std: np.ndarray | None = None
@@ -44,19 +54,26 @@ class Evidence:
 
 
 def spectral_radius(evidence: Evidence) -> Interval:
-    """E1, the paper's: Σ_{k=1}^{i} Π_{j=1}^{k−1} ρ(I + H_{i−j}) (Bonnet et al. 2021, D.2).
+    """E1, the paper's: Σ_{k=1}^{i} Π_{j=1}^{k−1} ρ(I + H_{i−j}) (Bonnet et al. 2021, D.2)."""
+    return _of_radii(Radii(evidence.radius_minus_one, evidence.radius_error))
 
-    The mean over the unrolls; the interval is the envelope of the unrolls with every radius at
-    either end of its error.
+
+def operator_radius(operator: str) -> "Explanation":
+    """E1 with the radii of an operator that is not symmetric, on the unrolls where all converged.
+
+    NaN where there is no such unroll.
     """
 
-    def predicted(radius_minus_one: np.ndarray) -> np.ndarray:
-        return np.stack([_sum_of_products(1.0 + one) for one in radius_minus_one])
+    def explain(evidence: Evidence) -> Interval | None:
+        radii = evidence.operator_radii.get(operator)
+        if radii is None:
+            return None
+        known = np.isfinite(radii.minus_one).all(axis=1)
+        if not known.any():
+            return _exact(np.full(evidence.n, np.nan))
+        return _of_radii(Radii(radii.minus_one[known], radii.error[known]))
 
-    value = predicted(evidence.radius_minus_one).mean(axis=0)
-    low = predicted(evidence.radius_minus_one - evidence.radius_error).min(axis=0)
-    high = predicted(evidence.radius_minus_one + evidence.radius_error).max(axis=0)
-    return Interval(value, low, high)
+    return explain
 
 
 def product_norms(operator: str) -> "Explanation":
@@ -109,7 +126,13 @@ def transient_incoherent(evidence: Evidence) -> Interval | None:
 
 
 def validation_noise(evidence: Evidence) -> Interval | None:
-    """E6: the spread of T^(i) alone, against a sensitivity that stays what it is after one step."""
+    """E6: the spread of T^(i) alone, against a sensitivity that stays what it is after one step.
+
+    The spread is over everything random, and so holds what inner trajectories do to T by moving
+    θ^(i), besides what its validation trajectories do. The share of the variance that validation
+    contributes is measured beside it, by nested sampling, and not multiplied in: the whole spread
+    of T already has what such a factor would add. This reading of validation noise is ours.
+    """
     if evidence.outer_std is None:
         return None
     return _exact(mean_defined(std_ratio(evidence.outer_std), axis=1))
@@ -119,6 +142,9 @@ Explanation = Callable[[Evidence], Interval | None]
 
 EXPLANATIONS: dict[str, Explanation] = {
     "E1 spectral radius": spectral_radius,
+    "E1 spectral radius, preconditioned": operator_radius("preconditioned"),
+    "E1 spectral radius, update": operator_radius("update"),
+    "E1 spectral radius, augmented": operator_radius("augmented"),
     "E2 products, paper": product_norms("paper"),
     "E2 products, preconditioned": product_norms("preconditioned"),
     "E3 accumulation, coherent": accumulation_coherent,
@@ -131,10 +157,30 @@ EXPLANATIONS: dict[str, Explanation] = {
 }
 
 
-def predictions(evidence: Evidence) -> dict[str, Interval]:
-    """What every applicable explanation predicts, by label."""
-    made = {label: explain(evidence) for label, explain in EXPLANATIONS.items()}
+def predictions(
+    evidence: Evidence, more: Mapping[str, Explanation] | None = None
+) -> dict[str, Interval]:
+    """What every applicable explanation predicts, by label.
+
+    Args:
+        evidence: what was measured at a probe.
+        more: explanations beside the built-in ones.
+    """
+    explanations = EXPLANATIONS | dict(more or {})
+    made = {label: explain(evidence) for label, explain in explanations.items()}
     return {label: prediction for label, prediction in made.items() if prediction is not None}
+
+
+def _of_radii(radii: Radii) -> Interval:
+    """Their mean over unrolls; the envelope with every radius at either end of its error."""
+
+    def predicted(minus_one: np.ndarray) -> np.ndarray:
+        return np.stack([_sum_of_products(1.0 + one) for one in np.maximum(minus_one, -1.0)])
+
+    value = predicted(radii.minus_one).mean(axis=0)
+    low = predicted(radii.minus_one - radii.error).min(axis=0)
+    high = predicted(radii.minus_one + radii.error).max(axis=0)
+    return Interval(value, low, high)
 
 
 def _sum_of_products(radius: np.ndarray) -> np.ndarray:

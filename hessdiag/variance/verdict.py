@@ -20,6 +20,8 @@ def correlations(probes: Sequence[xarray.Dataset]) -> dict[str, Correlation]:
     found = {}
     for label in probes[0].explanation.values:
         predicted = np.array([_predicted(probe, label) for probe in probes])
+        if not np.isfinite(predicted).all():
+            continue
         level = float(probes[0].attrs["confidence"])
         correlation = rank_correlation(predicted, measured, confidence=level)
         if correlation is not None:
@@ -145,6 +147,8 @@ def _correlation_sentence(found: dict[str, Correlation]) -> str:
 def _outside(probe: xarray.Dataset, label: str) -> str:
     """Whether a prediction lies above, below or inside the measured confidence interval."""
     measured, predicted = _measured(probe), _predicted(probe, label)
+    if np.isnan(predicted):
+        return "nowhere"
     if predicted > float(measured.growth_high):
         return "above"
     return "below" if predicted < float(measured.growth_low) else "inside"

@@ -59,7 +59,7 @@ class Case:
         )
 
 
-def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP) -> Case:
+def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP, n: int = N) -> Case:
     problem = problems.make(env, SMALL_SNAKE if env == "snake" else {"batch_size": 8})
     update = InnerUpdate(
         problem, inner_optimiser(optimiser), annealing("constant", ALPHA, 1), clip_norm=clip
@@ -75,7 +75,7 @@ def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP) -> Case:
     for fed in history:  # a first Adam step is a sign: it would hardly depend on η
         state = update.apply(state, fed)
     points = jax.jit(
-        lambda eta: unroll(update, state, eta, env_state, key, n=N, validate_all=True)
+        lambda eta: unroll(update, state, eta, env_state, key, n=n, validate_all=True)
     )(eta)
     return Case(update, params, history, state, eta, env_state, key, points)
 

@@ -1,14 +1,20 @@
 """The terms of eq. 11 and the counterfactuals, against autodiff and dense matrices."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hessdiag.meta import (
     COUNTERFACTUALS,
+    STABLE,
     Paths,
     adjoint_meta_gradient,
     all_horizons,
+    mix_weights,
     terms,
 )
 from tests.meta.conftest import N, make_case
@@ -16,13 +22,8 @@ from tests.oracles.eq11_terms import DenseUnroll
 from tests.tolerance import assert_close
 
 HORIZONS = (1, 3)
+INTERVALS = (STABLE, (-5e-3, 1.0))  # the other: none but the largest positive curvature
 EVERYTHING = dict(COUNTERFACTUALS) | {"a trace of one": Paths(trace=1.0)}
-
-
-@pytest.fixture(scope="module", params=["adam", "momentum", "sgd"])
-def mrp_case(request):
-    with jax.enable_x64(True):
-        yield make_case("mrp", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -32,37 +33,68 @@ def adam_mrp():
 
 
 @pytest.fixture(scope="module")
+def adam_dense(adam_mrp):
+    return DenseUnroll(adam_mrp)
+
+
+@pytest.fixture(scope="module", params=["adam", "momentum", "rmsprop", "sgd"])
+def mrp_case(request, adam_mrp):
+    return adam_mrp if request.param == "adam" else make_case("mrp", request.param)
+
+
+@pytest.fixture(scope="module")
+def dense(mrp_case, adam_mrp, adam_dense):
+    return adam_dense if mrp_case is adam_mrp else DenseUnroll(mrp_case)
+
+
+@pytest.fixture(scope="module", params=[("snake", "sgd"), ("snake", "momentum")], ids="-".join)
+def short_case(request):
+    """Two steps where neither clipping nor Adam shapes the terms."""
+    with jax.enable_x64(True):
+        yield make_case(*request.param, clip=0.0, n=2)
+
+
+@pytest.fixture(scope="module")
 def made(mrp_case):
     """Everything, at both horizons."""
     return decomposed(mrp_case)
 
 
 def decomposed(case, names=tuple(EVERYTHING), horizons=HORIZONS):
-    size = sum(leaf.size for leaf in jax.tree.leaves(case.state.params))
+    paths = [all_resolved(case, EVERYTHING[name]) for name in names]
     return jax.jit(
         lambda points: terms(
             case.update,
             case.eta,
             points,
             horizons=horizons,
-            paths=[EVERYTHING[name] for name in names],
+            paths=paths,
             key=jax.random.key(5),
-            depth=size,
         )
     )(case.points)
 
 
-def sweep(case):
-    return all_horizons(case.update, case.state, case.eta, case.env_state, case.key, n=N)
+def sweep(case, n=N):
+    at = (case.update, case.state, case.eta, case.env_state, case.key)
+    return jax.jit(lambda: all_horizons(*at, n=n))()
 
 
 def test_terms_sum_to_the_meta_gradient(adam_case):
     made = decomposed(adam_case, ("full",), horizons=(1, 2, 3))
-    assert_close(made.contributions[0].sum(axis=1), jax.jit(lambda: sweep(adam_case))())
+    assert_close(made.contributions[0].sum(axis=1), sweep(adam_case))
 
 
-def test_every_term_and_every_cut_equals_dense_matrices(mrp_case, made):
-    dense = DenseUnroll(mrp_case)
+def test_terms_of_snake_sum_to_the_meta_gradient_without_adam(short_case):
+    made = decomposed(short_case, ("full",), horizons=(1, 2))
+    assert_close(made.contributions[0].sum(axis=1), sweep(short_case, n=2))
+
+
+def test_terms_sum_to_the_meta_gradient_under_every_optimiser(mrp_case, made):
+    rows = [horizon - 1 for horizon in HORIZONS]
+    assert_close(made.contributions[0].sum(axis=1), sweep(mrp_case)[np.array(rows)])
+
+
+def test_every_term_and_every_cut_equals_dense_matrices(dense, made):
     for p, paths in enumerate(EVERYTHING.values()):
         for h, horizon in enumerate(HORIZONS):
             expected = dense.terms(horizon, paths)
@@ -72,12 +104,20 @@ def test_every_term_and_every_cut_equals_dense_matrices(mrp_case, made):
             assert not actual[horizon:].any()
 
 
-def test_norms_bound_every_term(mrp_case, made):
+def test_norms_bound_every_term(dense, made):
     """|term| ≤ reach · |∂g/∂η_k|, with equality only where the two are aligned."""
     bound = made.reach[..., None] * made.mixed[None, None]
     assert np.all(np.abs(made.contributions) <= bound * (1 + 1e-12))
-    outer = [np.linalg.norm(DenseUnroll(mrp_case).outer_gradient(h)) for h in HORIZONS]
+    outer = [np.linalg.norm(dense.outer_gradient(h)) for h in HORIZONS]
     assert_close(made.outer, np.array(outer))
+
+
+def test_reach_is_the_norm_of_what_the_outer_gradient_reads(dense, made):
+    for p, paths in enumerate(EVERYTHING.values()):
+        for h, horizon in enumerate(HORIZONS):
+            expected = np.linalg.norm(dense.rows(horizon, paths), axis=1)
+            np.testing.assert_allclose(made.reach[p, h, :horizon], expected, rtol=1e-8)
+            assert not made.reach[p, h, horizon:].any()
 
 
 def test_the_outer_gradient_alone_is_the_meta_gradient_at_the_first_horizon(made):
@@ -108,7 +148,42 @@ def test_bounds_without_a_key_are_refused(adam_mrp):
 @pytest.mark.parametrize("name", ["no-hessian", "no-memory", "trace", "as-sgd"])
 def test_training_takes_the_same_meta_gradient(adam_mrp, name):
     """The single reverse sweep of training against the shared one of studies."""
-    case, paths = adam_mrp, EVERYTHING[name]
-    sweep = jax.jit(lambda at: adjoint_meta_gradient(case.update, case.eta, at, paths=paths))
-    expected = decomposed(case, (name,), horizons=(N,)).contributions[0, 0].sum(axis=0)
-    assert_close(sweep(case.points), expected)
+    expected = decomposed(adam_mrp, (name,), horizons=(N,)).contributions[0, 0].sum(axis=0)
+    assert_close(trained(adam_mrp, EVERYTHING[name]), expected)
+
+
+@pytest.mark.parametrize("name", ["no-memory", "stable-hessian"])
+def test_mixes_follow_paths(adam_mrp, adam_dense, name):
+    paths, weights = all_resolved(adam_mrp, EVERYTHING[name]), mix_weights(N)
+    rows = [adam_dense.terms(horizon, paths).sum(axis=0) for horizon in range(1, N + 1)]
+    expected = weights @ np.stack(rows)
+    actual = trained(adam_mrp, paths, weights)
+    np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
+
+
+def test_training_leaves_out_what_lies_outside_the_interval(adam_mrp, adam_dense):
+    """Eigenpairs of either sign, as the interval says."""
+    made = []
+    for inside in INTERVALS:
+        paths = all_resolved(adam_mrp, Paths(inside=inside))
+        made.append(trained(adam_mrp, paths))
+        expected = adam_dense.terms(N, paths).sum(axis=0)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(made[-1], expected, rtol=1e-8, atol=1e-9 * scale)
+    for one, other in combinations([*made, adam_dense.terms(N, Paths()).sum(axis=0)], 2):
+        assert np.abs(one - other).max() > 1e-6 * np.abs(other).max()
+
+
+def all_resolved(case, paths):
+    """With as many products as there are parameters: eigenpairs to rounding."""
+    size = sum(leaf.size for leaf in jax.tree.leaves(case.state.params))
+    return replace(paths, matvecs=size)
+
+
+def trained(case, paths, weights=None):
+    """The meta-gradient that training takes."""
+    weights = None if weights is None else jnp.asarray(weights)
+    key = jax.random.key(5)
+    return jax.jit(
+        lambda at: adjoint_meta_gradient(case.update, case.eta, at, weights, paths=paths, key=key)
+    )(case.points)

@@ -64,16 +64,21 @@ class DenseUnroll:
 
     def terms(self, horizon: int, paths: Paths) -> np.ndarray:
         """(horizon, m): what each inner update contributes to the meta-gradient."""
+        rows = self.rows(horizon, paths)
+        return np.stack([row @ self.steps[j][4] for j, row in enumerate(rows)])
+
+    def rows(self, horizon: int, paths: Paths) -> np.ndarray:
+        """(horizon, d): T^(i) ∂θ^(i)/∂g^(j) for every inner update."""
         row = self.outer_gradient(horizon)
         rows = []
         for j in reversed(range(horizon)):
-            jacobian, from_eta = self._along(paths, *self.steps[j])
-            rows.append(row @ from_eta)
+            jacobian, by_gradient = self._along(paths, *self.steps[j])
+            rows.append(row @ by_gradient)
             row = row @ jacobian
         return np.stack(rows[::-1])
 
-    def _along(self, paths: Paths, at_rest, by_gradient, clip, hessian, mixed, alpha):
-        """A_j and B_j with what is cut set to zero, block by block."""
+    def _along(self, paths: Paths, at_rest, by_gradient, clip, hessian, _mixed, alpha):
+        """A_j and the response to the gradient, with what is cut set to zero, block by block."""
         d, size = self.size, len(at_rest)
         if paths.inside is not None:
             values, vectors = np.linalg.eigh(hessian)
@@ -92,4 +97,4 @@ class DenseUnroll:
         if paths.trace is not None:
             jacobian = np.zeros_like(at_rest)
             jacobian[:d, :d] = paths.trace * np.eye(d)
-        return jacobian, by_gradient @ mixed
+        return jacobian, by_gradient

@@ -1,7 +1,16 @@
+import io
+
 import matplotlib as mpl
 import pytest
 
-from hessdiag.report.figures.canvas import signed_decades, styled, thin
+from hessdiag.report.figures.canvas import (
+    NARROW,
+    legend_below,
+    panels,
+    signed_decades,
+    styled,
+    thin,
+)
 from hessdiag.report.figures.palette import CATEGORIES, DARK, SEQUENCE, sequence
 
 
@@ -33,3 +42,13 @@ def test_colours_can_be_told_apart_by_value() -> None:
 def test_sequence_runs_from_first_to_last() -> None:
     assert [sequence(0, 5), sequence(4, 5)] == [SEQUENCE[0], SEQUENCE[-1]]
     assert len({sequence(index, 10) for index in range(10)}) == 10
+
+
+def test_a_long_legend_leaves_room_for_the_panel() -> None:
+    with styled("legend"):
+        figure, (axis,) = panels(NARROW, 1)
+        for number in range(20):
+            axis.plot([0, 1], [0, number], label=f"an explanation, number {number}")
+        legend_below(figure, axis, layout=NARROW)
+        figure.savefig(io.BytesIO())  # a panel without room would warn
+    assert axis.get_window_extent().height / figure.dpi > 1.2

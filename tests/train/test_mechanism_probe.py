@@ -6,10 +6,20 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from hessdiag.errors import UsageError
-from hessdiag.meta import point, unroll
-from hessdiag.train.learner import Learner, run_keys
+from hessdiag.meta import (
+    InnerUpdate,
+    all_horizons,
+    annealing,
+    initial_eta,
+    inner_optimiser,
+    point,
+    unroll,
+)
+from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
+from tests.train.recognisable import Recognisable, inner_numbers, validation_numbers
 
 KEYS = run_keys(0)
 
@@ -102,6 +112,56 @@ def test_shares_sum_to_one(probe):
     assert np.isnan(probe.step_share.sel(horizon=1, inner_step=1))
 
 
+@pytest.fixture(scope="module")
+def recognised():
+    """Numbers behind nested samples, (K', …, n) each: of pairs, of those sharing one, and drawn.
+
+    Both inner (s) and validation (s') numbers, and those of the meta-gradients with the same keys.
+    """
+    rate, problem = 0.5, Recognisable()
+    update = InnerUpdate(problem, inner_optimiser("sgd"), annealing("constant", rate, 1))
+    params, env_state = problem.init(jax.random.key(0))
+    eta = initial_eta(problem.meta_parameters)
+    state = TrainState(update.init(params), eta, (), env_state)
+    keys = jax.random.split(jax.random.key(1), 4)
+    settings = resolve({"env": "mrp", "n": N, "probe.nested": 4, "probe.chunk": 3})
+    probe = MechanismProbe(update, settings)
+    nested = probe.sample(state, keys, progress=lambda _: None).nested
+    assert nested is not None
+    drawn = np.stack([all_horizons(update, *state[:2], env_state, key, n=N) for key in keys])
+    return [
+        (np.asarray(inner_numbers(made, rate)), np.asarray(validation_numbers(made)))
+        for made in (*nested, drawn)
+    ]
+
+
+def test_pairs_share_their_inner_trajectories_and_nothing_else(recognised):
+    (inner, validation), _, (of_keys, validation_of_keys) = recognised
+    np.testing.assert_allclose(inner[:, 0], of_keys, atol=1e-5)
+    np.testing.assert_allclose(inner[:, 1], of_keys, atol=1e-5)
+    np.testing.assert_allclose(validation[:, 0], validation_of_keys, rtol=1e-4)
+    assert closest(validation, inner) > 1e-4
+    assert closest(validation[:, 0], validation[:, 1]) > 1e-4
+
+
+def test_the_others_share_one_inner_step_with_their_pair_and_nothing_else(recognised):
+    (inner, validation), (others, other_validation), _ = recognised
+    of_pair = inner[:, 0]
+    for j in range(N):
+        np.testing.assert_allclose(others[:, j, j], of_pair[:, j], atol=1e-5)
+    anew = others[:, ~np.eye(N, dtype=bool)]
+    assert closest(anew, of_pair) > 1e-4
+    assert closest(other_validation, validation) > 1e-4
+    assert closest(other_validation, others) > 1e-4
+    for numbers in (anew, other_validation):
+        assert len(np.unique(numbers.round(4))) == numbers.size
+
+
+def closest(some, others):
+    """The smallest distance between a number of one array and one of another."""
+    return np.abs(some.reshape(-1, 1) - others.reshape(1, -1)).min()
+
+
 def test_all_explanations_speak_where_they_were_measured(probe):
     labels = [str(label) for label in probe.explanation.values]
     assert {label.split()[0] for label in labels} == {"E1", "E2", "E3", "E4", "E5", "E6"}
@@ -111,6 +171,16 @@ def test_all_explanations_speak_where_they_were_measured(probe):
     )
     assert np.isfinite(measured.sel(horizon=[1, 3])).all()
     assert np.isnan(measured.sel(horizon=2)).all()
+
+
+def test_e5_adds_up_the_reach_of_the_terms(probe):
+    reach = probe.term_reach.sel(cut_horizon=3)
+    one = float(probe.term_reach.sel(cut_horizon=1, inner_step=0))
+    predicted = probe.prediction.sel(horizon=3)
+    coherent = predicted.sel(explanation="E5 transient growth, coherent")
+    incoherent = predicted.sel(explanation="E5 transient growth, incoherent")
+    np.testing.assert_allclose(coherent, reach.sum() / one, rtol=1e-6)
+    np.testing.assert_allclose(incoherent, np.sqrt((reach**2).sum()) / one, rtol=1e-6)
 
 
 def test_alignments_are_cosines(probe):

@@ -3,6 +3,9 @@ import math
 import pytest
 
 from hessdiag.errors import UsageError
+from hessdiag.meta import Paths
+from hessdiag.train.learner import Learner
+from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.presets import resolve
 from hessdiag.train.settings import Settings, flatten, probe_iterations
 from hessdiag.train.validation import from_flat
@@ -63,6 +66,14 @@ from hessdiag.train.validation import from_flat
         ("learning.meta_learning_rate", -1, r"--meta-learning-rate: -1\.0 .*allowed: more than 0"),
         ("learning.clip_norm", -1, r"learning\.clip_norm: -1\.0 is not allowed; allowed: 0 or"),
         ("learning.schedule", "cosine", r"learning\.schedule: 'cosine' .* constant, linear"),
+        ("probe.explanations", 3, r"probe\.explanations: 3 is not allowed; allowed: tuple"),
+        ("probe.explanations", "E7", r"probe\.explanations: 'E7' is not allowed; .* module:functi"),
+        ("stable_interval", [0, -2], r"stable_interval: \(0\.0, -2\.0\) .* the lower one first"),
+        ("stable_interval", [1, 1], r"stable_interval: \(1\.0, 1\.0\) .* the lower one first"),
+        ("stable_interval", [-2], r"stable_interval: \[-2\] is not allowed; allowed: tuple"),
+        ("stable_interval", [-2, math.inf], r"stable_interval: \[-2, inf\] is not allowed"),
+        ("stable_interval", "wide", r"stable_interval: 'wide' is not allowed; allowed: tuple"),
+        ("stable_matvecs", 1, r"stable_matvecs: 1 is not allowed; allowed: 2 or more"),
         ("problem.batch_size", 0, r"--batch-size: 0 is not allowed; allowed: 1 or more"),
         ("problem.batch_size", "many", r"--batch-size: 'many' is not allowed; allowed: int"),
         ("problem.batch_size", 2.5, r"--batch-size: 2\.5 is not allowed; allowed: int"),
@@ -129,8 +140,25 @@ def test_edges_of_what_is_allowed():
     assert isinstance(settings.problem["odd_std"], float)
 
 
+def test_training_and_probes_deflate_outside_the_same_interval():
+    settings = resolve(
+        {
+            "env": "mrp",
+            "paths": "stable-hessian",
+            "stable_interval": [-1, 0.5],
+            "stable_matvecs": 20,
+            "probe.counterfactuals": "all",
+        }
+    )
+    learner = Learner(settings)
+    probed = MechanismProbe(learner.update, settings).paths
+    expected = Paths(inside=(-1.0, 0.5), matvecs=20)
+    assert learner.estimator.paths == probed["stable-hessian"] == expected
+    assert all(paths.inside is None for name, paths in probed.items() if name != "stable-hessian")
+
+
 def test_flat_and_back():
-    settings = resolve({"env": "snake", "kappa": 0.3, "probe.at": [5]})
+    settings = resolve({"env": "snake", "kappa": 0.3, "probe.at": [5], "stable_interval": [-1, 1]})
     assert from_flat(flatten(settings)) == settings
 
 

@@ -1,18 +1,23 @@
 """The samples behind a probe's standard deviations are the estimators that training uses."""
 
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from hessdiag.errors import NotFiniteError
+from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.meta import Estimator, meta_step, mix_weights
 from hessdiag.train.learner import Learner, run_keys
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
-from hessdiag.train.variance_probe import VarianceProbe
+from hessdiag.train.variance_probe import VarianceProbe, prediction_variables
+from hessdiag.variance import finding
 
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 KEYS = run_keys(0)
 
 FLAGS = {
@@ -105,6 +110,56 @@ def test_dataset_is_labelled_and_consistent(trained):
     np.testing.assert_allclose(of_mix.mix_prediction_coherent.sel(horizon=3), weights @ steps)
     assert list(data.meta_parameter.values) == [f"gamma_{i}" for i in range(10)]
     assert all(data[name].attrs["long_name"] and data[name].attrs["units"] for name in data)
+
+
+def loop_of(radii, *, converged=True, operator="update") -> Any:
+    """Spectra of an inner loop, as far as predictions read them."""
+    shifted = SimpleNamespace(spectral_radius_minus_one=0.0, spectral_radius_minus_one_error=0.0)
+    steps = [
+        SimpleNamespace(
+            radius=SimpleNamespace(minus_one=radius, error=9.0, estimate=0.5),
+            ritz=SimpleNamespace(converged=converged),
+        )
+        for radius in radii
+    ]
+    hessians = [SimpleNamespace(shifted=shifted) for _ in radii]
+    return SimpleNamespace(hessians=hessians, operators={operator: steps}, products={})
+
+
+def test_predictions_have_the_radii_of_every_operator_with_their_first_order_errors():
+    settings = resolve(FLAGS)
+    label = "E1 spectral radius, update"
+    labels, made = prediction_variables(settings, [loop_of([0.0, 2.0, 1.0])], {})
+    at = labels.index(label)
+    ends = [made["prediction" + end][1][at] for end in ("_low", "", "_high")]
+    np.testing.assert_allclose(ends[1], [1.0, 1 + 3, 1 + 2 + 2 * 3])
+    np.testing.assert_allclose(ends[0], [1.0, 1 + 2.5, 1 + 1.5 + 1.5 * 2.5])
+    np.testing.assert_allclose(ends[2], [1.0, 1 + 3.5, 1 + 2.5 + 2.5 * 3.5])
+    labels, made = prediction_variables(settings, [loop_of([0, 1, 1], converged=False)], {})
+    assert np.isnan(made["prediction"][1][labels.index(label)]).all()
+
+
+def test_the_example_of_a_seventh_explanation_predicts_beside_the_others(trained, monkeypatch):
+    """The probe of docs/examples, with its numbers by hand."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    flags = {"probe.explanations": "seventh_explanation:memory_on_products", "probe.products": True}
+    settings = resolve(FLAGS | flags)
+    learner, state = trained
+    data = Prober(learner, settings).probe(state, 4, keys=KEYS, progress=ignore)
+    norms = 1.0 + data.product_norm_minus_one.sel(operator="paper").values[0]
+    expected = 1.0 + norms[1] * 1.9 + norms[2] * 2.71
+    own = data.sel(explanation="E7 memory on products", horizon=3)
+    np.testing.assert_allclose(own.prediction, expected)
+    np.testing.assert_allclose(
+        own.mix_prediction_coherent,
+        mix_weights(3) @ (data.prediction.sel(explanation="E7 memory on products").values),
+    )
+    assert "E7 memory on products" in " ".join(finding([data]))
+
+
+def test_an_explanation_that_cannot_be_found_is_refused_at_the_start():
+    with pytest.raises(UsageError, match=r"^probe\.explanations: 'no_such:thing' could not be imp"):
+        resolve(FLAGS | {"probe.explanations": ["no_such:thing"]})
 
 
 def test_a_probe_may_be_abandoned_between_chunks(trained):

@@ -78,6 +78,14 @@ def test_meta_gradients_without_spread_are_said_to_have_none():
     assert correlations([flat]) == {}
 
 
+def test_what_an_explanation_cannot_tell_speaks_neither_for_nor_against_it():
+    probes = [probe(k, 3.0 + 0.1 * k, 0.5, [3.0 + 0.1 * k, 3.0]) for k in range(5)]
+    probes[2].prediction[1, 2] = np.nan
+    text = " ".join(finding(probes))
+    assert "E1 spectral radius 5, E3 accumulation, coherent 4" in text
+    assert list(correlations(probes)) == ["E1 spectral radius"]
+
+
 def test_without_probes_nothing_is_claimed():
     assert finding([]) == ["No meta-gradient was measured: nothing can be said about its variance."]
     assert correlations([]) == {}

@@ -1,0 +1,55 @@
+"""Many samples from one training state, a chunk at a time, by one compiled program."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from hessdiag.train.learner import TrainState
+
+
+class Chunks:
+    """Draws samples in chunks.
+
+    Attributes:
+        program: a state and a chunk's keys to the chunk's samples; one key where chunks are of one.
+
+    Args:
+        sample: a state and a key to any pytree; pure and jit-able.
+        size: samples computed at once: bounds memory.
+    """
+
+    def __init__(self, sample: Callable[[TrainState, PRNGKeyArray], Any], size: int):
+        self.program = jax.jit(sample if size == 1 else jax.vmap(sample, in_axes=(None, 0)))
+        self._size = size
+
+    def calls(self, number: int) -> int:
+        """How often the program is called for so many samples."""
+        return -(-number // self._size)
+
+    def sample(
+        self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
+    ) -> Any:
+        """A sample per key, the samples stacked along axis 0 of every leaf, on the host.
+
+        Args:
+            state: the training state; every sample starts from it.
+            keys: a key per sample.
+            progress: called with the number of samples done, after each chunk.
+        """
+        num, size = len(keys), self._size
+        chunks = []
+        for start in range(0, num, size):
+            at = np.arange(start, start + size) % num  # the last chunk is filled up
+            made = jax.device_get(self.program(state, keys[start] if size == 1 else keys[at]))
+            left = num - start
+            chunks.append(jax.tree.map(lambda leaf, left=left: _stacked(leaf, size)[:left], made))
+            progress(min(start + size, num))
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
+
+
+def _stacked(leaf: Any, size: int) -> np.ndarray:
+    """A chunk with its samples along axis 0."""
+    return np.asarray(leaf)[None] if size == 1 else np.asarray(leaf)
