@@ -8,7 +8,7 @@ from hessdiag.results.configuration import Configuration, find
 from hessdiag.results.moments import ALL
 from hessdiag.results.words import percent, ratio
 
-LITTLE = 0.25  # a share whose interval ends below is not worth working on
+LITTLE = 0.25  # a share whose interval ends below, or of less size, is not worth working on
 MUCH = 0.25  # one whose interval begins above is
 
 
@@ -44,7 +44,7 @@ def _curvature(of: Configuration) -> Iterator[str]:
             "inner learning rate, or deflating eigenvalues outside the stable interval, is where "
             "to begin."
         )
-    elif row["removed_high"] < 0:
+    elif row["removed_high"] < 0 and row["removed"] < -LITTLE:
         yield (
             f"Curvature damps: cutting the Hessian path removes {percent(row, 'removed')} of the "
             "log-growth, that is, makes it larger. Keep it."

@@ -18,6 +18,7 @@ PRESUMED = {  # by how an explanation's name begins, the paths that it says play
     "E3": ("no-hessian", "no-memory"),
     "E4": ("no-hessian",),
 }
+MATTERS = 0.1  # share of the log-growth beyond which a path does play a part
 CUT = {"no-hessian": "the Hessian path", "no-memory": "the optimiser's memory"}
 
 
@@ -185,10 +186,15 @@ def _yardstick(made: Standings) -> str:
     """How close the measured sensitivity itself comes."""
     if made.yardstick is None:
         return ""
+    closest = made.contest.standings[0].log_error.value if made.contest else np.inf
+    meaning = (
+        "it is what noise of T passes through, and what E1 to E5 try to predict"
+        if made.yardstick.log_error.value < closest
+        else "noise of T is not alike in all directions that it passes through"
+    )
     return (
         " The norm of the derivative of θ in η, measured instead of predicted, comes within a "
-        f"factor of {factor(made.yardstick.log_error)}: it is what noise of T passes through, and "
-        "what E1 to E5 try to predict."
+        f"factor of {factor(made.yardstick.log_error)}: {meaning}."
     )
 
 
@@ -196,7 +202,7 @@ def _contradictions(closest: str, cuts: Sequence[Row]) -> Iterator[str]:
     """Where cuts contradict what the closest explanation presumes: its size is a coincidence."""
     for cut in PRESUMED.get(closest[:2], ()):
         row = find(cuts, when=ALL, cut=cut)
-        if row is not None and (row["removed_low"] > 0 or row["removed_high"] < 0):
+        if row is not None and (row["removed_low"] > MATTERS or row["removed_high"] < -MATTERS):
             yield (
                 f"{closest} has it that {CUT[cut]} plays no part; cutting it removes "
                 f"{percent(row, 'removed')} of the log-growth, so that its size is no proof of "

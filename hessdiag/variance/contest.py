@@ -17,6 +17,7 @@ from hessdiag.variance.clusters import (
 SURE = 0.95  # confidence at which a winner must be closer than each of its rivals
 CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
 SAME = 0.01  # relative difference of two predictions that no probe can resolve
+NAMED = 2  # rivals that a sentence names
 FEWEST = 3  # clusters: two have no spread to speak of
 
 
@@ -123,7 +124,7 @@ def _verdict(
     if alike:
         return (), (
             f"Not decided: {beside}, but paired by run it is not surely closer than "
-            f"{' and '.join(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
+            f"{_some(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
         )
     if first.log_error.low > CLOSE:
         return (), (
@@ -140,6 +141,14 @@ def _verdict(
         f"{beside}, and paired by run it is closer than every other ({clusters} runs, "
         f"{100 * SURE:.0f} %){tie}."
     )
+
+
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more."""
+    more = len(names) - NAMED
+    if more <= 0:
+        return " and ".join(names)
+    return f"{', '.join(names[:NAMED])} and {more} more"
 
 
 def _surely_positive(differences: np.ndarray) -> bool:

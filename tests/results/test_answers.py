@@ -98,6 +98,7 @@ def test_it_is_not_decided_where_nothing_fits():
         ({"hessian": 0.01}, "Taming curvature will not help", "urvature carries"),
         ({"hessian": 0.7}, "Curvature carries 70 % [69, 71]", "not help"),
         ({"hessian": -0.6}, "Curvature damps: cutting the Hessian path removes −60 %", "not help"),
+        ({"hessian": -0.06}, "Taming curvature will not help", "damps"),
         ({"hessian": 0.25}, "helps is not decided: 25 % [24, 26]", "carries"),
         ({"memory": 0.6}, "memory carries 60 % [59, 61]", "alidation"),
         ({"memory": 0.2}, "", "memory"),
@@ -128,7 +129,9 @@ def test_a_measured_sensitivity_is_a_yardstick_and_never_wins():
     growth = np.array([2.4, 4.5, 7.0])  # half way between E3 and E4
     without, beside = configuration(growth), configuration(growth, sensitivity=growth * 1.1)
     assert without.standings.contest == beside.standings.contest
-    assert "comes within a factor of 1.1" in text(beside, 1)
+    assert "comes within a factor of 1.1 [1.1, 1.1]: it is what noise" in text(beside, 1)
+    off = configuration(growth, sensitivity=growth * 5)
+    assert "]: noise of T is not alike in all directions" in text(off, 1)
     assert "measured instead of predicted" not in text(without, 1)
     first, *rest = standing_rows("x", "n-step", beside.standings)
     assert first["explanation"] == SENSITIVITY
@@ -142,6 +145,7 @@ def test_a_measured_sensitivity_is_a_yardstick_and_never_wins():
         ("E3 accumulation, coherent", {"hessian": -0.6}, ["the Hessian path"]),
         ("E3 accumulation, coherent", {"memory": 0.4, "hessian": 0.3}, ["Hessian", "memory"]),
         ("E4 optimiser memory, coherent", {"memory": 0.4}, []),
+        ("E4 optimiser memory, coherent", {"hessian": -0.06}, []),
         ("E4 optimiser memory, coherent", {"hessian": 0.3}, ["the Hessian path"]),
     ],
 )
