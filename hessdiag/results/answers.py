@@ -11,8 +11,8 @@ from hessdiag.results.mechanism import COHERENCE
 from hessdiag.results.moments import ALL, PHASES
 from hessdiag.results.standings import Standings
 from hessdiag.results.words import factor, listed, percent, ratio, span
+from hessdiag.variance import SPECTRAL
 
-SPECTRAL = "E1 spectral radius"
 ACCUMULATION = "E3 accumulation, coherent"
 PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
     "E3": ("no-hessian", "no-memory"),

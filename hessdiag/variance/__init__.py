@@ -8,6 +8,7 @@ from hessdiag.variance.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.variance.defined import mean_defined
 from hessdiag.variance.explanations import (
     EXPLANATIONS,
+    SPECTRAL,
     Evidence,
     Explanation,
     Radii,
@@ -22,6 +23,7 @@ from hessdiag.variance.verdict import correlations, finding
 
 __all__ = [
     "EXPLANATIONS",
+    "SPECTRAL",
     "Bias",
     "Coherence",
     "Contest",

@@ -140,8 +140,10 @@ def validation_noise(evidence: Evidence) -> Interval | None:
 
 Explanation = Callable[[Evidence], Interval | None]
 
+SPECTRAL = "E1 spectral radius"
+
 EXPLANATIONS: dict[str, Explanation] = {
-    "E1 spectral radius": spectral_radius,
+    SPECTRAL: spectral_radius,
     "E1 spectral radius, preconditioned": operator_radius("preconditioned"),
     "E1 spectral radius, update": operator_radius("update"),
     "E1 spectral radius, augmented": operator_radius("augmented"),

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray
 
+from hessdiag.variance.contest import SAME
 from hessdiag.variance.correlation import Correlation, rank_correlation
-
-SPECTRAL = "E1 spectral radius"
-INDISTINGUISHABLE = 0.01  # relative difference of two predictions that no probe can resolve
+from hessdiag.variance.explanations import SPECTRAL
 
 
 def correlations(probes: Sequence[xarray.Dataset]) -> dict[str, Correlation]:
@@ -97,7 +96,7 @@ def _prediction_sentence(probes, n: int) -> str:
     same = (
         " So close to n, the prediction cannot be told from mere accumulation (E3, coherent): "
         "where it fits, it is the number of terms that fits, not the spectral radius."
-        if np.abs(predicted / n - 1.0).max() < INDISTINGUISHABLE
+        if np.abs(predicted / n - 1.0).max() < SAME
         else ""
     )
     return (
