@@ -75,7 +75,7 @@ def test_no_command_shows_the_help(cli):
         ("run --config bad.toml", "--config: bad.toml cannot be read as TOML (Invalid value (at"),
         ("run --config none.toml", "--config: none.toml cannot be read as TOML ([Errno 2] No suc"),
         ("run --config key.toml", "probe.colour: no such setting; allowed: probe.points, probe.a"),
-        ("run --out file/run", "--out: file/run cannot be written (Not a directory); allowed: a wri"),
+        ("run --out file/run", "--out: file/run cannot be written (Not a directory); allowed: a w"),
         ("run --out file", "--out: file exists; a run directory is never overwritten (allowed:"),
         ("run --resume none", "--resume: none is no run directory (config.json is missing)"),
         ("run --resume newer", "--resume: newer has format version 99; this hessdiag reads vers"),
