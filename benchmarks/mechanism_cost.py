@@ -55,7 +55,7 @@ def main() -> None:
                 "unit": "s",
             },
             {
-                "what": f"a probe of K = {SAMPLES} samples, shared",
+                "what": f"{SAMPLES} such samples at that rate, a probe",
                 "value": SAMPLES * shared_time / 60,
                 "unit": "min",
             },

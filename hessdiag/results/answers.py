@@ -23,7 +23,7 @@ CUT = {"no-hessian": "the Hessian path", "no-memory": "the optimiser's memory"}
 
 
 def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
-    """Every question with its answers, a sentence each, and the figure that shows them."""
+    """Every question with its answers, a sentence each, and the figures that show them."""
     asked = (
         ("Does the published explanation hold?", _published, ("curvature", "calibration")),
         (

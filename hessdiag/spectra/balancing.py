@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from hessdiag.spectra.gram_schmidt import norm
+from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.operators import Operator, identity_plus
 
 CUTOFF = 1.0
@@ -108,4 +108,4 @@ def _log2_ratio(rows: Float[Array, " d"], columns: Float[Array, " d"]) -> Float[
 
 def _above_rounding(lengths: Float[Array, " d"]) -> Float[Array, " d"]:
     floor = CUTOFF * jnp.finfo(lengths.dtype).eps * jnp.max(lengths)
-    return jnp.maximum(lengths, jnp.where(floor == 0, 1, floor))
+    return jnp.maximum(lengths, nonzero(floor))

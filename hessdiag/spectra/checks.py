@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, DTypeLike, Float, Key, PyTree
 
+from hessdiag.spectra.gram_schmidt import nonzero
 from hessdiag.spectra.operators import Operator
 
 SYMMETRY_LIMIT = 50.0
@@ -107,12 +108,12 @@ def _same(first: PyTree[Array], second: PyTree[Array]) -> bool:
 def _apart(u, a_v, v, a_u) -> Float[Array, ""]:
     """|u'a_v - v'a_u| / (|a_v| + |a_u|) for unit u and v."""
     scale = jnp.maximum(jnp.max(jnp.abs(a_u)), jnp.max(jnp.abs(a_v)))
-    scale = jnp.where(scale == 0, 1, scale)  # squares of tiny products would underflow
+    scale = nonzero(scale)  # squares of tiny products would underflow
     a_u, a_v = a_u / scale, a_v / scale
     with jax.default_matmul_precision("highest"):
         difference = jnp.abs(u @ a_v - v @ a_u)
     total = jnp.linalg.norm(a_u) + jnp.linalg.norm(a_v)
-    return difference / jnp.where(total == 0, 1, total)
+    return difference / nonzero(total)
 
 
 def _random_unit(operator: Operator, key: Key[Array, ""]) -> Float[Array, " d"]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from hessdiag.spectra.gram_schmidt import norm
+from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.operators import Operator
 
 
@@ -154,7 +154,7 @@ def _left_out_directions(coordinates: Float[Array, "s s"]) -> Float[Array, "s s"
     rounding, and their directions have no part in any column.
     """
     left, values, right = jnp.linalg.svd(coordinates)
-    relative = values / jnp.where(values[0] == 0, 1, values[0])
+    relative = values / nonzero(values[0])
     inverse = 1 / jnp.maximum(relative, jnp.finfo(values.dtype).eps)
     rows = (right.T * inverse[None]) @ left.T
     return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)

@@ -147,7 +147,7 @@ def paths_of(name: str, settings: Settings) -> Paths:
 
 
 def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:
-    """A step of every seed: on CPU, large networks are faster in turn than side by side."""
+    """A step of every seed; large ones are faster in turn on CPU (`benchmarks.lock_step`)."""
     size = None if chunk == 1 else chunk
     return jax.lax.map(lambda one: step(*one), (states, keys), batch_size=size)
 

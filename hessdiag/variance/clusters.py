@@ -30,9 +30,9 @@ def bootstrap_t_interval(
 ) -> Interval:
     """Value ± Student's t times the bootstrap's standard error, resamples along axis 0.
 
-    Percentiles of few clusters are too narrow: of three, those of a mean hold it in two cases of
-    three. Here the standard error is widened by √(C/(C − 1)), which makes it that of a mean of C
-    clusters, and t has C − 1 degrees of freedom. NaN are left out.
+    Percentiles of few clusters are too narrow: no resample leaves their range, and a few means
+    often lie to one side of the truth. Here the standard error is widened by √(C/(C − 1)), which
+    makes it that of a mean of C clusters, and t has C − 1 degrees of freedom. NaN are left out.
 
     Args:
         value: the estimate.
