@@ -1,22 +1,11 @@
-"""How programs are compiled: sooner on CPU, and once, thanks to the persistent cache."""
+"""Programs are compiled once, thanks to the persistent cache."""
 
 import os
 from pathlib import Path
 
-# On CPU XLA's fusion emitters make compilation longer, and these programs no faster
-# (`python -m benchmarks.meta_gradient` with and without the flag in XLA_FLAGS).
-_SOONER = "--xla_cpu_use_fusion_emitters=false"
-
 
 def set_up_compilation() -> None:
-    """Choose XLA's flags and the cache; to be called before anything is compiled.
-
-    What the environment says of either has precedence. The cache is in the user's cache folder.
-    """
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_use_fusion_emitters" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_SOONER}".strip()
-
+    """Choose the cache, in the user's cache folder if the environment does not say otherwise."""
     import jax
 
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

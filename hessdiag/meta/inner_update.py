@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from hessdiag import spectra
 from hessdiag.meta.meta_parameters import hyper_parameters
 from hessdiag.meta.optimisers import clip_to_norm
 from hessdiag.problems import MetaParameter, Problem
@@ -80,7 +81,7 @@ class InnerUpdate:
         constant), so that this is also the transposed derivative of the gradient in (θ, η).
         """
         gradients = jax.grad(self.loss, argnums=(0, 1))
-        (gradient, _), products = jax.linearize(
+        (gradient, _), products = spectra.linearise(
             lambda params: gradients(params, eta, trajectories), params
         )
         return gradient, products

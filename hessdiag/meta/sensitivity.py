@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from hessdiag import spectra
 from hessdiag.meta.augmented import Augmented, augmented, response
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.pullback import contract
@@ -113,11 +114,11 @@ def _advance(
     update: InnerUpdate, state: InnerState, tangents: Augmented, eta: Eta, trajectories
 ) -> tuple[InnerState, Augmented]:
     """One inner update of the state and of its m tangents."""
-    gradient, along = jax.linearize(
+    gradient, along = spectra.linearise(
         lambda params, eta: update.gradient(params, eta, trajectories), state.params, eta
     )
     basis = jnp.eye(eta.size)
     # one tangent at a time: several at once leave the CPU's caches, and are slower there
     gradient_tangents = jax.lax.map(lambda now: along(*now), (tangents.params, basis))
-    _, along = jax.linearize(response(update, state), augmented(state), gradient)
+    _, along = spectra.linearise(response(update, state), augmented(state), gradient)
     return update.apply(state, gradient), jax.vmap(along)(tangents, gradient_tangents)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from hessdiag import spectra
 from hessdiag.meta.augmented import Augmented, augmented, response
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.outliers import Outliers, outliers
@@ -158,7 +159,7 @@ def _enter(stack: Augmented, outer, enters) -> Augmented:
 
 def _mixed(update: InnerUpdate, params, eta: Eta, trajectories) -> Any:
     """∂g/∂η, a leading axis over η."""
-    _, along = jax.linearize(lambda eta: update.gradient(params, eta, trajectories), eta)
+    _, along = spectra.linearise(lambda eta: update.gradient(params, eta, trajectories), eta)
     return jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
 
 
@@ -168,7 +169,7 @@ def _first_sensitivity(update: InnerUpdate, eta: Eta, points: Unroll) -> Any:
     mixed = _mixed(update, state.params, eta, trajectories)
     gradient = update.gradient(state.params, eta, trajectories)
     held = augmented(state)
-    _, along = jax.linearize(lambda g: response(update, state)(held, g).params, gradient)
+    _, along = spectra.linearise(lambda g: response(update, state)(held, g).params, gradient)
     return jax.vmap(along)(mixed)
 
 

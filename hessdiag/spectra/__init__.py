@@ -52,6 +52,7 @@ from hessdiag.spectra.labelled import inner_loop_variables
 from hessdiag.spectra.labelled_operators import operator_names
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
+from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.normality import (
     Departure,
     NormMinusOne,
@@ -153,6 +154,7 @@ __all__ = [
     "inner_step",
     "lanczos",
     "linear",
+    "linearise",
     "mass",
     "mass_split",
     "matrix_spectrum",

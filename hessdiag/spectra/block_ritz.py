@@ -50,4 +50,5 @@ def block_ritz_values(decomposition: BlockDecomposition) -> RitzValues:
         converged=bool(decomposition.converged),
         orthogonality=float(decomposition.orthogonality),
         rounding=rounding,
+        asymmetry=float(decomposition.asymmetry),
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.operators import Operator, Product, Space
 
 
@@ -35,7 +36,7 @@ def hessian(
     """
     space = Space.like(params)
     gradient = jax.grad(lambda theta: loss(space.unravel(theta)))
-    _, product = jax.linearize(gradient, space.ravel(params))
+    _, product = linearise(gradient, space.ravel(params))
     return symmetric_on(space, product)
 
 
@@ -66,7 +67,7 @@ def gradient_jacobian(
     """
     space = Space.like(params)
     flat = space.ravel(params)
-    _, product = jax.linearize(lambda theta: space.ravel(gradient(space.unravel(theta))), flat)
+    _, product = linearise(lambda theta: space.ravel(gradient(space.unravel(theta))), flat)
     precisely = jax.default_matmul_precision("highest")
     transpose = jax.linear_transpose(product, flat)
     return Operator(

@@ -68,7 +68,7 @@ def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
         require_symmetric(float(defect), matrix.dtype)
         values = np.linalg.eigvalsh((wide + wide.T) / 2)
     else:
-        values = np.full(size, np.nan)
+        defect, values = np.nan, np.full(size, np.nan)
     rounding = rounding_error(values, matrix.dtype)
     return RitzValues(
         values=values,
@@ -78,5 +78,6 @@ def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
         converged=finite,
         orthogonality=0.0,
         rounding=rounding,
+        asymmetry=float(defect),
         exact=True,
     )

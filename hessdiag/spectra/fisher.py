@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag.spectra.curvature import symmetric_on
+from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.operators import Operator, Space
 
 
@@ -37,7 +38,7 @@ def empirical_fisher(
     """
     space = Space.like(params)
     flat = space.ravel(params)
-    values, forward = jax.linearize(lambda theta: losses(space.unravel(theta)), flat)
+    values, forward = linearise(lambda theta: losses(space.unravel(theta)), flat)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"one loss per example is needed, a vector (N,), got shape {values.shape}")
     backward = jax.linear_transpose(forward, flat)

@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag.spectra.curvature import symmetric_on
+from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.operators import Operator, Space
 
 
@@ -38,8 +39,8 @@ def gauss_newton(
     """
     space = Space.like(params)
     flat = space.ravel(params)
-    outputs, forward = jax.linearize(lambda theta: model(space.unravel(theta)), flat)
-    _, curve = jax.linearize(jax.grad(loss), outputs)
+    outputs, forward = linearise(lambda theta: model(space.unravel(theta)), flat)
+    _, curve = linearise(jax.grad(loss), outputs)
     backward = jax.linear_transpose(forward, flat)
 
     def product(v):

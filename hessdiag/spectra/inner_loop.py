@@ -9,16 +9,15 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from hessdiag.spectra.arnoldi import arnoldi, outermost_vector
-from hessdiag.spectra.balancing import balanced, balancing_scale
-from hessdiag.spectra.checks import require_symmetric, symmetry_defect
+from hessdiag.spectra.balancing import balanced
 from hessdiag.spectra.complex_ritz import complex_ritz_values
 from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, matrix_spectrum
 from hessdiag.spectra.density import mass_split
@@ -29,7 +28,8 @@ from hessdiag.spectra.inner_loop_spectra import (
     ProductNorm,
 )
 from hessdiag.spectra.inner_step import InnerStep
-from hessdiag.spectra.lanczos import highest_vector, lanczos
+from hessdiag.spectra.lanczos import end_vector, lanczos
+from hessdiag.spectra.loop_balancing import balancing_scales
 from hessdiag.spectra.normality import (
     NormMinusOne,
     departure_from_normality,
@@ -37,6 +37,7 @@ from hessdiag.spectra.normality import (
     norm_minus_one,
 )
 from hessdiag.spectra.ritz import (
+    RitzValues,
     extremes,
     ritz_values,
     ritz_values_per_start,
@@ -51,9 +52,14 @@ OPERATORS = ("paper", "preconditioned", "update", "augmented")
 ALL_OPERATORS = (*OPERATORS, "semi-gradient")
 """With the map that no meta-gradient uses, see `InnerStep.semi_gradient`."""
 
-_SWEEPS = 4  # of balancing; each costs a product and a transposed one
-
 Progress = Callable[[], None]
+
+
+class _Measured(NamedTuple):
+    """The norm of a product, and where to start a similar run: its right singular vector."""
+
+    norm: ProductNorm
+    vector: Float[Array, " d"]
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,10 @@ class InnerLoop:
     ):
         self._settings = settings
         self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
-        self._same = jax.jit(_clipping_is_idle)
+        self._idle = jax.jit(lambda steps: jnp.all(jax.lax.map(_is_idle, steps)))
         self._hessian = jax.jit(self._decompose_hessian)
         self._dense_hessian = jax.jit(_dense_hessian)
-        self._scales = jax.jit(_balancing_scales, static_argnames="names")
+        self._scales = jax.jit(balancing_scales, static_argnames="names")
         self._arnoldi = jax.jit(self._decompose, static_argnames="name")
         self._norm = jax.jit(self._decompose_gram, static_argnames="name")
 
@@ -135,37 +141,41 @@ class InnerLoop:
         steps = self._linearise(points)
         n = len(steps.gradient)
         hessian_key, operator_key, product_key = jax.random.split(key, 3)
-        hessians = []
+        hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
         for j in range(n):
-            hessians.append(self._one_hessian(steps, j, jax.random.fold_in(hessian_key, j)))
+            hessian, lowest = self._one_hessian(steps, j, jax.random.fold_in(hessian_key, j))
+            hessians.append(hessian)
             progress()
-        idle = bool(self._others) and bool(self._same(steps))
+        idle = bool(self._others) and bool(self._idle(steps))
+        paper = _paper_step(hessians[-1], lowest)
         return InnerLoopSpectra(
             hessians=hessians,
             operators=self._all_operators(steps, n, operator_key, idle, progress),
-            products=self._all_products(steps, n, product_key, idle, progress),
+            products=self._all_products(steps, n, product_key, idle, paper, progress),
         )
 
-    def _one_hessian(self, steps: InnerStep, j: int, key: Key[Array, ""]) -> HessianSpectrum:
+    def _one_hessian(
+        self, steps: InnerStep, j: int, key: Key[Array, ""]
+    ) -> tuple[HessianSpectrum, Float[Array, " d"]]:
+        """The spectrum, and the lowest Ritz vector: zero where there is none."""
         if steps.params.size <= DENSE_LIMIT:
-            defect, matrix = self._dense_hessian(steps, j, key)
-            require_symmetric(defect, matrix.dtype)
-            runs = [matrix_spectrum(np.asarray(matrix))]
+            matrix = self._dense_hessian(steps, j)
+            runs, lowest = [matrix_spectrum(np.asarray(matrix))], jnp.zeros_like(matrix[0])
         else:
-            defect, decompositions = self._hessian(steps, j, key)
-            require_symmetric(defect, decompositions.alpha.dtype)
+            decompositions, lowest = self._hessian(steps, j, key)
             runs = ritz_values_per_start(decompositions)
         alpha = None if steps.learning_rate is None else float(steps.learning_rate[j])
         ends = extremes(runs)
-        return HessianSpectrum(
+        spectrum = HessianSpectrum(
             runs=runs,
             ends=ends,
-            symmetry_defect=float(defect),
+            symmetry_defect=max(run.asymmetry for run in runs),
             size=steps.params.size,
             alpha=alpha,
             shifted=None if alpha is None else shifted(ends, alpha),
             masses=None if alpha is None else mass_split(runs, alpha),
         )
+        return spectrum, lowest
 
     def _all_operators(
         self, steps: InnerStep, n: int, key: Key[Array, ""], idle: bool, progress: Progress
@@ -197,46 +207,72 @@ class InnerLoop:
             progress()
 
     def _all_products(
-        self, steps: InnerStep, n: int, key: Key[Array, ""], idle: bool, progress: Progress
+        self,
+        steps: InnerStep,
+        n: int,
+        key: Key[Array, ""],
+        idle: bool,
+        paper: _Measured | None,
+        progress: Progress,
     ) -> dict[str, list[ProductNorm]]:
+        """Norms by operator; those of a single step are measured once where two are the same."""
         if not self._settings.products:
             return {}
-        paper = ("paper",) if steps.learning_rate is not None else ()
-        names = paper + self._others
+        names = (() if paper is None else ("paper",)) + self._others
+        of_one_step = {} if paper is None else {"paper": paper}
         made: dict[str, list[ProductNorm]] = {}
         for index, name in enumerate(_without_copies(names, idle)):
             own_key = jax.random.fold_in(key, index)
-            made[name] = list(self._norms(steps, n, name, own_key, progress))
+            known = of_one_step.get(name)
+            measured = list(self._norms(steps, n, name, own_key, known, progress))
+            made[name] = [norm for norm, _ in measured]
+            if n > 1 and name == ("preconditioned" if idle else "update"):
+                norm = dataclasses.replace(measured[1].norm, matvecs=0)
+                of_one_step["augmented"] = measured[1]._replace(norm=norm)
         return _with_copies(made, names, progress)
 
     def _norms(
-        self, steps: InnerStep, n: int, name: str, key: Key[Array, ""], progress: Progress
-    ) -> Iterator[ProductNorm]:
+        self,
+        steps: InnerStep,
+        n: int,
+        name: str,
+        key: Key[Array, ""],
+        of_one_step: _Measured | None,
+        progress: Progress,
+    ) -> Iterator[_Measured]:
         """|P_1| .. |P_n|, each started from the last one's singular vector."""
-        yield ProductNorm(NormMinusOne(0.0, 0.0, "no"), 0, True)
-        progress()
-        warm = jnp.zeros_like(steps.gradient[0])
-        for i in range(2, n + 1):
-            decomposition, warm = self._norm(
-                steps, n - i + 1, jax.random.fold_in(key, i), warm, name=name
-            )
-            run = ritz_values(decomposition)
-            yield ProductNorm(norm_minus_one(extremes([run])), run.matvecs, run.converged)
+        measured = _Measured(
+            ProductNorm(NormMinusOne(0.0, 0.0, "no"), 0, True), jnp.zeros_like(steps.gradient[0])
+        )
+        for i in range(1, n + 1):
+            if i == 2 and of_one_step is not None:
+                measured = of_one_step
+            elif i > 1:
+                own_key = jax.random.fold_in(key, i)
+                run, vector = self._norm(steps, n - i + 1, own_key, measured.vector, name=name)
+                measured = _Measured(_product_norm(ritz_values(run)), vector)
+            yield measured
             progress()
 
     def _decompose_hessian(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
         operator, settings = step_at(steps, j).hessian, self._settings
-        check_key, start_key = jax.random.split(key)
-        starts = jax.random.normal(start_key, (settings.starts, operator.size), operator.dtype)
+        starts = jax.random.normal(key, (settings.starts, operator.size), operator.dtype)
         decompose = partial(
             lanczos,
             operator,
             max_matvecs=settings.max_matvecs,
             tolerance=settings.tolerance,
             min_matvecs=settings.min_matvecs,
-            check_every=2,
+            check_every=1,
+            keep_basis=True,
         )
-        return symmetry_defect(operator, check_key), jax.lax.map(decompose, starts)
+
+        def ends(start):
+            run = decompose(start)
+            return run._replace(basis=None), end_vector(run, "lowest")
+
+        runs, lowest = jax.lax.map(ends, starts)
+        return runs, lowest[0]
 
     def _decompose(
         self, steps: InnerStep, j: Int[Array, ""], scale, key: Key[Array, ""], warm, *, name: str
@@ -250,7 +286,7 @@ class InnerLoop:
             max_matvecs=self._settings.max_matvecs,
             tolerance=self._settings.tolerance,
             shift=1.0,
-            check_every=2,
+            check_every=1,
             keep_basis=True,
         )
         departure = departure_from_normality(
@@ -267,49 +303,29 @@ class InnerLoop:
             max_matvecs=self._settings.max_matvecs,
             tolerance=self._settings.tolerance,
             ends="highest",
-            check_every=1,  # a product with the Gram operator is dear, and a warm start is near
+            check_every=1,
             keep_basis=True,
         )
-        return run._replace(basis=None), highest_vector(run)
+        return run._replace(basis=None), end_vector(run, "highest")
 
 
-def _balancing_scales(steps: InnerStep, key: Key[Array, ""], *, names: tuple[str, ...]):
-    """For each operator, a diagonal per inner step that makes it nearly balanced.
-
-    The augmented operator is balanced by products, the others have the closed form.
-    """
-    responses = jax.lax.map(lambda step: step.response_scale, steps)
-    scales = {name: responses for name in names if name != "augmented"}
-    if "semi-gradient" in names:
-        scales["semi-gradient"] = jnp.ones_like(responses)
-    if "augmented" in names:
-        keys = jax.random.split(key, len(steps.gradient))
-        scales["augmented"] = jax.lax.map(_augmented_scale, (steps, keys))
-    return scales
+def _is_idle(step: InnerStep) -> Bool[Array, ""]:
+    return step.is_clipping_idle
 
 
-def _augmented_scale(step_and_key: tuple[InnerStep, Key[Array, ""]]) -> Float[Array, " k"]:
-    step, key = step_and_key
-    memory = jnp.ones(step.memory.size, step.memory.dtype)
-    known = jnp.concatenate([step.response_scale, memory])
-    return known * balancing_scale(balanced(step.augmented, known), key, sweeps=_SWEEPS)
+def _paper_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> _Measured | None:
+    """The norm of I - alpha H, which is symmetric: its spectral radius, if there is an alpha."""
+    shift = hessian.shifted
+    if shift is None:
+        return None
+    norm = NormMinusOne(
+        shift.spectral_radius_minus_one, shift.spectral_radius_minus_one_error, shift.exceeds_one
+    )
+    return _Measured(ProductNorm(norm, 0, hessian.ends.converged), lowest)
 
 
-def _clipping_is_idle(steps: InnerStep):
-    """Whether the update and the preconditioned operator are one, at every inner step.
-
-    They differ where clipping is active and where the update depends on the parameters themselves,
-    as with weight decay. One random product tells.
-    """
-
-    def same(step: InnerStep):
-        v = jax.random.normal(jax.random.key(0), step.gradient.shape, step.gradient.dtype)
-        update, preconditioned = step.update.minus_identity, step.preconditioned.minus_identity
-        assert update is not None
-        assert preconditioned is not None
-        return jnp.array_equal(update.product(v), preconditioned.product(v))
-
-    return jnp.all(jax.lax.map(same, steps))
+def _product_norm(run: RitzValues) -> ProductNorm:
+    return ProductNorm(norm_minus_one(extremes([run])), run.matvecs, run.converged)
 
 
 def _without_copies(names: tuple[str, ...], idle: bool) -> tuple[str, ...]:
@@ -328,9 +344,8 @@ def _with_copies(made: dict[str, list], names: tuple[str, ...], progress: Progre
     return {name: made[name] for name in names}
 
 
-def _dense_hessian(steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
-    operator = step_at(steps, j).hessian
-    return symmetry_defect(operator, key), dense_matrix(operator)
+def _dense_hessian(steps: InnerStep, j: Int[Array, ""]) -> Float[Array, "d d"]:
+    return dense_matrix(step_at(steps, j).hessian)
 
 
 def _start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:

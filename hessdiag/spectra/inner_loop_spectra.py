@@ -53,7 +53,7 @@ class ProductNorm:
 
     Attributes:
         norm: |P| - 1.
-        matvecs: Products with P'P spent.
+        matvecs: Products with P'P spent; none where the norm is known from another operator.
         converged: Whether the tolerance was met.
     """
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.finite_roots import with_finite_roots
+from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.operators import Operator, Space, identity_plus
 
 Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
@@ -140,6 +141,18 @@ class InnerStep:
         return identity_plus(Operator(product, transposed, space, space))
 
     @property
+    def is_clipping_idle(self) -> Bool[Array, ""]:
+        """Whether `update` and `preconditioned` are one operator, to the last bit.
+
+        They differ where clipping is active and where the update depends on the parameters
+        themselves, as with weight decay. A random change of both tells.
+        """
+        shape, dtype = (2, *self.gradient.shape), self.gradient.dtype
+        v, of_gradient = jax.random.normal(jax.random.key(0), shape, dtype)
+        change = self._respond(v, self._no_memory(), self._clip(of_gradient))[0]
+        return jnp.array_equal(change, self._from_gradient(self.clip_ratio * of_gradient))
+
+    @property
     def response_scale(self) -> Float[Array, " d"]:
         """Sqrt |D 1|, entry by entry; 1 where that vanishes.
 
@@ -200,7 +213,7 @@ def inner_step(
     space = Space.like(params)
     theta = space.ravel(params)
     with jax.default_matmul_precision("highest"):
-        gradient, curve = jax.linearize(jax.grad(lambda p: loss(space.unravel(p))), theta)
+        gradient, curve = linearise(jax.grad(lambda p: loss(space.unravel(p))), theta)
     leaves, structure = jax.tree.flatten(opt_state)
     memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
     memory = Space.like(memory_leaves, dtype=space.dtype)
@@ -219,11 +232,11 @@ def inner_step(
     move_targets = None
     if semi_gradient is not None:
         with jax.default_matmul_precision("highest"):
-            _, move_targets = jax.linearize(
+            _, move_targets = linearise(
                 lambda p: space.ravel(semi_gradient(space.unravel(p))), theta
             )
-    after_clip, clip_product = jax.linearize(with_finite_roots(clipped), gradient)
-    _, respond_product = jax.linearize(
+    after_clip, clip_product = linearise(with_finite_roots(clipped), gradient)
+    _, respond_product = linearise(
         with_finite_roots(respond), theta, memory.ravel(memory_leaves), after_clip
     )
     length = jnp.vdot(gradient, gradient)

@@ -201,15 +201,18 @@ def _step(operator: Operator, state: _State) -> _State:
     )
 
 
-def highest_vector(decomposition: LanczosDecomposition) -> Float[Array, " d"]:
-    """The Ritz vector of the highest Ritz value, of unit length: where to start a similar run.
+def end_vector(
+    decomposition: LanczosDecomposition, end: Literal["lowest", "highest"]
+) -> Float[Array, " d"]:
+    """The Ritz vector of an extreme Ritz value, of unit length: where to start a similar run.
 
     Args:
         decomposition: A run that kept its basis.
+        end: Which.
     """
     assert decomposition.basis is not None
-    vectors = _eigenvectors(decomposition)
-    return vectors[:, decomposition.active - 1] @ decomposition.basis
+    which = 0 if end == "lowest" else decomposition.active - 1
+    return _eigenvectors(decomposition)[:, which] @ decomposition.basis
 
 
 def ritz_vectors(

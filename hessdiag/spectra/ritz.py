@@ -41,6 +41,7 @@ class RitzValues:
         orthogonality: Largest entry of |Q Q' - I|; beyond sqrt(eps) values may be counted twice.
         rounding: Error that rounding alone leaves in any value, whatever its residual: a value
             within it of zero cannot be told from zero.
+        asymmetry: Of the products, measured, relative to the norm.
         exact: Every eigenvalue is listed with its multiplicity, and the weights are 1 / d.
     """
 
@@ -51,6 +52,7 @@ class RitzValues:
     converged: bool
     orthogonality: float
     rounding: float
+    asymmetry: float
     exact: bool = False
 
 
@@ -141,6 +143,7 @@ def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
         converged=bool(decomposition.converged),
         orthogonality=float(decomposition.orthogonality),
         rounding=rounding,
+        asymmetry=float(decomposition.asymmetry),
     )
 
 

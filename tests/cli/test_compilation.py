@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -45,15 +44,3 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     set_up_compilation()
     assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "hessdiag" / "xla")
-
-
-def test_flags_of_the_environment_have_precedence(monkeypatch):
-    monkeypatch.setattr("jax.config.update", lambda *_: None)
-    for given, flags in (
-        ("", "--xla_cpu_use_fusion_emitters=false"),
-        ("--other=1", "--other=1 --xla_cpu_use_fusion_emitters=false"),
-        ("--xla_cpu_use_fusion_emitters=true", "--xla_cpu_use_fusion_emitters=true"),
-    ):
-        monkeypatch.setenv("XLA_FLAGS", given)
-        set_up_compilation()
-        assert os.environ["XLA_FLAGS"] == flags

@@ -87,6 +87,7 @@ def test_undecided_is_the_mass_whose_interval_crosses_a_boundary():
         converged=False,
         orthogonality=0.0,
         rounding=1e-7,
+        asymmetry=0.0,
     )
     split = mass_split([run, run], 1.0)
     assert split.undecided[0] == pytest.approx((2 + 32) / 255)

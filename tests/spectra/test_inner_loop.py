@@ -118,6 +118,14 @@ def test_norms_of_products_equal_dense_ones(case):
     assert list(case.loop.products) == ["paper", "preconditioned", "update", "augmented"]
 
 
+def test_a_norm_that_two_operators_share_is_measured_once(case):
+    """That of one step: the paper's is a spectral radius, the augmented one the update's."""
+    one_step = {name: norms[1] for name, norms in case.loop.products.items()}
+    shared = [name for name, norm in one_step.items() if norm.matvecs == 0]
+    assert shared == ["paper", "augmented"]
+    assert one_step["augmented"].norm == one_step["update"].norm
+
+
 def test_departures_bound_the_dense_ones(case):
     """|A|_F^2 - sum |lambda|^2 in the same coordinates; a fifth is left to the random probes."""
     for name, spectra in case.loop.operators.items():

@@ -121,6 +121,16 @@ def test_clipping_is_active_and_its_derivative_part_of_the_update_alone():
     assert_equal_to_rounding(made["paper"], -ALPHA * made["hessian"])
 
 
+@pytest.mark.parametrize("clips", [False, True])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_clipping_is_idle_where_update_and_preconditioned_are_one(clips, decay):
+    _, params, _, loss = case("sgd")
+    optimiser = optax.adamw(ALPHA, weight_decay=decay)
+    clip = clip_to if clips else None
+    step = inner_step(loss, optimiser.update, params, optimiser.init(params), clip=clip)
+    assert bool(step.is_clipping_idle) == (not clips and decay == 0)
+
+
 def test_adam_responds_by_its_closed_form():
     """SCIENCE: D = a [(1-b1)/(c1 (sqrt v + e)) - m (1-b2) g / (c2 sqrt v (sqrt v + e)^2)]."""
     _, params, state, loss = case("adam")
