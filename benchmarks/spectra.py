@@ -1,5 +1,7 @@
 """Lanczos on the Snake network's Hessian: overhead over its products, and over the floor."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -22,12 +24,22 @@ def main() -> None:
     def operator(params):
         return spectra.hessian(lambda p: case.update.loss(p, case.eta, trajectories), params)
 
-    @jax.jit
-    def products(params):
-        matvec = operator(params).matvec
+    def linearised(by, params):
+        return by(lambda p: case.update.gradient(p, case.eta, trajectories), params)[1]
+
+    def repeated(matvec):
         return jax.lax.fori_loop(
             0, MATVECS, lambda _, v: matvec(v) / jnp.maximum(jnp.linalg.norm(v), 1e-6), start
         )
+
+    @jax.jit
+    def products(params):
+        return repeated(operator(params).matvec)
+
+    @jax.jit
+    def products_of_jax(params):
+        product, unravel = linearised(jax.linearize, params), ravel_pytree(params)[1]
+        return repeated(lambda v: ravel_pytree(product(unravel(v)))[0])
 
     @jax.jit
     def lanczos(params):
@@ -43,6 +55,7 @@ def main() -> None:
     seconds = medians(
         {
             "products": lambda: products(params),
+            "products of JAX": lambda: products_of_jax(params),
             "lanczos": lambda: lanczos(params),
             "gradient": lambda: gradient(params),
         },
@@ -74,8 +87,29 @@ def main() -> None:
                 "value": seconds["products"] / MATVECS / seconds["gradient"],
                 "unit": "×",
             },
+            {
+                "what": "products of jax.linearize / of spectra.linearise, time",
+                "value": seconds["products of JAX"] / seconds["products"],
+                "unit": "×",
+            },
+            *(
+                {
+                    "what": f"what {name} remembers",
+                    "value": _mebibytes(jax.eval_shape(partial(linearised, by), params)),
+                    "unit": "MiB",
+                }
+                for name, by in (
+                    ("jax.linearize", jax.linearize),
+                    ("spectra.linearise", spectra.linearise),
+                )
+            ),
         ],
     )
+
+
+def _mebibytes(tree) -> float:
+    leaves = jax.tree.leaves(tree)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves) / 2**20
 
 
 if __name__ == "__main__":

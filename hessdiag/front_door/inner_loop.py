@@ -1,5 +1,6 @@
 """Spectra of every operator along an optax inner loop, in one call."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -144,6 +145,7 @@ def inner_loop_spectra(
     starts: int = 2,
     max_matvecs: int = 60,
     tolerance: float = 1e-3,
+    chunk_size: int | None = None,
     seed: int = 0,
     progress: Callable[[], None] = lambda: None,
 ) -> InnerLoopResult:
@@ -160,6 +162,8 @@ def inner_loop_spectra(
         starts: Random start vectors of each Hessian's spectrum.
         max_matvecs: Products per run at the most.
         tolerance: Residual, relative to the norm, at which the wanted end counts as converged.
+        chunk_size: Examples per chunk, for batches that do not fit into memory at once: the leaves
+            of each batch then have a common leading axis, over which the loss is a mean.
         seed: Of start vectors and probes.
         progress: Called after each spectrum.
 
@@ -175,6 +179,8 @@ def inner_loop_spectra(
         raise ValueError(
             f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(spectra.OPERATORS)}"
         )
+    if chunk_size is not None:
+        update = dataclasses.replace(update, loss=spectra.chunked(update.loss, chunk_size))
     if isinstance(batches, list):
         batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     n = len(jax.tree.leaves(batches)[0])

@@ -124,8 +124,7 @@ def spectrum(
         matvecs: Products per start.
         tolerance: Residual, relative to the norm, at which eigenvalues count as converged.
         chunk_size: Examples per chunk, for batches that do not fit into memory at once: the batch's
-            leaves then have a common leading axis, over which the loss is a mean. Of the loss's
-            Hessian alone: for another operator, chunk inside it.
+            leaves then have a common leading axis, over which the loss or the operator is a mean.
         seed: Of the start vectors.
 
     Returns:
@@ -133,16 +132,12 @@ def spectrum(
 
     Raises:
         NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
-        ValueError: If the operator's products do not repeat, if it is not on the space of `params`,
-            or if `chunk_size` comes with `operator`.
+        ValueError: If the operator's products do not repeat, or if it is not on the space of
+            `params`.
     """
-    if operator is not None and chunk_size is not None:
-        raise ValueError(
-            f"chunk_size={chunk_size} divides the loss, which operator= replaces: give one of the "
-            "two, or chunk inside the operator"
-        )
     if chunk_size is not None:
         loss = spectra.chunked(loss, chunk_size)
+        operator = None if operator is None else spectra.chunked_operator(operator, chunk_size)
 
     def build(params, batch) -> spectra.Operator:
         if operator is not None:

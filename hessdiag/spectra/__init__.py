@@ -14,7 +14,7 @@ from hessdiag.spectra.checks import (
     symmetry_defect,
     transpose_defect,
 )
-from hessdiag.spectra.chunked import chunked
+from hessdiag.spectra.chunked import chunked, chunked_operator
 from hessdiag.spectra.complex_ritz import (
     ComplexRitzValues,
     complex_ritz_values,
@@ -130,6 +130,7 @@ __all__ = [
     "block_lanczos",
     "block_ritz_values",
     "chunked",
+    "chunked_operator",
     "complex_ritz_values",
     "cumulative",
     "dense_matrix",

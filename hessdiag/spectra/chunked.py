@@ -1,4 +1,4 @@
-"""Losses over batches that are too large to differentiate at once."""
+"""Losses and operators over batches that are too large to differentiate at once."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.curvature import symmetric_on
+from hessdiag.spectra.operators import Operator, Space
+
 BatchLoss = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Float[Array, ""]]
+BatchOperator = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Operator]
 
 
 def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
@@ -31,27 +36,72 @@ def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
     Raises:
         ValueError: If `chunk_size` is not positive.
     """
+    _require_positive(chunk_size)
+    return lambda params, batch: _mean(loss, params, batch, chunk_size)
+
+
+def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
+    """The mean of a symmetric operator over a batch, multiplied by chunk by chunk.
+
+    For operators that are means over examples, such as `gauss_newton` and `empirical_fisher`. The
+    Hessian of a `chunked` loss is one of these, too, and shares more of its work.
+
+    Every product linearises every chunk again, and keeps nothing of it but its contribution.
+
+    Args:
+        build: (theta, batch) -> the operator on theta, a mean over the examples of the batch.
+        chunk_size: Examples at a time.
+
+    Returns:
+        The operator over (theta, batch), as `chunked` has the loss.
+
+    Raises:
+        ValueError: If `chunk_size` is not positive.
+        NonSymmetricOperatorError: From the result, if the operator is not declared symmetric.
+    """
+    _require_positive(chunk_size)
+
+    def multiply(at, part: PyTree[Array]) -> Float[Array, " d"]:
+        params, v = at
+        operator = build(params, part)
+        if not operator.is_symmetric:
+            raise NonSymmetricOperatorError("only symmetric operators can be chunked")
+        return operator.product(v)
+
+    def mean_operator(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Operator:
+        return symmetric_on(
+            Space.like(params), lambda v: _mean(multiply, (params, v), batch, chunk_size)
+        )
+
+    return mean_operator
+
+
+def _mean(function, at: PyTree[Array], batch: PyTree[Array], chunk_size: int) -> Array:
+    """The mean over the examples of `function(at, part)`, itself a mean over those of the part."""
+    examples = _num_examples(batch)
+    length = min(chunk_size, examples)
+    full, rest = divmod(examples, length)
+
+    def of_part(start: Int[Array, ""] | int, length: int) -> Array:
+        # The slice is inside, too: outside, a second batch would be kept in memory.
+        return jax.checkpoint(
+            lambda at, batch, start: function(at, _examples(batch, start, length))
+        )(at, batch, start)
+
+    def add(total: Array, start: Int[Array, ""]) -> tuple[Array, None]:
+        return total + length * of_part(start, length), None
+
+    shape = jax.eval_shape(lambda: of_part(0, length))
+    nothing = jnp.zeros(shape.shape, shape.dtype)
+    total, _ = jax.lax.scan(add, nothing, length * jnp.arange(full))
+    if rest:
+        total += rest * of_part(length * full, rest)
+    return total / examples
+
+
+def _require_positive(chunk_size: int) -> None:
     if chunk_size < 1:
         raise ValueError(f"a chunk needs at least one example, got chunk_size={chunk_size}")
-
-    def mean_loss(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Float[Array, ""]:
-        examples = _num_examples(batch)
-        length = min(chunk_size, examples)
-        full, rest = divmod(examples, length)
-
-        def mean(start: Int[Array, ""] | int, length: int) -> Float[Array, ""]:
-            # The slice is inside, too: outside, a second batch would be kept in memory.
-            return jax.checkpoint(
-                lambda params, batch, start: loss(params, _examples(batch, start, length))
-            )(params, batch, start)
-
-        means = jax.lax.map(lambda start: mean(start, length), length * jnp.arange(full))
-        total = length * jnp.sum(means)
-        if rest:
-            total += rest * mean(length * full, rest)
-        return total / examples
-
-    return mean_loss
 
 
 def _examples(batch: PyTree[Array], start: Int[Array, ""] | int, length: int) -> PyTree[Array]:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.extend.core.primitives import broadcast_in_dim_p
+from jax.extend.core import Jaxpr, subjaxprs
+from jax.extend.core.primitives import broadcast_in_dim_p, remat_p
 from jaxtyping import Array, PyTree
 
 
@@ -16,14 +17,25 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
     again by each product, which costs nothing: the compiler fuses them into what reads them. On a
     convolutional network, that is nearly half of the memory (`python -m benchmarks.spectra`).
 
+    A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept.
+
     Args:
-        function: Of pytrees of arrays.
+        function: Of pytrees of arrays; traced twice.
         at: The point.
 
     Returns:
         Its value, and tangents of `at` -> tangents of the value; a pytree of what it remembers.
     """
-    return jax.linearize(jax.checkpoint(function, prevent_cse=False, policy=_is_worth_it), *at)
+    if not _recomputes(jax.make_jaxpr(function)(*at).jaxpr):
+        function = jax.checkpoint(function, prevent_cse=False, policy=_is_worth_it)
+    return jax.linearize(function, *at)
+
+
+def _recomputes(program: Jaxpr) -> bool:
+    """Whether some part has a policy of its own, which the one around it would overrule."""
+    return any(equation.primitive is remat_p for equation in program.eqns) or any(
+        map(_recomputes, subjaxprs(program))
+    )
 
 
 def _is_worth_it(primitive: Any, *_: Any, **__: Any) -> bool:

@@ -174,6 +174,24 @@ def test_batches_may_be_a_list_and_the_learning_rate_absent(problem):
     assert "preconditioned" in str(found)
 
 
+def test_chunks_change_nothing_but_memory(problem):
+    params, batches = problem
+    update = hessdiag.OptaxUpdate(loss, optax.adam(1e-2), learning_rate=1e-2)
+    whole, chunked = (
+        hessdiag.inner_loop_spectra(
+            update,
+            update.init(params),
+            batches,
+            operators=("preconditioned",),
+            products=False,
+            chunk_size=chunk_size,
+        ).dataset
+        for chunk_size in (None, 3)
+    )
+    for name in ("hessian_max", "operator_radius_minus_one"):
+        np.testing.assert_allclose(chunked[name], whole[name], rtol=1e-3, atol=1e-7)
+
+
 def test_an_unknown_operator_is_refused(problem):
     params, batches = problem
     update = hessdiag.OptaxUpdate(loss, optax.sgd(ALPHA))

@@ -104,18 +104,24 @@ def test_chunks_change_nothing_but_memory():
     np.testing.assert_allclose(chunked.lowest, whole.lowest, rtol=1e-4)
 
 
-def test_another_operator_can_be_measured():
+def fisher(params, batch):
+    def losses(p):
+        return jax.vmap(lambda x, y: mlp_loss(p, x[None], y[None]))(*batch)
+
+    return spectra.empirical_fisher(losses, params)
+
+
+def test_another_operator_can_be_measured_in_chunks_too():
     params, inputs, labels = mlp_problem(np.float32, batch=50)
-
-    def fisher(p, batch):
-        def losses(q):
-            return jax.vmap(lambda x, y: mlp_loss(q, x[None], y[None]))(*batch)
-
-        return spectra.empirical_fisher(losses, p)
-
-    found = hessdiag.spectrum(loss, params, (inputs, labels), operator=fisher).dataset
-    assert found.lowest >= -found.lowest_error
-    assert found.highest > 0
+    whole, chunked = (
+        hessdiag.spectrum(
+            loss, params, (inputs, labels), operator=fisher, chunk_size=chunk_size
+        ).dataset
+        for chunk_size in (None, 16)
+    )
+    assert whole.lowest >= -whole.lowest_error
+    assert whole.highest > 0
+    np.testing.assert_allclose(chunked.highest, whole.highest, rtol=1e-5)
 
 
 def diagonal_of(*entries: float) -> hessdiag.SpectrumResult:
@@ -140,14 +146,6 @@ def test_products_that_are_not_finite_are_said_to_be_none():
     assert not np.isfinite(found.dataset.mass_negative)
     assert not found.dataset.top_converged.any()
     assert found.plot().axes
-
-
-def test_chunks_of_an_operator_are_refused():
-    params, inputs, labels = mlp_problem(np.float32)
-    with pytest.raises(ValueError, match=r"chunk_size=16 .* operator= "):
-        hessdiag.spectrum(
-            loss, params, (inputs, labels), operator=lambda p, _: spectra.diagonal(p), chunk_size=16
-        )
 
 
 def test_an_operator_elsewhere_than_on_the_parameters_is_refused():

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.spectra import dense_matrix, hessian
-from hessdiag.spectra.chunked import chunked
+from hessdiag.spectra import (
+    NonSymmetricOperatorError,
+    chunked,
+    chunked_operator,
+    dense_matrix,
+    empirical_fisher,
+    gauss_newton,
+    gradient_jacobian,
+    hessian,
+)
 from tests.oracles.spectra import mlp_loss, mlp_params, mlp_problem, tolerance
 
 
@@ -123,7 +131,48 @@ def test_an_empty_batch_is_refused():
         chunked(batch_loss, 4)(jnp.ones(2), {"x": jnp.ones((0, 2))})
 
 
+@pytest.mark.parametrize("chunk", [chunked, chunked_operator])
 @pytest.mark.parametrize("chunk_size", [0, -3])
-def test_a_chunk_without_examples_is_refused(chunk_size):
+def test_a_chunk_without_examples_is_refused(chunk, chunk_size):
     with pytest.raises(ValueError, match=rf"at least one example, got chunk_size={chunk_size}"):
-        chunked(batch_loss, chunk_size)
+        chunk(batch_loss, chunk_size)
+
+
+def hessian_of(params, batch):
+    return hessian(lambda p: batch_loss(p, batch), params)
+
+
+def fisher_of(params, batch):
+    def losses(p):
+        one = jax.vmap(lambda x, y: mlp_loss(p, x[None], y[None]))
+        return one(batch["inputs"], batch["labels"])
+
+    return empirical_fisher(losses, params)
+
+
+def gauss_newton_of(params, batch):
+    def model(p):
+        hidden = jnp.tanh(batch["inputs"] @ p[0]["weight"] + p[0]["bias"][None])
+        return hidden @ p[1]["weight"]
+
+    return gauss_newton(model, lambda z: jnp.mean(jnp.sum(jnp.cosh(z), axis=1)), params)
+
+
+@pytest.mark.parametrize("build", [hessian_of, fisher_of, gauss_newton_of])
+@pytest.mark.parametrize(("examples", "chunk_size"), [(10, 8), (12, 4), (5, 64)])
+def test_a_chunked_operator_is_that_of_the_whole_batch(build, dtype, examples, chunk_size):
+    params, batch = problem(dtype, examples)
+    matrix = jax.jit(lambda p, b: dense_matrix(build(p, b)))
+    parts = jax.jit(lambda p, b: dense_matrix(chunked_operator(build, chunk_size)(p, b)))
+    expected, actual = (np.asarray(each(params, batch), np.float64) for each in (matrix, parts))
+    scale = float(np.linalg.norm(expected))
+    assert scale > 0.01
+    np.testing.assert_allclose(actual, expected, atol=tolerance(dtype, max(1.0, scale)))
+
+
+def test_an_operator_that_is_not_symmetric_cannot_be_chunked():
+    def jacobian(params, batch):
+        return gradient_jacobian(lambda p: jnp.roll(p, 1) * jnp.mean(batch), params)
+
+    with pytest.raises(NonSymmetricOperatorError, match="only symmetric operators"):
+        chunked_operator(jacobian, 2)(jnp.ones(3), jnp.ones(4)).product(jnp.ones(3))

@@ -48,3 +48,14 @@ def test_several_arguments_and_pytrees():
     value, product = linearise(lambda tree, b: {"c": tree["a"] * jnp.prod(b)}, *at)
     assert jax.tree.structure(value) == jax.tree.structure({"c": 0})
     np.testing.assert_allclose(product(*at)["c"], 3 * jnp.arange(3.0))
+
+
+def test_what_is_recomputed_stays_recomputed():
+    @jax.checkpoint
+    def wave(x):
+        return jnp.sin(jnp.sin(jnp.sin(x)))
+
+    at = jax.random.normal(jax.random.key(3), (40,))
+    gradient = jax.grad(lambda x: jnp.sum(jax.jit(wave)(x)))
+    _, product = linearise(gradient, at)
+    assert sum(np.size(leaf) == at.size for leaf in jax.tree.leaves(product)) <= 2
