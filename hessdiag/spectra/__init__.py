@@ -35,21 +35,22 @@ from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
 from hessdiag.spectra.golub_kahan import Bidiagonalisation, golub_kahan
-from hessdiag.spectra.inner_loop import (
-    ALL_OPERATORS,
-    OPERATORS,
-    InnerLoop,
-    InnerLoopSettings,
-)
-from hessdiag.spectra.inner_loop_spectra import (
+from hessdiag.spectra.inner_loop.labelled import inner_loop_variables
+from hessdiag.spectra.inner_loop.labelled_operators import operator_names
+from hessdiag.spectra.inner_loop.loop import InnerLoop
+from hessdiag.spectra.inner_loop.measured import (
     HessianSpectrum,
     InnerLoopSpectra,
     OperatorSpectrum,
     ProductNorm,
 )
-from hessdiag.spectra.inner_step import InnerStep, inner_step
-from hessdiag.spectra.labelled import inner_loop_variables
-from hessdiag.spectra.labelled_operators import operator_names
+from hessdiag.spectra.inner_loop.settings import (
+    ALL_OPERATORS,
+    OPERATORS,
+    InnerLoopSettings,
+)
+from hessdiag.spectra.inner_loop.step import InnerStep, inner_step
+from hessdiag.spectra.inner_loop.step_products import product_over_steps
 from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
@@ -86,7 +87,6 @@ from hessdiag.spectra.singular_values import (
     singular_values,
 )
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
-from hessdiag.spectra.step_products import product_over_steps
 from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs, roomy_basis
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
 from hessdiag.spectra.variables import Variables, padded

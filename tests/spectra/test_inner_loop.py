@@ -126,6 +126,17 @@ def test_a_norm_that_two_operators_share_is_measured_once(case):
     assert one_step["augmented"].norm == one_step["update"].norm
 
 
+def test_the_augmented_norm_of_one_step_is_the_updates_though_it_was_not_asked_for():
+    with jax.enable_x64(True):
+        settings = InnerLoopSettings(operators=("preconditioned", "augmented"), tolerance=1e-9)
+        case = make_case("clipped", settings)
+    last = case.dense[-1]
+    norms = {name: np.linalg.norm(np.eye(len(m)) + m, 2) - 1 for name, m in last.items()}
+    measured = case.loop.products["augmented"][1].norm
+    assert abs(measured.minus_one - norms["update"]) <= measured.error
+    assert abs(norms["preconditioned"] - norms["update"]) > 10 * measured.error
+
+
 def test_departures_bound_the_dense_ones(case):
     """|A|_F^2 - sum |lambda|^2 in the same coordinates; a fifth is left to the random probes."""
     for name, spectra in case.loop.operators.items():

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from hessdiag.spectra import dense_matrix, inner_step, product_over_steps
-from hessdiag.spectra.step_products import named_operator, step_at
+from hessdiag.spectra.inner_loop.step_products import named_operator, step_at
 from tests.oracles.spectra import mlp_loss, mlp_problem
 
 N, ALPHA = 4, 3e-2

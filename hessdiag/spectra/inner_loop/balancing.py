@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from hessdiag.spectra.balancing import balanced, balancing_scale
-from hessdiag.spectra.inner_step import InnerStep
+from hessdiag.spectra.inner_loop.step import InnerStep
 
 _SWEEPS = 4  # each costs a product and a transposed one
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hessdiag.spectra.inner_loop_spectra import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
+from hessdiag.spectra.inner_loop.measured import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
 from hessdiag.spectra.variables import Variables, padded, table
 
 _OPERATOR = ("operator_unroll", "inner_step", "operator")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from hessdiag.spectra.inner_step import InnerStep
+from hessdiag.spectra.inner_loop.step import InnerStep
 from hessdiag.spectra.operators import Operator, identity_plus
 
 

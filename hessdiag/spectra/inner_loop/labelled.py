@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from hessdiag.spectra.density import cumulative, density, grid
-from hessdiag.spectra.inner_loop_spectra import HessianSpectrum, InnerLoopSpectra
-from hessdiag.spectra.labelled_operators import operator_variables, product_variables
+from hessdiag.spectra.inner_loop.labelled_operators import operator_variables, product_variables
+from hessdiag.spectra.inner_loop.measured import HessianSpectrum, InnerLoopSpectra
 from hessdiag.spectra.variables import STEPS, Variables, padded, table
 
 GRID = 256  # points of the density's axis

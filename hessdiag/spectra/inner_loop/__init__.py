@@ -1,0 +1,1 @@
+"""What the steps of an inner loop multiply perturbations by: its operators and their spectra."""
