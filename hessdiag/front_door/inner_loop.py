@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag import spectra
+from hessdiag.front_door.not_converged import not_converged
 from hessdiag.front_door.not_finite import not_finite
 from hessdiag.front_door.plots import inner_loop_figure
 from hessdiag.front_door.result import Result, compact_table, described, provenance
@@ -42,7 +43,8 @@ class OptaxUpdate:
             order before.
         optimiser: Any optax transformation that returns the change of the parameters, its learning
             rate included, such as `optax.adam(1e-3)`.
-        learning_rate: Step index -> alpha, or a number: only for the operator I - alpha Hessian.
+        learning_rate: Step index, counted from the first of the measured steps, -> alpha, or a
+            number: only for the operator I - alpha Hessian.
         clip: Gradient -> gradient, what comes before the optimiser; None for none, or where
             clipping is part of `optimiser`.
     """
@@ -89,8 +91,8 @@ class InnerLoopResult(Result):
         return made
 
     def notes(self) -> list[str]:
-        """Which products were not finite, and where that comes from."""
-        return not_finite(self.dataset)
+        """What is not finite, and where that comes from; what has not converged."""
+        return not_finite(self.dataset) + not_converged(self.dataset)
 
     def figure(self) -> Figure:
         """Radii and norms, with their errors."""

@@ -21,7 +21,7 @@ def not_finite(data: xarray.Dataset) -> list[str]:
     steps = data["inner_step"].values
     sentences = []
     if not sound.all():
-        place = _named("inner step", steps[~sound])
+        place = named("inner step", steps[~sound])
         sentences.append(f"Hessian: no finite product at {place}: {_LOSS}")
     for place, names in _failures(data, sound).items():
         sentences.append(f"{', '.join(names)}: no finite product at {place}: {_UPDATE}")
@@ -34,14 +34,15 @@ def _failures(data: xarray.Dataset, sound: np.ndarray) -> dict[str, list[str]]:
     for k, name in enumerate(data["operator"].values):
         own = data.isel(operator=k, operator_unroll=0)
         failed = sound & ~np.isfinite(own["operator_radius_minus_one"].values)
-        place = _named("inner step", own["inner_step"].values[failed])
+        place = named("inner step", own["inner_step"].values[failed])
         if sound.all() and not failed.any() and "product_norm_minus_one" in own:
             failed = ~np.isfinite(own["product_norm_minus_one"].values)  # the transposed product
-            place = _named("term", own["term"].values[failed])
+            place = named("term", own["term"].values[failed])
         if failed.any():
             found.setdefault(place, []).append(str(name))
     return found
 
 
-def _named(what: str, places: np.ndarray) -> str:
+def named(what: str, places: np.ndarray) -> str:
+    """Such as "inner steps 0, 2"."""
     return f"{what}{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"

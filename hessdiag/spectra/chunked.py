@@ -56,8 +56,9 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
         The operator over (theta, batch), as `chunked` has the loss.
 
     Raises:
-        ValueError: If `chunk_size` is not positive.
-        NonSymmetricOperatorError: From the result, if the operator is not declared symmetric.
+        ValueError: If `chunk_size` is not positive; from products, if the operator is not on the
+            space of theta.
+        NonSymmetricOperatorError: From products, if the operator is not declared symmetric.
     """
     _require_positive(chunk_size)
 
@@ -66,6 +67,8 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
         operator = build(params, part)
         if not operator.is_symmetric:
             raise NonSymmetricOperatorError("only symmetric operators can be chunked")
+        if operator.size != v.size:
+            raise ValueError(f"an operator on {operator.size} numbers, where theta has {v.size}")
         return operator.product(v)
 
     def mean_operator(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Operator:

@@ -1,4 +1,4 @@
-"""Linear maps that remember only what was computed."""
+"""Linear maps that remember no broadcasts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +14,8 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
 
     A linear map keeps whatever its products read: also the zeros of every masked gradient (of ReLU,
     max-pooling, `where`), each an array as large as the activations. Here broadcasts are made
-    again by each product, which costs nothing: the compiler fuses them into what reads them. On a
-    convolutional network, that is nearly half of the memory (`python -m benchmarks.spectra`).
+    again by each product: the compiler fuses most into what reads them. On Snake's network that is
+    nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
 
     A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept.
 
@@ -27,7 +27,7 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
         Its value, and tangents of `at` -> tangents of the value; a pytree of what it remembers.
     """
     if not _recomputes(jax.make_jaxpr(function)(*at).jaxpr):
-        function = jax.checkpoint(function, prevent_cse=False, policy=_is_worth_it)
+        function = jax.checkpoint(function, prevent_cse=False, policy=_is_kept)
     return jax.linearize(function, *at)
 
 
@@ -38,5 +38,5 @@ def _recomputes(program: Jaxpr) -> bool:
     )
 
 
-def _is_worth_it(primitive: Any, *_: Any, **__: Any) -> bool:
+def _is_kept(primitive: Any, *_: Any, **__: Any) -> bool:
     return primitive is not broadcast_in_dim_p

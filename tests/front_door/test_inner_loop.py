@@ -122,6 +122,24 @@ def test_it_says_where_products_are_not_finite_and_why(result):
     assert transposed.startswith("update: no finite product at term 3: ")
 
 
+def test_it_says_what_has_not_converged(problem, result):
+    assert not result.notes()
+    data = result.dataset.copy(deep=True)
+    data["product_converged"].loc[{"operator": "update", "term": 3}] = 0
+    data["start_disagreement"].loc[{"inner_step": [0, 2]}] = [4.0, 0.5]
+    apart, missed = hessdiag.InnerLoopResult(data).notes()
+    assert apart.startswith("Hessian: starts found other ends at inner step 0, up to 4 times")
+    assert missed == "update: tolerance not met at term 3; a larger max_matvecs may."
+    params, batches = problem
+    update = hessdiag.OptaxUpdate(loss, optax.sgd(ALPHA))
+    found = hessdiag.inner_loop_spectra(
+        update, update.init(params), batches, operators=("update",), products=False, max_matvecs=2
+    )
+    assert found.notes() == [
+        "update: tolerance not met at inner steps 0, 1, 2; a larger max_matvecs may."
+    ]
+
+
 def test_notes_are_printed(result):
     data = result.dataset.copy(deep=True)
     data["operator_radius_minus_one"].loc[{"operator": "update"}] = np.nan

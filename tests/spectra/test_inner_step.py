@@ -122,13 +122,22 @@ def test_clipping_is_active_and_its_derivative_part_of_the_update_alone():
 
 
 @pytest.mark.parametrize("clips", [False, True])
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_clipping_is_idle_where_update_and_preconditioned_are_one(clips, decay):
+@pytest.mark.parametrize("decay", [0.0, 1e-4, 0.1])
+def test_where_update_and_preconditioned_are_one(clips, decay):
     _, params, _, loss = case("sgd")
     optimiser = optax.adamw(ALPHA, weight_decay=decay)
     clip = clip_to if clips else None
     step = inner_step(loss, optimiser.update, params, optimiser.init(params), clip=clip)
-    assert bool(step.is_clipping_idle) == (not clips and decay == 0)
+    assert bool(step.updates_as_preconditioned) == (not clips and decay == 0)
+
+
+def test_a_weight_decay_that_is_rounding_beside_the_response_is_seen():
+    """At tiny gradients Adam responds so strongly that sums would lose the decay."""
+    params = jnp.linspace(-1, 1, 20, dtype=np.float32)
+    optimiser = optax.adamw(1e-3, weight_decay=1e-4)
+    state = optimiser.init(params)
+    step = inner_step(lambda p: 1e-8 * jnp.sum(p), optimiser.update, params, state)
+    assert not step.updates_as_preconditioned
 
 
 def test_adam_responds_by_its_closed_form():

@@ -39,8 +39,8 @@ class InnerLoop:
     ):
         self._settings = settings
         self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
-        self._is_idle = jax.jit(
-            lambda steps: jnp.all(jax.lax.map(lambda step: step.is_clipping_idle, steps))
+        self._is_alike = jax.jit(
+            lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
         )
         self._hessians = Hessians(settings)
         self._radii = Radii(settings)
@@ -84,14 +84,14 @@ class InnerLoop:
             hessians.append(hessian)
             progress()
         names = self._others
-        idle = bool(names) and bool(self._is_idle(steps))
-        computed = _without_copies(names, idle)
+        alike = bool(names) and bool(self._is_alike(steps))
+        computed = _without_copies(names, alike)
         operators = self._radii.measure(steps, computed, operator_key, progress)
         products = {}
         if self._settings.products:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
-            update = "preconditioned" if idle and "update" not in computed else "update"
+            update = "preconditioned" if alike and "update" not in computed else "update"
             products = self._norms.measure(
                 steps, first + computed, product_key, paper, update, progress
             )
@@ -99,9 +99,9 @@ class InnerLoop:
         return InnerLoopSpectra(hessians, _with_copies(operators, names, progress), products)
 
 
-def _without_copies(names: tuple[str, ...], idle: bool) -> tuple[str, ...]:
+def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:
     """The operators to compute: where it is the preconditioned one, the update is not repeated."""
-    if idle and {"preconditioned", "update"} <= set(names):
+    if alike and {"preconditioned", "update"} <= set(names):
         return tuple(name for name in names if name != "update")
     return names
 

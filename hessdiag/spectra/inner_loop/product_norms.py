@@ -19,7 +19,7 @@ from hessdiag.spectra.ritz import extremes, ritz_values
 
 
 class Measured(NamedTuple):
-    """The norm of a product, and where to start a similar run: its right singular vector."""
+    """The norm of a product, and where to start a similar run: near its right singular vector."""
 
     norm: ProductNorm
     vector: Float[Array, " d"]

@@ -141,16 +141,17 @@ class InnerStep:
         return identity_plus(Operator(product, transposed, space, space))
 
     @property
-    def is_clipping_idle(self) -> Bool[Array, ""]:
-        """Whether `update` and `preconditioned` are one operator, to the last bit.
+    def updates_as_preconditioned(self) -> Bool[Array, ""]:
+        """Whether `update` and `preconditioned` are one operator.
 
         They differ where clipping is active and where the update depends on the parameters
-        themselves, as with weight decay. A random change of both tells.
+        themselves, as with weight decay. Random changes of each alone tell.
         """
         shape, dtype = (2, *self.gradient.shape), self.gradient.dtype
         v, of_gradient = jax.random.normal(jax.random.key(0), shape, dtype)
-        change = self._respond(v, self._no_memory(), self._clip(of_gradient))[0]
-        return jnp.array_equal(change, self._from_gradient(self.clip_ratio * of_gradient))
+        by_params = self._respond(v, self._no_memory(), jnp.zeros_like(v))[0]
+        clipped = self._clip(of_gradient)
+        return jnp.all(by_params == 0) & jnp.array_equal(clipped, self.clip_ratio * of_gradient)
 
     @property
     def response_scale(self) -> Float[Array, " d"]:
