@@ -1,7 +1,8 @@
-"""What the committed studies of the Markov reward process say, by their own intervals."""
+"""What the committed studies say, by their own intervals."""
 
 import csv
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,28 @@ def test_bias_is_told_without_its_monte_carlo_floor():
     for n in range(1, 11):
         row = averaged("n-step", n)
         assert 0 < float(row["bias_floor"]) < 0.2 * float(row["bias"])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "horizon", "published"),
+    [
+        ("n-step", 3, 4.6),
+        ("n-step", 5, 8.6),
+        ("n-step", 10, 23.5),
+        ("mix", 3, 1.7),
+        ("mix", 5, 2.6),
+    ],
+)
+def test_snakes_standard_deviations_are_the_published_ones(estimator, horizon, published):
+    """Over that of one step, in training with ten (Bonnet et al. 2021, table 1)."""
+    tables = json.loads((REPORTS / "table1" / "results.json").read_text())["tables"]
+    wanted = {
+        "configuration": "estimator=n-step n=10",
+        "when": "all",
+        "estimator": estimator,
+        "horizon": horizon,
+        "group": "all",
+    }
+    (row,) = [row for row in tables["spread"] if row.items() >= wanted.items()]
+    low, high = interval(row, "growth")
+    assert low < published < high < 2.1 * row["growth"]
