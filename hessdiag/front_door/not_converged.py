@@ -3,7 +3,7 @@
 import numpy as np
 import xarray
 
-from hessdiag.front_door.not_finite import named
+from hessdiag.front_door.places import named
 
 
 def not_converged(data: xarray.Dataset) -> list[str]:

@@ -3,6 +3,8 @@
 import numpy as np
 import xarray
 
+from hessdiag.front_door.places import named
+
 _LOSS = "the loss or a derivative of it is not finite there."
 _UPDATE = (
     "there the derivative of the optimiser or of the clipping is not finite. Square and cube roots "
@@ -41,8 +43,3 @@ def _failures(data: xarray.Dataset, sound: np.ndarray) -> dict[str, list[str]]:
         if failed.any():
             found.setdefault(place, []).append(str(name))
     return found
-
-
-def named(what: str, places: np.ndarray) -> str:
-    """Such as "inner steps 0, 2"."""
-    return f"{what}{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"
