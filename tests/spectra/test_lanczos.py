@@ -7,6 +7,7 @@ import pytest
 
 from hessdiag.spectra import hessian, lanczos, ritz_values, symmetric
 from hessdiag.spectra.gram_schmidt import orthogonalise
+from hessdiag.spectra.lanczos import end_vector
 from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
     matrix_operator,
@@ -245,3 +246,14 @@ def test_a_vector_almost_inside_the_basis_is_orthogonalised_twice(dtype):
     residual = orthogonalise((basis[:16], basis[16:]), vector, jnp.asarray(20))
     overlaps = basis @ (residual / jnp.linalg.norm(residual))
     np.testing.assert_allclose(overlaps, 0, atol=tolerance(dtype, 1.0))
+
+
+@pytest.mark.parametrize(("end", "column"), [("lowest", 0), ("highest", -1)])
+def test_end_vectors_are_eigenvectors(end, column):
+    matrix = prescribed_matrix(np.array([-3.0, -1.0, *np.linspace(-0.1, 0.1, 50), 1.0, 2.0]))
+    operator = matrix_operator(jnp.asarray(matrix, np.float32))
+    start = random_starts(1, len(matrix), np.float32)[0]
+    run = lanczos(operator, start, max_matvecs=30, tolerance=1e-4, keep_basis=True)
+    vector = np.asarray(end_vector(run, end), np.float64)
+    assert int(run.active) < 30
+    assert abs(vector @ np.linalg.eigh(matrix)[1][:, column]) == pytest.approx(1, abs=1e-5)
