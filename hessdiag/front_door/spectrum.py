@@ -1,5 +1,6 @@
 """The spectrum of a loss's Hessian, or of any symmetric operator on its parameters, in one call."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -135,15 +136,7 @@ def spectrum(
         ValueError: If the operator's products do not repeat, or if it is not on the space of
             `params`.
     """
-    if chunk_size is not None:
-        loss = spectra.chunked(loss, chunk_size)
-        operator = None if operator is None else spectra.chunked_operator(operator, chunk_size)
-
-    def build(params, batch) -> spectra.Operator:
-        if operator is not None:
-            return _on_params(operator(params, batch), params)
-        return spectra.hessian(lambda p: loss(p, batch), params)
-
+    build = _hessian(loss, chunk_size) if operator is None else _declared(operator, chunk_size)
     key = jax.random.key(seed)
     check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
     space = spectra.Space.like(params)
@@ -185,6 +178,25 @@ def _convergence(data: xarray.Dataset) -> str:
     if not data["converged"]:
         return "no: see the errors"
     return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
+
+
+def _hessian(loss, chunk_size: int | None):
+    """(params, batch) -> the Hessian of the loss."""
+    if chunk_size is not None:
+        loss = spectra.chunked(loss, chunk_size)
+    return lambda params, batch: spectra.hessian(lambda p: loss(p, batch), params)
+
+
+def _declared(operator, chunk_size: int | None):
+    """The same (params, batch) -> operator, declared symmetric: every run measures whether it is.
+
+    Inside a program, where its products are not yet numbers, nothing could be measured.
+    """
+
+    def symmetric(params, batch) -> spectra.Operator:
+        return dataclasses.replace(_on_params(operator(params, batch), params), is_symmetric=True)
+
+    return symmetric if chunk_size is None else spectra.chunked_operator(symmetric, chunk_size)
 
 
 def _on_params(operator: spectra.Operator, params) -> spectra.Operator:

@@ -10,6 +10,7 @@ from hessdiag.spectra.block_ritz import block_ritz_values
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeats,
+    require_declared_symmetric,
     require_symmetric,
     symmetry_defect,
     transpose_defect,
@@ -166,6 +167,7 @@ __all__ = [
     "padded",
     "product_over_steps",
     "repeats",
+    "require_declared_symmetric",
     "require_symmetric",
     "ritz_pairs",
     "ritz_values",

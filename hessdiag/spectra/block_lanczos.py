@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.gram_schmidt import (
     Blocks,
     append,
@@ -117,11 +117,7 @@ def block_lanczos(
         Golub and Underwood 1977, Mathematical Software III. Ruhe 1979, Mathematics of Computation
         33, for rows taken one at a time, so that each is deflated when it vanishes.
     """
-    if not operator.is_symmetric:
-        raise NonSymmetricOperatorError(
-            "the operator is not declared symmetric: block Lanczos would return numbers that are "
-            "not its eigenvalues"
-        )
+    require_declared_symmetric(operator)
     cap = depth(operator, max_matvecs)
     state = _initial(operator, starts, cap)
     first = state.found

@@ -98,6 +98,36 @@ def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> Non
         )
 
 
+def require_declared_symmetric(operator: Operator) -> None:
+    """Refuse an operator that is not declared symmetric, with the defect that two products measure.
+
+    Args:
+        operator: What a symmetric method was given.
+
+    Raises:
+        NonSymmetricOperatorError: If it is not declared symmetric. The message gives the measured
+            defect, unless the products are those of a program that is just being traced.
+    """
+    if not operator.is_symmetric:
+        raise NonSymmetricOperatorError(
+            f"the operator is not declared symmetric ({_measured(operator)}): a symmetric method "
+            "would return numbers that are not its eigenvalues; use `arnoldi` or `golub_kahan`"
+        )
+
+
+def _measured(operator: Operator) -> str:
+    """How far from symmetric an operator is, in words."""
+    if not operator.is_square:
+        return f"it maps {operator.domain.size} numbers to {operator.codomain.size}"
+    defect = symmetry_defect(operator, jax.random.key(0))
+    if isinstance(defect, jax.core.Tracer):
+        return "`symmetry_defect` measures it outside jit"
+    rounding = SYMMETRY_LIMIT * float(np.finfo(operator.dtype).eps)
+    if float(defect) <= rounding:
+        return f"its symmetry defect, {float(defect):.1e}, is rounding: declare it by `symmetric`"
+    return f"its symmetry defect is {float(defect):.1e}, where rounding leaves {rounding:.1e}"
+
+
 def _same(first: PyTree[Array], second: PyTree[Array]) -> bool:
     def equal(a, b):
         return jnp.array_equal(a, b, equal_nan=jnp.issubdtype(a.dtype, jnp.inexact))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.operators import Operator, Space
 
@@ -53,28 +53,27 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
         chunk_size: Examples at a time.
 
     Returns:
-        The operator over (theta, batch), as `chunked` has the loss.
+        The operator over (theta, batch), as `chunked` has the loss. It raises
+        NonSymmetricOperatorError if the operator is not declared symmetric, and ValueError if it is
+        not on the space of theta.
 
     Raises:
-        ValueError: If `chunk_size` is not positive; from products, if the operator is not on the
-            space of theta.
-        NonSymmetricOperatorError: From products, if the operator is not declared symmetric.
+        ValueError: If `chunk_size` is not positive.
     """
     _require_positive(chunk_size)
 
     def multiply(at, part: PyTree[Array]) -> Float[Array, " d"]:
         params, v = at
-        operator = build(params, part)
-        if not operator.is_symmetric:
-            raise NonSymmetricOperatorError("only symmetric operators can be chunked")
-        if operator.size != v.size:
-            raise ValueError(f"an operator on {operator.size} numbers, where theta has {v.size}")
-        return operator.product(v)
+        return build(params, part).product(v)
 
     def mean_operator(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Operator:
-        return symmetric_on(
-            Space.like(params), lambda v: _mean(multiply, (params, v), batch, chunk_size)
-        )
+        space = Space.like(params)
+        _num_examples(batch)
+        of_one = build(params, _examples(batch, 0, 1))
+        require_declared_symmetric(of_one)
+        if of_one.size != space.size:
+            raise ValueError(f"an operator on {of_one.size} numbers, where theta has {space.size}")
+        return symmetric_on(space, lambda v: _mean(multiply, (params, v), batch, chunk_size))
 
     return mean_operator
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.gram_schmidt import (
     Blocks,
     append,
@@ -115,11 +115,7 @@ def lanczos(
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
-    if not operator.is_symmetric:
-        raise NonSymmetricOperatorError(
-            "the operator is not declared symmetric: symmetric Lanczos would return numbers that "
-            "are not its eigenvalues; use Arnoldi or Golub-Kahan"
-        )
+    require_declared_symmetric(operator)
     cap = depth(operator, max_matvecs)
     state = _initial(operator, start, cap)
 

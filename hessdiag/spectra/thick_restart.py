@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.gram_schmidt import (
     nonzero,
     norm,
@@ -153,11 +153,7 @@ def eigenpairs(
         Wu and Simon 2000, SIAM J. Matrix Anal. Appl. 22. Stathopoulos, Saad and Wu 1998, SIAM J.
         Sci. Comput. 19, for how many to keep.
     """
-    if not operator.is_symmetric:
-        raise NonSymmetricOperatorError(
-            "the operator is not declared symmetric: thick-restart Lanczos would return numbers "
-            "that are not its eigenvalues"
-        )
+    require_declared_symmetric(operator)
     rows = min(operator.size, max(2 * num + 1, 20) if max_basis is None else max_basis)
     problem = _Problem(
         operator, num, _most_kept(num, rows, operator.size), which, tolerance, explore

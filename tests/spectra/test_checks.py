@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from hessdiag.spectra import (
     identity_plus,
     linear,
     repeats,
+    require_declared_symmetric,
     require_symmetric,
     symmetric,
     symmetry_defect,
@@ -83,6 +85,26 @@ def test_a_non_symmetric_operator_is_refused(dtype, size, asymmetry):
     defect = symmetry_defect(matrix_operator(matrix), jax.random.key(0))
     with pytest.raises(NonSymmetricOperatorError, match=rf"{float(defect):.1e} exceeds"):
         require_symmetric(defect, dtype)
+
+
+def test_what_is_not_declared_symmetric_is_refused_with_its_defect(dtype):
+    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((40, 40)), dtype)
+    for entries, says in ((matrix, "is {:.1e}, where rounding"), (matrix + matrix.T, ", {:.1e}, ")):
+        operator = linear(lambda v, entries=entries: entries @ v, matrix[0])
+        defect = float(symmetry_defect(operator, jax.random.key(0)))
+        with pytest.raises(NonSymmetricOperatorError, match=re.escape(says.format(defect))):
+            require_declared_symmetric(operator)
+    require_declared_symmetric(matrix_operator(matrix))  # what it declares is not its business
+
+
+def test_where_nothing_can_be_measured_the_refusal_says_so():
+    def inside(matrix):
+        require_declared_symmetric(linear(lambda v: matrix @ v, matrix[0]))
+
+    with pytest.raises(NonSymmetricOperatorError, match="measures it outside jit"):
+        jax.jit(inside)(jnp.eye(3))
+    with pytest.raises(NonSymmetricOperatorError, match="it maps 12 numbers to 7"):
+        require_declared_symmetric(rectangular(np.float32))
 
 
 def test_a_defect_that_is_not_a_number_is_no_asymmetry():
