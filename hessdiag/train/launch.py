@@ -7,7 +7,9 @@ from pathlib import Path
 import jax
 
 from hessdiag.errors import UsageError
+from hessdiag.problems import BUILT_IN
 from hessdiag.rl.networks import count_parameters
+from hessdiag.train.determinism import require_deterministic
 from hessdiag.train.learner import Learner
 from hessdiag.train.provenance import provenance
 from hessdiag.train.run_directory import RunDirectory
@@ -31,9 +33,12 @@ def start(settings: Settings, path: Path, *, command: str) -> RunDirectory:
     """Make the directory of a new run.
 
     Raises:
-        UsageError: it exists or cannot be written.
+        UsageError: it exists or cannot be written; or the problem is the user's own and not
+            deterministic.
     """
     learner = Learner(settings)
+    if settings.env not in BUILT_IN:
+        require_deterministic(learner.update, settings.env)
     about = learner.problem.about
     params, _ = jax.eval_shape(learner.problem.init, jax.random.key(0))
     return RunDirectory.create(

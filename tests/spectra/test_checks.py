@@ -229,6 +229,18 @@ def test_a_difference_in_the_last_bit_is_no_repetition(dtype):
     assert not repeats_itself(symmetric(drifting, jnp.zeros(20, dtype)).product, dtype)
 
 
+@pytest.mark.parametrize(("step", "passes"), [(0.01, True), (3.0, False)])
+def test_accelerators_may_round_in_another_order(dtype, step, passes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    calls = itertools.count()
+    relative = step * float(np.finfo(dtype).eps) ** 0.5
+
+    def drifting(v):
+        return v * (1 + relative * next(calls))
+
+    assert repeats_itself(symmetric(drifting, jnp.zeros(20, dtype)).product, dtype) is passes
+
+
 def test_nan_repeats_and_so_does_a_hessian(dtype):
     assert repeats_itself(diagonal(jnp.full(20, jnp.nan, dtype)).product, dtype)
     params, inputs, labels = mlp_problem(dtype)
