@@ -114,16 +114,39 @@ def suite(shape, depth, dtype):
     return list(zip(np.asarray(stack, np.float64), np.asarray(starts), results, strict=True))
 
 
-@pytest.mark.parametrize(("shape", "depth"), SHAPES_AND_DEPTHS)
-def test_every_value_lies_within_its_error(dtype, shape, depth):
-    """From one step to more than there are."""
-    for matrix, _, run in suite(shape, depth, dtype):
-        values, truth = singular_values(run), truth_of(matrix)
-        assert values.matvecs == run.active <= min(depth, *shape)
-        if truth.any() or shape[0] >= shape[1]:
-            assert_honest(values, truth, dtype)
-        else:
-            assert values.errors.tolist() == [np.inf]  # A v = 0 says nothing of a wide A
+def at_depth(run, depth):
+    """What the run had after so many steps, not all of its own."""
+    if depth == run.active:
+        return run
+    ended = {"converged": False, "broke_down": False, "is_left_closed": False}
+    return run._replace(active=depth, matvecs=depth, rmatvecs=depth, **ended)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_value_lies_within_its_error(dtype, shape):
+    """At every depth from one step to the last, with more asked for than there are."""
+    for matrix, _, run in suite(shape, 25, dtype):
+        truth = truth_of(matrix)
+        assert run.active <= min(shape)
+        for depth in range(1, run.active + 1):
+            values = singular_values(at_depth(run, depth))
+            assert values.matvecs == depth
+            if truth.any() or shape[0] >= shape[1]:
+                assert_honest(values, truth, dtype)
+            else:
+                assert values.errors.tolist() == [np.inf]  # A v = 0 says nothing of a wide A
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_leading_part_of_a_run_is_a_shorter_run(dtype, shape):
+    """So that the depths of the test above are those that a caller would see."""
+    runs = zip(suite(shape, 7, dtype), suite(shape, 25, dtype), strict=True)
+    for (matrix, _, short), (_, _, full) in runs:
+        assert short.active == min(7, full.active)
+        expected = singular_values(at_depth(full, int(short.active)))
+        # Two programs may round differently, which later steps amplify.
+        allowed = tolerance(dtype, np.max(truth_of(matrix)), factor=100)
+        np.testing.assert_allclose(singular_values(short).values, expected.values, atol=allowed)
 
 
 @pytest.mark.parametrize(("shape", "depth"), SHAPES_AND_DEPTHS)

@@ -13,6 +13,7 @@ from tests.oracles.spectra import matrix_operator, random_starts, tolerance
 
 STARTS = 2
 DEEP = 150
+LARGE = 3000
 
 
 def spectra(size):
@@ -55,7 +56,10 @@ def all_runs(operator_of, data, starts, *, max_matvecs):
 
     def runs_on(operator):
         return jax.lax.map(
-            lambda start: lanczos(operator, start, max_matvecs=max_matvecs, tolerance=0.0), starts
+            lambda start: lanczos(
+                operator, start, max_matvecs=max_matvecs, tolerance=0.0, check_every=max_matvecs
+            ),
+            starts,
         )
 
     return jax.lax.map(lambda d: runs_on(operator_of(d)), data)
@@ -68,7 +72,7 @@ def each(runs):
         yield i, jax.tree.map(lambda leaf, i=i, j=j: leaf[i, j], host)
 
 
-@pytest.mark.parametrize("size", [1, 2, 9, 60])
+@pytest.mark.parametrize("size", [1, 2, 9, 60, 250])
 def test_small_matrices_at_every_depth(dtype, size):
     """From one step to all, with ten more asked for than there are rows."""
     truths = [np.sort(values) for values in spectra(size).values()]
@@ -117,16 +121,37 @@ def reflected_operator(data):
     return symmetric(matvec, eigenvalues)
 
 
-def test_large_operators(dtype):
-    """Three thousand rows, whose eigenvectors are two reflections away from the axes."""
-    size = 3000
-    truths = [np.sort(values) for values in spectra(size).values()]
-    mirrors = np.random.default_rng(0).standard_normal((len(truths), 2, size))
+def large(names, dtype):
+    """Spectra of three thousand rows, with eigenvectors two reflections away from the axes."""
+    truths = [np.sort(spectra(LARGE)[name]) for name in names]
+    mirrors = np.random.default_rng(0).standard_normal((len(truths), 2, LARGE))
     mirrors /= np.linalg.norm(mirrors, axis=2, keepdims=True)
-    data = jnp.asarray(np.stack(truths), dtype), jnp.asarray(mirrors, dtype)
-    starts = random_starts(STARTS, size, dtype)
+    return truths, (jnp.asarray(np.stack(truths), dtype), jnp.asarray(mirrors, dtype))
+
+
+def test_large_operators(dtype):
+    """The depths that anybody asks for."""
+    truths, data = large(spectra(LARGE), dtype)
+    starts = random_starts(STARTS, LARGE, dtype)
     for i, run in each(all_runs(reflected_operator, data, starts, max_matvecs=DEEP)):
         assert run.broke_down or run.active == DEEP
         depths = [1, 2, 3, 10, 30, 75, 149, int(run.active)]
         for depth in sorted({depth for depth in depths if depth <= run.active}):
             assert_within_bounds(at_depth(run, depth), truths[i], dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["clustered", "indefinite", "outliers at both ends"])
+def test_large_operators_to_the_last_dimension(dtype, name):
+    """Until the Krylov space is all there is, or all that the precision tells apart."""
+    (truth,), data = large([name], dtype)
+    starts = random_starts(1, LARGE, dtype)
+    ((_, run),) = each(all_runs(reflected_operator, data, starts, max_matvecs=LARGE))
+    assert run.broke_down
+    assert run.active == LARGE or (name, dtype) == ("outliers at both ends", np.float32)
+    depths = np.append(np.arange(1, run.active, 97), [run.active - 1, run.active])
+    for depth in depths:
+        assert_within_bounds(at_depth(run, int(depth)), truth, dtype)
+    whole = ritz_values(run)
+    assert len(whole.values) == run.active
+    assert np.median(whole.errors) == whole.rounding  # nothing else is left
