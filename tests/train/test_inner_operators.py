@@ -1,4 +1,6 @@
-"""The operators of the inner update against its dense Jacobian: Adam's state, clipping."""
+"""The operators of the inner update, and their products, against dense Jacobians."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +10,10 @@ from jax.flatten_util import ravel_pytree
 
 from hessdiag.meta import point
 from hessdiag.meta.augmented import augmented, response
-from hessdiag.spectra import dense_matrix
+from hessdiag.spectra import dense_matrix, product_over_steps
+from hessdiag.spectra.inner_loop.step_products import step_at
 from hessdiag.train.inner_operators import linearised_step
-from tests.meta.conftest import CLIP, make_case
+from tests.meta.conftest import CLIP, N, make_case
 
 NAMES = ("paper", "preconditioned", "update", "augmented")
 
@@ -63,6 +66,65 @@ def test_update_is_the_jacobian_of_the_parameters(matrices, jacobian):
     size = len(matrices["update"])
     assert len(jacobian) == 3 * size
     assert_equal_to_rounding(matrices["update"] + np.eye(size), jacobian[:size, :size])
+
+
+@pytest.fixture(scope="module")
+def products(case):
+    """P - I over all inner steps of the unroll by products, its transpose, and dense factors."""
+
+    @jax.jit
+    def steps():
+        states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
+        return jax.lax.map(
+            lambda at: linearised_step(case.update, at[0], case.eta, at[1]),
+            (states, case.points.trajectories),
+        )
+
+    @partial(jax.jit, static_argnames="name")
+    def whole(stacked, *, name):
+        shift = product_over_steps(stacked, 0, name).minus_identity
+        return dense_matrix(shift), dense_matrix(shift.T)
+
+    @partial(jax.jit, static_argnames="name")
+    def factor(stacked, j, *, name):
+        return dense_matrix(getattr(step_at(stacked, j), name).minus_identity)
+
+    stacked = steps()
+    made = {
+        name: (*whole(stacked, name=name), [factor(stacked, j, name=name) for j in range(N)])
+        for name in NAMES
+    }
+    return jax.device_get(made)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_products_over_steps_are_those_of_the_dense_matrices(products, name):
+    """Newest factor on the left; of the augmented one theta's block."""
+    forward, backward, factors = products[name]
+    size = len(forward)
+    expected = np.eye(len(factors[0]))
+    for factor in factors:
+        expected = (np.eye(len(factor)) + factor) @ expected
+    shift = expected[:size, :size] - np.eye(size)
+    assert_equal_to_rounding(forward, shift)
+    assert_equal_to_rounding(backward, shift.T)
+
+
+def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, products):
+    """By forward mode through the updates that training makes, the memory moving along."""
+    first = point(case.points.states, 0)
+    flat, unravel = ravel_pytree(first.params)
+
+    def last(x):
+        state = first._replace(params=unravel(x))
+        for j in range(N):
+            state = case.update(state, case.eta, point(case.points.trajectories, j))
+        return ravel_pytree(state.params)[0]
+
+    expected = np.asarray(jax.jit(jax.jacfwd(last))(flat)) - np.eye(len(flat))
+    assert_equal_to_rounding(products["augmented"][0], expected)
+    without_memory = products["update"][0]
+    assert np.abs(without_memory - expected).max() > 1e-3 * np.abs(expected).max()
 
 
 def test_paper_is_minus_alpha_times_the_dense_hessian(case, matrices):
