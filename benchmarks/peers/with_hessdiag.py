@@ -29,6 +29,7 @@ class Peer:
     def __init__(self, target: Target, seed: int = 0):
         self.target, self.seed = target, seed
         self._one = jax.jit(self._lanczos, static_argnames="max_matvecs")
+        self._ends = jax.jit(self._end_vectors, static_argnames="max_matvecs")
         self._many = jax.jit(self._map, static_argnames="max_matvecs")
         self._pairs = jax.jit(self._eigenpairs, static_argnames=("num", "roomy"))
 
@@ -46,6 +47,13 @@ class Peer:
             errors=np.array([ends.lowest_error, ends.highest_error]),
             flagged=not run.converged,
         )
+
+    def resolved_extremes(self, asked: Asked) -> Found:
+        """The same with the vectors of the ends, which `extremes` has no need of."""
+        found = self.extremes(asked)
+        start = random_vector(self.target, self.seed)
+        vectors = self._ends(self.target.data, start, asked.tolerance, max_matvecs=LARGEST_BASIS)
+        return found._replace(vectors=np.asarray(vectors))
 
     def top(self, num: int, asked: Asked) -> Found:
         """One run that stops by itself; for networks, in a basis with room enough."""
@@ -97,6 +105,16 @@ class Peer:
     def _lanczos(self, data, start, tolerance, *, max_matvecs: int):
         operator = self.target.operator(data)
         return spectra.lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
+
+    def _end_vectors(self, data, start, tolerance, *, max_matvecs: int):
+        made = spectra.lanczos(
+            self.target.operator(data),
+            start,
+            max_matvecs=max_matvecs,
+            tolerance=tolerance,
+            keep_basis=True,
+        )
+        return jnp.stack([spectra.end_vector(made, end) for end in ("lowest", "highest")])
 
     def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int, roomy: bool):
         operator = self.target.operator(data)

@@ -25,6 +25,13 @@ class Peer:
         values = np.asarray(self._ends(self.target.data, start, depth=depth))
         return Found(values[[0, -1]], depth)
 
+    def resolved_extremes(self, asked: Asked) -> Found:
+        """The ends of `eig.eigh_partial`'s pairs: the same values, with vectors."""
+        found = self.ritz(_told(asked))
+        assert found.vectors is not None
+        ends = np.argsort(found.values)[[0, -1]]
+        return Found(found.values[ends], found.matvecs, found.vectors[ends])
+
     def top(self, num: int, asked: Asked) -> Found:
         """The largest of `eig.eigh_partial`'s pairs."""
         depth = _told(asked)

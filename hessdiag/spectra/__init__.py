@@ -52,7 +52,7 @@ from hessdiag.spectra.inner_loop.settings import (
 )
 from hessdiag.spectra.inner_loop.step import InnerStep, inner_step
 from hessdiag.spectra.inner_loop.step_products import product_over_steps
-from hessdiag.spectra.lanczos import LanczosDecomposition, lanczos, ritz_vectors
+from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.normality import (
@@ -142,6 +142,7 @@ __all__ = [
     "eigenpairs",
     "eigenvalue_distance",
     "empirical_fisher",
+    "end_vector",
     "extremes",
     "gauss_newton",
     "golub_kahan",

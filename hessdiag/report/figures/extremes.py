@@ -60,7 +60,8 @@ def _caption(data: RunData) -> str:
         "hollow where the error bar reaches both sides of one, so that the sign is undecided. "
         f"One marker per unroll ({unrolls} per probe), so the scatter of equal colours is the "
         "spread over batches; lines join their means. Error bars: bounds on the numerical error of "
-        "each eigenvalue, not on its spread over batches; often smaller than the marker. "
+        "each eigenvalue, not on its spread over batches; often smaller than the marker. They "
+        "prove an eigenvalue there; that none lies further out rests on the start vectors, too. "
         f"Inner steps are set slightly apart sideways.{shown}"
     )
 

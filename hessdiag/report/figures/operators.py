@@ -77,8 +77,10 @@ def _caption(data: RunData) -> str:
         "means. Solid bars: bounds on the numerical error. Where a bound says nothing, being "
         "larger than the value and than the first-order error, a dotted bar shows the latter, "
         "which bounds nothing. Full marker: the bound settles on which side of one ρ lies; half "
-        f"full: only the first-order error does; hollow: neither. {departure}Every eigenvalue "
-        "belongs to the batch of its own inner step; no bar is a spread over batches."
+        "full: only the first-order error does; hollow: neither. The bound proves ρ > 1; ρ < 1 "
+        "rests on the start vector of the run, too, half random and half the last inner step's: it "
+        f"has to have a part in the outermost eigenvector. {departure}Every eigenvalue belongs to "
+        "the batch of its own inner step; no bar is a spread over batches."
         f"{_thinned(probes)}"
     )
 

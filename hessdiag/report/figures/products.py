@@ -66,8 +66,9 @@ def _caption(data: RunData) -> str:
         "parameters themselves: an operator that is normal in balanced coordinates can stretch by "
         f"more than ρ here, and growth that later ends is in them, too.{memory}{radii} Bars: "
         "bounds on the numerical error, often smaller than the marker; hollow where the bar "
-        f"reaches both sides of one. On the batches of {_unrolls(probes)}; no bar is a spread over "
-        "batches."
+        "reaches both sides of one. They prove that P_i stretches so much; that it stretches no "
+        f"more rests on the start vector, too. On the batches of {_unrolls(probes)}; no bar is a "
+        "spread over batches."
     )
 
 
