@@ -29,7 +29,7 @@ def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
         (
             "What does, and how much of the growth does each cut remove?",
             _mechanism,
-            ("cuts", "sources", "terms"),
+            ("cuts", "sources", "terms", "calibration"),
         ),
         ("What does mixing do?", _mixing, ("mixing",)),
         ("What should a practitioner change?", advice, ("signal",)),

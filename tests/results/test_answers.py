@@ -191,6 +191,6 @@ def test_every_answer_names_its_figures():
     made = answers([configuration([2, 3, 4], memory=0.8)])
     assert [answer["figures"] for answer in made] == [
         ["curvature", "calibration"],
-        ["cuts", "sources", "terms"],
+        ["cuts", "sources", "terms", "calibration"],
         ["signal"],
     ]

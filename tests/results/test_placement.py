@@ -38,6 +38,7 @@ def test_results_of_earlier_versions_name_a_single_figure():
 def test_a_figure_that_two_answers_name_stands_at_the_first():
     placed = place([{"figures": ["cuts"]}, {"figures": ["mixing", "cuts"]}], DRAWN)
     assert [slugs(figures) for figures in placed.answers] == [["cuts"], ["mixing"]]
+    assert [slugs(figures) for figures in placed.above] == [[], ["cuts"]]
 
 
 def test_an_answer_may_name_the_figure_of_a_section_and_one_that_was_not_drawn():

@@ -60,11 +60,16 @@ def test_answers_come_first_and_in_order_each_with_its_figures(study, page):
     places = [text.index(f"<h3>{answer['question']}</h3>") for answer in answered]
     assert places == sorted(places)
     ends = [*places[1:], text.index('<section id="explanations">')]
+    shown = []
     for answer, first, last in zip(answered, places, ends, strict=True):
-        figures = [text.index(f'<figure id="{slug}">') for slug in answer["figures"]]
+        own = [slug for slug in answer["figures"] if slug not in shown]
+        figures = [text.index(f'<figure id="{slug}">') for slug in own]
         assert figures == sorted(figures) != []
         assert first < figures[0]
         assert figures[-1] < last
+        for slug in set(answer["figures"]) - set(own):
+            assert f'Shown by <a href="#{slug}">figure ' in text[first:last]
+        shown += own
     for answer, slug in zip(answered, ("calibration", "cuts", "mixing", "signal"), strict=True):
         assert slug in answer["figures"]
     assert "nan" not in re.findall(r"\b\w+\b", " ".join(page.text))

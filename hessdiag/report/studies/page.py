@@ -40,7 +40,7 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         failed=sum(cell["state"] == "failed" for cell in cells),
         style=style(),
         numbers=placed.numbers,
-        answers=list(zip(answers, placed.answers, strict=True)),
+        answers=list(zip(answers, placed.answers, placed.above, strict=True)),
         beside=placed.beside,
         sections=placed.sections,
         standings=_standings(data),

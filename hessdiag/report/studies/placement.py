@@ -13,12 +13,14 @@ class Placement(NamedTuple):
 
     Attributes:
         answers: The figures that follow each answer.
+        above: Those that each answer names, too, and that an earlier one shows.
         beside: Those that could show an answer, but that none names.
         sections: The others, by section.
         numbers: By slug, counted down the page.
     """
 
     answers: list[list[DrawnFigure]]
+    above: list[list[DrawnFigure]]
     beside: list[DrawnFigure]
     sections: dict[str, list[DrawnFigure]]
     numbers: dict[str, int]
@@ -36,12 +38,15 @@ def place(answers: Sequence[Mapping[str, Any]], drawn: Mapping[str, DrawnFigure]
     def take(slugs: Iterable[str]) -> list[DrawnFigure]:
         return [left.pop(slug) for slug in slugs if slug in left]
 
-    of_answers = [take(_named(answer)) for answer in answers]
+    of_answers, above = [], []
+    for answer in answers:
+        above.append([drawn[s] for s in _named(answer) if s in drawn and s not in left])
+        of_answers.append(take(_named(answer)))
     beside = take(spec.slug for spec in ANSWERING)
     sections = {name: take(spec.slug for spec in specs) for name, specs in SECTIONS.items()}
     in_order = itertools.chain(*of_answers, beside, *sections.values())
     numbers = {figure.slug: number for number, figure in enumerate(in_order, start=1)}
-    return Placement(of_answers, beside, sections, numbers)
+    return Placement(of_answers, above, beside, sections, numbers)
 
 
 def _named(answer: Mapping[str, Any]) -> Sequence[str]:
