@@ -35,7 +35,7 @@ NOT_OFFERED = "not offered"
 TOLERANCE = 1e-3  # relative to ‖A‖, for values that come without a bound
 REQUESTED = 1e-5  # of libraries that take a tolerance
 STANDARD_ERRORS = 4.0  # of an estimate: five honest ones exceed it with probability 0.03 %
-SEEDS = range(5)  # of matrices and start vectors
+SEEDS = range(20)  # of matrices and start vectors
 ROUNDING = 20 * float(np.finfo(np.float32).eps)  # relative to |A|, granted to every bound
 
 RULE = f"""\

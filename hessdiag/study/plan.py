@@ -27,17 +27,28 @@ def planned(
     """
     if name is not None and name not in STUDIES:
         raise UsageError(f"study {name!r} is unknown; allowed: {', '.join(STUDIES)}")
-    document: dict[str, Any] = {}
+    grid = Grid()
     if name is not None:
-        document |= read_toml(Path(str(files("hessdiag.study.named").joinpath(f"{name}.toml"))))
+        shipped = files("hessdiag.study.named").joinpath(f"{name}.toml")
+        grid = _changed(grid, *_read(Path(str(shipped))))
     if config is not None:
-        document |= read_toml(config)
+        grid = _changed(grid, *_read(config))
+    return _changed(grid, common, varied)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a TOML file fixes, and what it varies."""
+    document = read_toml(file)
     fixed = {key: value for key, value in document.items() if not key.startswith("vary.")}
     vary = {key.removeprefix("vary."): value for key, value in document.items() if key not in fixed}
     for key, values in vary.items():
         if not isinstance(values, list):
             raise UsageError(f"vary.{key}: {values!r} is not allowed; allowed: a list")
-    fixed, vary = fixed | dict(common), vary | dict(varied)
-    fixed = {key: value for key, value in fixed.items() if key not in varied}
-    vary = {key: values for key, values in vary.items() if key not in common}
-    return Grid(fixed, vary)
+    return fixed, vary
+
+
+def _changed(grid: Grid, common: Mapping[str, Any], varied: Mapping[str, Any]) -> Grid:
+    """The grid with settings fixed or varied anew; what is fixed varies no more, and vice versa."""
+    fixed = {key: value for key, value in grid.common.items() if key not in varied}
+    vary = {key: values for key, values in grid.varied.items() if key not in common}
+    return Grid({**fixed, **common}, {**vary, **varied})

@@ -72,3 +72,23 @@ def test_flags_change_a_named_study():
     assert cells[0].settings.seed == 3
     assert cells[0].settings.train.iterations == 7
     assert cells[0].settings.monte_carlo == 256
+
+
+def test_a_file_changes_a_named_study_and_flags_change_the_file(tmp_path):
+    """Fixing what was varied, varying what was fixed."""
+    file = tmp_path / "grid.toml"
+    file.write_text("n = 5\n[vary]\nmonte_carlo = [1, 2]\nseed = [7]\n")
+    cells = planned("fig4", file, {}, {}).cells()
+    assert [(cell.settings.n, cell.settings.monte_carlo) for cell in cells] == [(5, 1), (5, 2)]
+    cells = planned("fig4", file, {"monte_carlo": 3}, {"n": [2, 4], "seed": [1, 2]}).cells()
+    found = sorted(
+        (cell.settings.n, cell.settings.seed, cell.settings.monte_carlo) for cell in cells
+    )
+    assert found == [(n, seed, 3) for n in (2, 4) for seed in (1, 2)]
+
+
+def test_a_file_that_fixes_and_varies_one_setting_is_refused(tmp_path):
+    file = tmp_path / "grid.toml"
+    file.write_text("n = 5\n[vary]\nn = [1, 2]\n")
+    with pytest.raises(UsageError, match="n is both fixed and varied"):
+        planned("fig4", file, {}, {}).cells()
