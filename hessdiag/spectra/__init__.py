@@ -66,7 +66,6 @@ from hessdiag.spectra.normality import (
 from hessdiag.spectra.operators import (
     NotTransposableError,
     Operator,
-    Space,
     diagonal,
     identity_plus,
     linear,
@@ -87,6 +86,7 @@ from hessdiag.spectra.singular_values import (
     WrongTransposeError,
     singular_values,
 )
+from hessdiag.spectra.spaces import Space
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
 from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs, roomy_basis
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace

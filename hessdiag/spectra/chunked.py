@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.curvature import symmetric_on
-from hessdiag.spectra.operators import Operator, Space
+from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Space
 
 BatchLoss = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Float[Array, ""]]
 BatchOperator = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Operator]

@@ -6,7 +6,8 @@ import jax
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag.spectra.linearise import linearise
-from hessdiag.spectra.operators import Operator, Product, Space
+from hessdiag.spectra.operators import Operator, Product
+from hessdiag.spectra.spaces import Space
 
 
 @jax.default_matmul_precision("highest")

@@ -7,7 +7,8 @@ from jaxtyping import Array, Float, PyTree
 
 from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.linearise import linearise
-from hessdiag.spectra.operators import Operator, Space
+from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Space
 
 
 @jax.default_matmul_precision("highest")

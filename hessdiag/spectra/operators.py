@@ -10,60 +10,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
+
+from hessdiag.spectra.spaces import Space
 
 Product = Callable[[Float[Array, " n"]], Float[Array, " k"]]
 
 
 class NotTransposableError(TypeError):
     """The transpose of an operator was asked for that has none."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Space:
-    """The vector space of the pytrees of one structure.
-
-    Attributes:
-        size: Its dimension, the number of entries of all leaves.
-        dtype: The common dtype of the leaves, which is that of flat vectors.
-        unravel: A flat vector as a pytree.
-    """
-
-    size: int
-    dtype: Any
-    unravel: Callable[[Float[Array, " size"]], PyTree[Float[Array, "..."]]]
-
-    @classmethod
-    def like(cls, tree: PyTree[Float[Array, "..."]], *, dtype: Any = None) -> "Space":
-        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read.
-
-        Args:
-            tree: A pytree of the structure.
-            dtype: That of flat vectors if the tree has no leaves to say it.
-        """
-        flat, unravel = ravel_pytree(jax.tree.map(jnp.zeros_like, tree))
-        return cls(flat.size, flat.dtype if flat.size or dtype is None else dtype, unravel)
-
-    def ravel(self, tree: PyTree[Float[Array, "..."]]) -> Float[Array, " size"]:
-        """A pytree of this space as a flat vector.
-
-        Raises:
-            ValueError: If it has another number of entries.
-        """
-        flat, _ = ravel_pytree(tree)
-        if flat.shape != (self.size,):
-            raise ValueError(f"a vector of {flat.size} entries for a space of {self.size}")
-        return flat.astype(self.dtype)
-
-    def __mul__(self, other: "Space") -> "Space":
-        """The space of pairs."""
-        own, their = self.size, other.size
-
-        def unravel(flat):
-            return self.unravel(flat[:own]), other.unravel(flat[own:])
-
-        return Space(own + their, jnp.promote_types(self.dtype, other.dtype), unravel)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +68,9 @@ class Operator:
 
         Returns:
             A flat vector, or a pytree of the codomain: the form that `v` has.
+
+        Raises:
+            ValueError: If `v` is no vector of the domain, see `Space.ravel`.
         """
         return _in_form(self.product, self.domain, self.codomain, v)
 

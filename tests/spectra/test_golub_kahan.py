@@ -9,12 +9,13 @@ from hessdiag.spectra import NotTransposableError, linear, ritz_values
 from hessdiag.spectra.checks import SYMMETRY_LIMIT
 from hessdiag.spectra.golub_kahan import golub_kahan
 from hessdiag.spectra.krylov import BREAKDOWN
-from hessdiag.spectra.operators import Operator, Space
+from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.singular_values import (
     WrongTransposeError,
     require_transpose,
     singular_values,
 )
+from hessdiag.spectra.spaces import Space
 from tests.oracles.spectra import matrix_runs, random_starts, tolerance
 
 SHAPES = [(20, 20), (30, 12), (12, 30)]

@@ -323,19 +323,6 @@ def test_a_product_that_changes_the_size_is_not_symmetric():
         symmetric(lambda v: v[:3], jnp.zeros(5)).matvec(jnp.ones(5))
 
 
-def test_spaces(dtype):
-    space = Space.like(tree(dtype))
-    assert (space.size, space.dtype) == (SIZE, dtype)
-    flat = jnp.arange(SIZE, dtype=dtype)
-    np.testing.assert_array_equal(space.ravel(space.unravel(flat)), flat)
-    pair = space * Space.like(jnp.zeros(3, dtype))
-    first, second = pair.unravel(jnp.arange(14, dtype=dtype))
-    assert pair.size == 14
-    assert jax.tree.structure(first) == jax.tree.structure(tree(dtype))
-    np.testing.assert_array_equal(second, [11, 12, 13])
-    np.testing.assert_array_equal(pair.ravel((first, second)), jnp.arange(14, dtype=dtype))
-
-
 def test_a_factor_of_another_precision_does_not_change_the_dtype():
     with jax.enable_x64(True):
         operator = diagonal(jnp.arange(3, dtype=jnp.float32))

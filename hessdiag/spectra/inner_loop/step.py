@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, PyTree
 from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.linearise import linearise
-from hessdiag.spectra.operators import Operator, Space, identity_plus
+from hessdiag.spectra.operators import Operator, identity_plus
+from hessdiag.spectra.spaces import Space
 
 Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
 """(gradient, optimiser state, parameters) -> (change of the parameters, new state), as in optax."""

@@ -1,0 +1,94 @@
+"""Vector spaces of pytrees: how to go to flat vectors and back."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """The vector space of the pytrees of one structure.
+
+    Attributes:
+        size: Its dimension, the number of entries of all leaves.
+        dtype: The common dtype of the leaves, which is that of flat vectors.
+        unravel: A flat vector as a pytree.
+        structure: The treedef of the pytrees.
+        shapes: Those of the leaves, in the order of the structure.
+    """
+
+    size: int
+    dtype: Any
+    unravel: Callable[[Float[Array, " size"]], PyTree[Float[Array, "..."]]]
+    structure: Any
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def like(cls, tree: PyTree[Float[Array, "..."]], *, dtype: Any = None) -> "Space":
+        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read.
+
+        Args:
+            tree: A pytree of the structure.
+            dtype: That of flat vectors if the tree has no leaves to say it.
+        """
+        zeros = jax.tree.map(jnp.zeros_like, tree)
+        flat, unravel = ravel_pytree(zeros)
+        dtype = flat.dtype if flat.size or dtype is None else dtype
+        return cls(flat.size, dtype, unravel, jax.tree.structure(zeros), _shapes(zeros))
+
+    def ravel(self, tree: PyTree[Float[Array, "..."]]) -> Float[Array, " size"]:
+        """A pytree of this space as a flat vector.
+
+        Args:
+            tree: The pytree, or a flat vector (size,), which is taken as it is.
+
+        Raises:
+            ValueError: If it has another number of entries, or as many in another structure or in
+                leaves of other shapes: their order would be another one.
+        """
+        flat, _ = ravel_pytree(tree)
+        if flat.shape != (self.size,):
+            raise ValueError(f"a vector of {flat.size} entries for a space of {self.size}")
+        if not (is_flat(tree, self.size) or self.holds(tree)):
+            raise ValueError(self._difference(tree))
+        return flat.astype(self.dtype)
+
+    def holds(self, tree: PyTree[Float[Array, "..."]]) -> bool:
+        """Whether a pytree has the structure of this space and leaves of its shapes."""
+        return (jax.tree.structure(tree), _shapes(tree)) == (self.structure, self.shapes)
+
+    def _difference(self, tree: PyTree[Float[Array, "..."]]) -> str:
+        structure = jax.tree.structure(tree)
+        if structure != self.structure:
+            return " ".join(f"a pytree {structure} for a space of {self.structure}".split())
+        return f"leaves of shapes {_shapes(tree)} for a space of {self.shapes}"
+
+    def __mul__(self, other: "Space") -> "Space":
+        """The space of pairs."""
+        own, their = self.size, other.size
+
+        def unravel(flat):
+            return self.unravel(flat[:own]), other.unravel(flat[own:])
+
+        return Space(
+            own + their,
+            jnp.promote_types(self.dtype, other.dtype),
+            unravel,
+            jax.tree_util.treedef_tuple((self.structure, other.structure)),
+            self.shapes + other.shapes,
+        )
+
+
+def is_flat(v: Any, size: int) -> bool:
+    """Whether something is an array (size,), of JAX or of NumPy."""
+    return isinstance(v, jax.Array | np.ndarray) and v.shape == (size,)
+
+
+def _shapes(tree: PyTree[Float[Array, "..."]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(tree))
