@@ -10,9 +10,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from hessdiag.spectra.spaces import Space
+from hessdiag.spectra.spaces import Space, is_flat
 
 Product = Callable[[Float[Array, " n"]], Float[Array, " k"]]
 
@@ -64,10 +65,11 @@ class Operator:
         """A v.
 
         Args:
-            v: A flat vector (d,), or a pytree of the domain.
+            v: A flat vector (d,), of JAX or of NumPy, or a pytree of the domain. A column (d, 1) of
+                NumPy is a vector, too: SciPy's `LinearOperator` passes both.
 
         Returns:
-            A flat vector, or a pytree of the codomain: the form that `v` has.
+            A flat vector, a column, or a pytree of the codomain: the form that `v` has.
 
         Raises:
             ValueError: If `v` is no vector of the domain, see `Space.ravel`.
@@ -258,7 +260,11 @@ def _transposed(make: Callable[..., Product], *operators: Operator) -> Product |
 
 
 def _in_form(product: Product, domain: Space, codomain: Space, v):
-    """Apply a product to a flat vector or to a pytree."""
+    """Apply a product to a flat vector, to a column of NumPy, or to a pytree."""
     if isinstance(v, jax.Array) and v.shape == (domain.size,):
         return product(v)
+    if is_flat(v, domain.size):
+        return product(domain.ravel(v))
+    if isinstance(v, np.ndarray) and v.shape == (domain.size, 1) and not domain.holds(v):
+        return product(domain.ravel(v[:, 0]))[:, None]
     return codomain.unravel(product(domain.ravel(v)))
