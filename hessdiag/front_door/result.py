@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from hessdiag.report.atomic import write_atomically
 from hessdiag.report.figures.canvas import styled
 
 
@@ -113,7 +114,15 @@ class Result(abc.ABC):
         """Write the dataset as NetCDF; `xarray.open_dataset` reads it.
 
         Args:
-            path: The file, replaced if it exists.
+            path: The file, replaced if it exists; whole or not there, also if the process is
+                killed. Its folder must exist.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the file cannot be written.
         """
-        self.dataset.to_netcdf(path, engine="h5netcdf")
-        return Path(path)
+        path = Path(path).expanduser()
+        write_atomically(path, bytes(self.dataset.to_netcdf(engine="h5netcdf")))
+        return path
