@@ -9,6 +9,7 @@ from hessdiag.spectra.block_lanczos import BlockDecomposition, block_lanczos
 from hessdiag.spectra.block_ritz import block_ritz_values
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
+    repeat_check,
     repeats,
     require_declared_symmetric,
     require_symmetric,
@@ -167,6 +168,7 @@ __all__ = [
     "operator_names",
     "padded",
     "product_over_steps",
+    "repeat_check",
     "repeats",
     "require_declared_symmetric",
     "require_symmetric",

@@ -75,9 +75,28 @@ def repeats(function: Callable[..., PyTree[Array]], *operands: PyTree[Array]) ->
     Returns:
         Whether all results are one. NaN equals NaN here.
     """
+    return repeat_check(function)(*operands)
+
+
+def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
+    """`repeats` for many operands: its two programs are kept, and traced again for new shapes only.
+
+    What a trace drew is in its program for good: the programs of a loss that draws differ at every
+    later operand, so that none passes because it was another one's turn.
+
+    Args:
+        function: As that of `repeats`.
+
+    Returns:
+        Operands -> whether all results are one, from three runs of the function.
+    """
     first, second = (jax.jit(lambda *at: function(*at)) for _ in range(2))
-    result = first(*operands)
-    return _same(result, first(*operands)) and _same(result, second(*operands))
+
+    def check(*operands: PyTree[Array]) -> bool:
+        result = first(*operands)
+        return _same(result, first(*operands)) and _same(result, second(*operands))
+
+    return check
 
 
 def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:

@@ -69,7 +69,7 @@ def lanczos(
     start: Float[Array, " d"],
     *,
     max_matvecs: int,
-    tolerance: float,
+    tolerance: float | Float[Array, ""],
     ends: Literal["both", "highest"] = "both",
     min_matvecs: int = 0,
     check_every: int = 4,

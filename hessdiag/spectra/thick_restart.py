@@ -104,7 +104,7 @@ def eigenpairs(
     which: Which = "largest",
     max_basis: int | None = None,
     max_matvecs: int,
-    tolerance: float,
+    tolerance: float | Float[Array, ""],
     check_every: int = 4,
     explore: bool = False,
     check_residuals: bool = True,

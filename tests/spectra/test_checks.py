@@ -14,6 +14,7 @@ from hessdiag.spectra import (
     hessian,
     identity_plus,
     linear,
+    repeat_check,
     repeats,
     require_declared_symmetric,
     require_symmetric,
@@ -248,3 +249,15 @@ def test_nan_repeats_and_so_does_a_hessian(dtype):
     assert repeats(
         lambda p, v: hessian(lambda q: mlp_loss(q, inputs, labels), p).product(v), params, v
     )
+
+
+def test_a_kept_check_traces_twice_and_then_compares_what_was_drawn():
+    """A factor that was drawn is hidden by a zero, and found at the next vector."""
+    draws = itertools.count(1)
+    check = repeat_check(lambda v: next(draws) * v)
+    assert check(jnp.zeros(3))
+    assert not check(jnp.ones(3))
+    assert not check(jnp.ones(3))
+    assert next(draws) == 3
+    assert not check(jnp.ones(4))
+    assert next(draws) == 6
