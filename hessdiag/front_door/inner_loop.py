@@ -1,22 +1,21 @@
 """Spectra of every operator along an optax inner loop, in one call."""
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import xarray
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import PyTree
 from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag import spectra
+from hessdiag.front_door.inner_loop_programs import inner_loop_programs
 from hessdiag.front_door.not_converged import not_converged
 from hessdiag.front_door.not_finite import not_finite
+from hessdiag.front_door.optax_update import OptaxUpdate
 from hessdiag.front_door.plots import inner_loop_figure
 from hessdiag.front_door.result import Result, compact_table, described, provenance
 from hessdiag.report.numbers import MISSING, with_error
@@ -28,52 +27,6 @@ _COORDINATES = {
     "operator": "what an inner step multiplies perturbations by",
     "term": "index i of the product over the last i - 1 inner steps",
 }
-
-
-@dataclass(frozen=True)
-class OptaxUpdate:
-    """One update of an inner loop.
-
-    Roots in the optimiser and the clipping have slope zero where they are zero
-    (`spectra.with_finite_roots`): otherwise Adam's derivative were NaN for every parameter whose
-    gradient was always zero.
-
-    Attributes:
-        loss: (params, batch) -> scalar. It must give the same value each time: fix dropout and data
-            order before.
-        optimiser: Any optax transformation that returns the change of the parameters, its learning
-            rate included, such as `optax.adam(1e-3)`.
-        learning_rate: Step index, counted from the first of the measured steps, -> alpha, or a
-            number: only for the operator I - alpha Hessian.
-        clip: Gradient -> gradient, what comes before the optimiser; None for none, or where
-            clipping is part of `optimiser`.
-    """
-
-    loss: Callable[[PyTree, Any], Float[Array, ""]]
-    optimiser: optax.GradientTransformation
-    learning_rate: Callable[[Array], Array] | float | None = None
-    clip: Callable[[PyTree], PyTree] | None = None
-
-    def init(self, params: PyTree) -> tuple[PyTree, Any]:
-        """The state (parameters, optimiser state) before the first update."""
-        return params, self.optimiser.init(params)
-
-    def __call__(self, state: tuple[PyTree, Any], batch: Any) -> tuple[PyTree, Any]:
-        """The state after one update; differentiable, for meta-gradients."""
-        params, opt_state = state
-        gradient = jax.grad(self.loss)(params, batch)
-        if self.clip is not None:
-            gradient = spectra.with_finite_roots(self.clip)(gradient)
-        rule = spectra.with_finite_roots(self.optimiser.update)
-        change, opt_state = rule(gradient, opt_state, params)
-        return optax.apply_updates(params, change), opt_state
-
-    def rate(self, step: Array) -> Array | None:
-        """Alpha at a step; None if there is none."""
-        if self.learning_rate is None:
-            return None
-        rate = self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
-        return jnp.asarray(rate)
 
 
 class InnerLoopResult(Result):
@@ -153,6 +106,10 @@ def inner_loop_spectra(
 ) -> InnerLoopResult:
     """Run an inner loop and measure what each of its steps multiplies perturbations by.
 
+    Programs are compiled at the first call, and those of the last few updates are kept: a call with
+    an equal update (the same functions), equal options and equal shapes compiles nothing again. As
+    under `jax.jit`, what a function closes over is then what it was when it was traced.
+
     Args:
         update: The inner update.
         state: (parameters, optimiser state) before the first step: `update.init(params)`, or any
@@ -181,53 +138,27 @@ def inner_loop_spectra(
         raise ValueError(
             f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(spectra.OPERATORS)}"
         )
-    if chunk_size is not None:
-        update = dataclasses.replace(update, loss=spectra.chunked(update.loss, chunk_size))
     if isinstance(batches, list):
         batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
-    n = len(jax.tree.leaves(batches)[0])
-    if not spectra.repeats(
-        lambda state, batch: (jax.grad(update.loss)(state[0], batch), update(state, batch)),
-        state,
-        jax.tree.map(lambda leaf: leaf[0], batches),
-    ):
-        raise ValueError(
-            "the update is not deterministic: the same one, run or traced again, is another; fix "
-            "random keys and the order of the data"
-        )
     settings = spectra.InnerLoopSettings(
-        operators=operators,
+        operators=tuple(operators),
         products=products,
         starts=starts,
         max_matvecs=max_matvecs,
         tolerance=tolerance,
     )
-    points = jax.jit(lambda state, batches: _points(update, state, batches, n))(state, batches)
-    loop = spectra.InnerLoop(lambda point: _linearised(update, *point), settings)
-    measured = [loop.measure(points, jax.random.key(seed), progress=progress)]
+    programs = inner_loop_programs(update, chunk_size, settings)
+    if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
+        raise ValueError(
+            "the update is not deterministic: the same one, run or traced again, is another; fix "
+            "random keys and the order of the data"
+        )
+    points = programs.points(state, batches)
+    measured = [programs.loop.measure(points, jax.random.key(seed), progress=progress)]
+    n = len(jax.tree.leaves(batches)[0])
     dataset = _dataset(measured, n)
     dataset.attrs |= provenance(seed, tolerance, spectra.Space.like(state[0]).dtype)
     return InnerLoopResult(dataset)
-
-
-def _points(update: OptaxUpdate, state, batches, n: int):
-    def step(state, batch):
-        return update(state, batch), state
-
-    _, states = jax.lax.scan(step, state, batches)
-    return states, batches, jnp.arange(n)
-
-
-def _linearised(update: OptaxUpdate, state, batch, step) -> spectra.InnerStep:
-    params, opt_state = state
-    return spectra.inner_step(
-        lambda p: update.loss(p, batch),
-        update.optimiser.update,
-        params,
-        opt_state,
-        clip=update.clip,
-        learning_rate=update.rate(step),
-    )
 
 
 def _dataset(measured: list[spectra.InnerLoopSpectra], n: int) -> xarray.Dataset:

@@ -1,7 +1,5 @@
 """The spectrum of a loss's Hessian, or of any symmetric operator on its parameters, in one call."""
 
-import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,9 +12,13 @@ from rich.table import Table
 from hessdiag import spectra
 from hessdiag.front_door.plots import spectrum_figure
 from hessdiag.front_door.result import Result, compact_table, described, provenance
+from hessdiag.front_door.spectrum_programs import (
+    Build,
+    Loss,
+    SpectrumPrograms,
+    spectrum_programs,
+)
 from hessdiag.report.numbers import plain, with_error
-
-Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
 
 _GRID = 512
 _LONG_NAMES = {
@@ -100,7 +102,7 @@ def spectrum(
     params: PyTree[Float[Array, "..."]],
     batch: Any,
     *,
-    operator: Callable[[PyTree, Any], spectra.Operator] | None = None,
+    operator: Build | None = None,
     top: int = 0,
     starts: int = 4,
     matvecs: int = 60,
@@ -111,6 +113,10 @@ def spectrum(
     """Measure the spectrum of the Hessian of a loss.
 
     Small problems (`spectra.DENSE_LIMIT` parameters) are solved whole by LAPACK.
+
+    Programs are compiled at the first call. Those of the last few losses and operators are kept: a
+    call with the same function, options and shapes compiles nothing again. As under `jax.jit`, what
+    a function closes over is then what it was when it was traced.
 
     Args:
         loss: (params, batch) -> scalar, a mean over the batch. It must give the same value each
@@ -136,30 +142,28 @@ def spectrum(
         ValueError: If the operator's products do not repeat, or if it is not on the space of
             `params`.
     """
-    build = _hessian(loss, chunk_size) if operator is None else _declared(operator, chunk_size)
+    programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
     key = jax.random.key(seed)
     check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
     space = spectra.Space.like(params)
     probe = jax.random.normal(check_key, (space.size,), space.dtype)
-    if not spectra.repeats(lambda p, b, v: build(p, b).product(v), params, batch, probe):
+    if not programs.repeats(params, batch, probe):
         named = "the loss" if operator is None else "operator="
         raise ValueError(
             f"{named} is not deterministic: the same product, run or traced again, is another; "
             "fix random keys and the order of the data"
         )
-    runs = _runs(build, params, batch, start_key, starts, matvecs, tolerance)
+    runs = _runs(programs, params, batch, start_key, starts, matvecs, tolerance)
     dataset = _dataset(runs, spectra.extremes(runs))
     if runs[0].exact:
         dataset["trace"], dataset["trace_error"] = _exact_trace(runs[0])
     else:
-        trace = jax.jit(
-            lambda p, b, k: spectra.xtrace(build(p, b), k, num_matvecs=max(4, matvecs // 2 * 2))
-        )(params, batch, trace_key)
+        trace = programs.trace(params, batch, trace_key, matvecs=matvecs)
         dataset["trace"] = float(trace.estimate)
         dataset["trace_error"] = float(trace.standard_error)
         dataset["matvecs"] = dataset["matvecs"] + int(trace.matvecs)
     if top:
-        found, spent = _top(build, params, batch, runs, top_key, top, tolerance)
+        found, spent = _top(programs, params, batch, runs, top_key, top, tolerance)
         dataset = dataset.assign(found)
         dataset["matvecs"] = dataset["matvecs"] + spent
     dataset.attrs["title"] = "Hessian" if operator is None else "operator"
@@ -180,52 +184,13 @@ def _convergence(data: xarray.Dataset) -> str:
     return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
 
 
-def _hessian(loss, chunk_size: int | None):
-    """(params, batch) -> the Hessian of the loss."""
-    if chunk_size is not None:
-        loss = spectra.chunked(loss, chunk_size)
-    return lambda params, batch: spectra.hessian(lambda p: loss(p, batch), params)
-
-
-def _declared(operator, chunk_size: int | None):
-    """The same (params, batch) -> operator, declared symmetric: every run measures whether it is.
-
-    Inside a program, where its products are not yet numbers, nothing could be measured.
-    """
-
-    def symmetric(params, batch) -> spectra.Operator:
-        return dataclasses.replace(_on_params(operator(params, batch), params), is_symmetric=True)
-
-    return symmetric if chunk_size is None else spectra.chunked_operator(symmetric, chunk_size)
-
-
-def _on_params(operator: spectra.Operator, params) -> spectra.Operator:
-    size = spectra.Space.like(params).size
-    if (operator.domain.size, operator.codomain.size) != (size, size):
-        raise ValueError(
-            f"operator= maps {operator.domain.size} numbers to {operator.codomain.size}; allowed: "
-            f"a symmetric map of the {size} of params to as many"
-        )
-    return operator
-
-
-def _runs(build, params, batch, key, starts, matvecs, tolerance) -> list[spectra.RitzValues]:
+def _runs(
+    programs: SpectrumPrograms, params, batch, key, starts, matvecs, tolerance
+) -> list[spectra.RitzValues]:
     if spectra.Space.like(params).size <= spectra.DENSE_LIMIT:
-        matrix = jax.jit(lambda p, b: spectra.dense_matrix(build(p, b)))(params, batch)
-        return [spectra.matrix_spectrum(np.asarray(matrix))]
-
-    @jax.jit
-    def decompose(params, batch, key):
-        operator = build(params, batch)
-        vectors = jax.random.normal(key, (starts, operator.size), operator.dtype)
-        return jax.lax.map(
-            lambda v: spectra.lanczos(
-                operator, v, max_matvecs=matvecs, min_matvecs=matvecs, tolerance=tolerance
-            ),
-            vectors,
-        )
-
-    return spectra.ritz_values_per_start(decompose(params, batch, key))
+        return [spectra.matrix_spectrum(np.asarray(programs.matrix(params, batch)))]
+    runs = programs.decompositions(params, batch, key, tolerance, starts=starts, matvecs=matvecs)
+    return spectra.ritz_values_per_start(runs)
 
 
 def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
@@ -269,29 +234,15 @@ def _exact_trace(run: spectra.RitzValues) -> tuple[float, float]:
     return float(np.sum(run.values)), float(np.sum(run.errors))
 
 
-def _top(build, params, batch, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
+def _top(
+    programs: SpectrumPrograms, params, batch, runs, key, num: int, tolerance: float
+) -> tuple[dict, int]:
     """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
     if runs[0].exact:
         values, errors, spent = runs[0].values, runs[0].errors, 0
         converged = np.isfinite(values)
     else:
-
-        @jax.jit
-        def pairs(params, batch, key):
-            operator = build(params, batch)
-            start = jax.random.normal(key, (operator.size,), operator.dtype)
-            return spectra.eigenpairs(
-                operator,
-                start,
-                num=num,
-                which="magnitude",
-                max_basis=spectra.roomy_basis(operator, num),
-                max_matvecs=40 * num,
-                tolerance=tolerance,
-                check_residuals=False,
-            )
-
-        found = spectra.ritz_pairs(pairs(params, batch, key))
+        found = spectra.ritz_pairs(programs.pairs(params, batch, key, tolerance, num=num))
         values, errors, spent = found.values, found.errors, found.matvecs
         converged = found.converged
     order = np.argsort(-np.abs(values))[:num]
