@@ -6,7 +6,6 @@ the tolerance asked for. Every case runs over twenty seeds, three scales and bot
 """
 
 import functools
-import re
 import subprocess
 import sys
 
@@ -23,113 +22,48 @@ from hessdiag.spectra import (
     lanczos,
     linear,
     ritz_values,
-    ritz_values_per_start,
-    symmetric,
 )
 from hessdiag.spectra.chunked import chunked
 from hessdiag.spectra.trace import hutch_plus_plus, hutchinson, xtrace
 from tests.oracles import gauntlet
-from tests.oracles.gauntlet import CASES, SCALES, SEEDS, distances, num_ghosts
+from tests.oracles.gauntlet import CASES, SCALES, SEEDS
+from tests.oracles.gauntlet_runs import (
+    all_runs,
+    assert_honest,
+    assert_refuses_asymmetry,
+    classifier_operator,
+    classifier_truths,
+    of_case,
+    over_all,
+    policy_gradient_operator,
+    seed_starts,
+    stacked,
+)
 from tests.oracles.spectra import matrix_operator, random_starts, tolerance
 
 
-def assert_honest(runs, truth, dtype, asked):
-    """The rule of this module, for the runs of twenty seeds on operators of one spectrum.
+@functools.cache
+def up_to(max_matvecs):
+    """Lanczos of this depth: one function, so that cases of one size share a program."""
 
-    What one start converges to is an eigenvalue near the end, by its residual; that it is the last
-    one, no residual can prove. Three starts that agree make it the claim that is tested here.
-    """
-    norm = np.max(np.abs(truth))
-    allowed = tolerance(dtype, norm)
-    for run in runs:
-        missed = distances(run.values, truth)
-        assert (missed <= run.errors).all()
-        assert truth[0] - run.rounding <= run.values[0]
-        assert run.values[-1] <= truth[-1] + run.rounding
-        if run.converged:
-            assert np.max(missed[[0, -1]]) <= asked * norm + run.rounding
-        # Sums of a few hundred terms, over a thousand runs.
-        assert run.orthogonality < tolerance(dtype, 1.0, factor=20)
-        np.testing.assert_allclose(np.sum(run.weights), 1)
-        assert num_ghosts(run.values[run.errors <= allowed], truth, allowed) == 0
-    for first in range(len(runs) - 2):
-        ends = extremes(runs[first : first + 3])
-        if ends.converged and ends.disagreement <= 1:
-            width = asked * norm + runs[first].rounding
-            assert abs(ends.lowest - truth[0]) <= width
-            assert abs(ends.highest - truth[-1]) <= width
+    def run(operator, start, tolerance):
+        return lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
 
-
-def over_questions(run, scales, tolerances):
-    """Every scale with every tolerance, one after the other: leaves gain these two leading axes."""
-    return jax.lax.map(
-        lambda scale: jax.lax.map(lambda tolerance: run(scale, tolerance), tolerances), scales
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("operator_of", "max_matvecs"))
-def all_runs(operator_of, data, starts, scales, tolerances, *, max_matvecs):
-    """Lanczos on scale * operator_of(data), stacked over seeds, scales and tolerances."""
-
-    def one_seed(arguments):
-        data, start = arguments
-        operator = operator_of(data)
-        return over_questions(
-            lambda scale, tolerance: lanczos(
-                scale * operator, start, max_matvecs=max_matvecs, tolerance=tolerance
-            ),
-            scales,
-            tolerances,
-        )
-
-    return jax.lax.map(one_seed, (data, starts))
+    return run
 
 
 def answers(operator_of, data, size, dtype, tolerances, *, max_matvecs):
     """`answers[seed][scale][tolerance]`: Ritz values, and whether each run broke down."""
-    runs = all_runs(
-        operator_of,
-        jax.tree.map(lambda *leaves: _stacked(leaves, dtype), *data),
-        random_starts(len(data), size, dtype),
-        jnp.asarray(SCALES, dtype),
-        jnp.asarray(tolerances, dtype),
-        max_matvecs=max_matvecs,
-    )
-    shape = runs.active.shape
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[3:]), runs)
-    ritz = np.empty(shape, object)
-    ritz.ravel()[:] = ritz_values_per_start(flat)
-    return ritz, np.asarray(runs.broke_down)
-
-
-def _stacked(leaves, dtype):
-    stack = np.stack(leaves)
-    return jnp.asarray(stack, dtype if stack.dtype == np.float64 else None)
-
-
-def low_rank_operator(data):
-    factors, eigenvalues = data
-
-    def matvec(v):
-        inner = jnp.matmul(factors.T, v, precision="highest")
-        return jnp.matmul(factors, eigenvalues * inner, precision="highest")
-
-    return symmetric(matvec, factors[:, 0])
+    starts = random_starts(len(data), size, dtype)
+    runs = all_runs(up_to(max_matvecs), operator_of, data, starts, tolerances)
+    return over_all(ritz_values, runs), over_all(lambda run: bool(run.broke_down), runs)
 
 
 @functools.cache
 def answers_to(name, dtype):
     """A case of the data module, asked as it says."""
     case = CASES[name]
-    if case.is_low_rank:
-        data = [(case.factors(seed), case.nonzero) for seed in SEEDS]
-        operator_of = low_rank_operator
-    else:
-        data = [case.matrix(seed) for seed in SEEDS]
-        operator_of = matrix_operator
-    return answers(
-        operator_of, data, case.size, dtype, case.tolerances, max_matvecs=case.max_matvecs
-    )
+    return answers(*of_case(case), case.size, dtype, case.tolerances, max_matvecs=case.max_matvecs)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -170,16 +104,10 @@ def test_g1_breaks_down_with_the_exact_spectrum(dtype):
 def test_g1b_tabular_policy_gradient(dtype):
     """An exact Hessian of rank 18 by forward over reverse, unvisited states and softmax gauge."""
     problems = [gauntlet.policy_gradient(seed) for seed in SEEDS]
-
-    def operator_of(data):
-        def loss(logits):
-            log_policy = jax.nn.log_softmax(logits)[data["states"], data["actions"]]
-            return -jnp.mean(data["advantages"] * log_policy)
-
-        return hessian(loss, data["logits"])
-
     data = [vars(problem) for problem in problems]
-    ritz, broke_down = answers(operator_of, data, 200, dtype, (0.0, 1e-4), max_matvecs=40)
+    ritz, broke_down = answers(
+        policy_gradient_operator, data, 200, dtype, (0.0, 1e-4), max_matvecs=40
+    )
     for seed, problem in enumerate(problems):
         truth = np.linalg.eigvalsh(problem.hessian)
         for i, scale in enumerate(SCALES):
@@ -250,9 +178,9 @@ def test_g7_unequal_batches_weigh_by_their_examples(dtype):
 
     data = [vars(problem) for problem in problems]
     ritz, _ = answers(operator_of, data, 6, dtype, (0.0,), max_matvecs=10)
-    stacked = jax.tree.map(lambda *leaves: _stacked(leaves, dtype), *data)
-    dense = jax.jit(lambda stacked: jax.lax.map(lambda d: dense_matrix(operator_of(d)), stacked))
-    for problem, matrix, runs in zip(problems, dense(stacked), ritz[:, :, 0], strict=True):
+    dense = jax.jit(lambda data: jax.lax.map(lambda d: dense_matrix(operator_of(d)), data))
+    matrices = dense(stacked(data, dtype))
+    for problem, matrix, runs in zip(problems, matrices, ritz[:, :, 0], strict=True):
         truth = problem.hessian
         norm = float(np.linalg.norm(truth, 2))
         assert np.linalg.norm(problem.mean_of_batch_means - truth, 2) > 1e-3 * norm
@@ -263,37 +191,10 @@ def test_g7_unequal_batches_weigh_by_their_examples(dtype):
             assert (np.abs(run.values - values) <= run.errors).all()
 
 
-@functools.partial(jax.jit, static_argnames="max_matvecs")
-def declared_symmetric(matrices, starts, scales, *, max_matvecs):
-    def one_seed(arguments):
-        matrix, start = arguments
-        operator = matrix_operator(matrix)
-        return jax.lax.map(
-            lambda scale: lanczos(scale * operator, start, max_matvecs=max_matvecs, tolerance=0.0),
-            scales,
-        )
-
-    return jax.lax.map(one_seed, (matrices, starts))
-
-
 @pytest.mark.parametrize("asymmetry", [1.0, 1e-2])
 def test_g8_asymmetry_is_measured_and_refused(dtype, asymmetry):
     """Symmetric Lanczos would have given the spectrum of (A + A') / 2 without a word."""
-    matrices = np.stack([gauntlet.asymmetric_matrix(seed, asymmetry) for seed in SEEDS])
-    runs = jax.device_get(
-        declared_symmetric(
-            jnp.asarray(matrices, dtype),
-            random_starts(len(SEEDS), 200, dtype),
-            jnp.asarray(SCALES, dtype),
-            max_matvecs=20,
-        )
-    )
-    for seed in SEEDS:
-        for i in range(len(SCALES)):
-            run = jax.tree.map(lambda leaf, seed=seed, i=i: leaf[seed, i], runs)
-            message = re.escape(f"symmetry defect {float(run.asymmetry):.1e} exceeds")
-            with pytest.raises(NonSymmetricOperatorError, match=message):
-                ritz_values(run)
+    assert_refuses_asymmetry(up_to(20), ritz_values, seed_starts(200, dtype), asymmetry)
 
 
 def test_g8_what_is_not_declared_symmetric_is_refused_at_once():
@@ -337,44 +238,31 @@ def test_g9_the_trace_comes_with_a_calibrated_error(dtype, estimator, largest):
 
 
 def test_g10_every_module_imports_without_a_warning():
-    """In a fresh interpreter, with the installed JAX."""
+    """In a fresh interpreter, with the installed JAX: at every depth, and what stands in front."""
     program = (
-        "import importlib, pkgutil, hessdiag.spectra as package\n"
-        "names = [m.name for m in pkgutil.iter_modules(package.__path__)]\n"
-        "[importlib.import_module(f'{package.__name__}.{name}') for name in names]\n"
-        "print(len(names))"
+        "import importlib, pkgutil\n"
+        "for name in ('hessdiag.spectra', 'hessdiag.front_door'):\n"
+        "    package = importlib.import_module(name)\n"
+        "    for module in pkgutil.walk_packages(package.__path__, f'{name}.'):\n"
+        "        importlib.import_module(module.name)\n"
+        "        print(module.name)"
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
     )
+    names = done.stdout.split()
     assert done.stderr == ""
-    assert int(done.stdout) > 8
-
-
-@functools.cache
-def classifier_truths():
-    return [np.linalg.eigvalsh(gauntlet.classifier(seed).hessian) for seed in SEEDS]
+    assert {"hessdiag.spectra.inner_loop.step", "hessdiag.front_door.spectrum"} <= set(names)
+    assert len(names) > 30
 
 
 def test_g12_clustered_top_of_a_network(dtype):
     """Right to its bounds, and flagged as not converged where it has not."""
     problems = [gauntlet.classifier(seed) for seed in SEEDS]
     truths = classifier_truths()
-
-    def operator_of(data):
-        def loss(params):
-            hidden = jnp.tanh(
-                data["inputs"] @ params["hidden_weight"] + params["hidden_bias"][None]
-            )
-            logits = hidden @ params["output_weight"] + params["output_bias"][None]
-            chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), data["labels"][:, None], 1)
-            return -jnp.mean(chosen)
-
-        return hessian(loss, data["params"])
-
     data = [vars(problem) for problem in problems] * 3  # three starts for each
     asked = (1e-2, 1e-5)
-    ritz, _ = answers(operator_of, data, 262, dtype, asked, max_matvecs=30)
+    ritz, _ = answers(classifier_operator, data, 262, dtype, asked, max_matvecs=30)
     for seed, truth in enumerate(truths):
         norm = truth[-1]
         assert truth[-5] > 0.6 * norm
