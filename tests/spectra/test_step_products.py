@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.spectra import dense_matrix, inner_step, product_over_steps
+from hessdiag.spectra import dense_matrix, inner_step, product_over_steps, transpose_defect
 from hessdiag.spectra.inner_loop.step_products import named_operator, step_at
 from tests.oracles.spectra import mlp_loss, mlp_problem
 
@@ -22,35 +22,40 @@ def optimised() -> bool:
     return False
 
 
+def made_steps(dtype):
+    """Steps of Adam on moving inputs, stacked; the field of the semi-gradient is asymmetric."""
+    params, inputs, labels = mlp_problem(dtype, sizes=(3, 4, 2))
+    optimiser = optax.adam(ALPHA)
+
+    def field(params, seen):
+        gradient = jax.grad(mlp_loss)(params, seen, labels)
+        return jax.tree.map(
+            lambda g, p: g + jnp.roll(p.ravel(), 1).reshape(p.shape), gradient, params
+        )
+
+    def step(carry, seen):
+        params, state = carry
+        made = inner_step(
+            lambda p: mlp_loss(p, seen, labels),
+            optimiser.update,
+            params,
+            state,
+            learning_rate=ALPHA,
+            semi_gradient=lambda p: field(p, seen),
+        )
+        gradient = jax.grad(mlp_loss)(params, seen, labels)
+        change, state = optimiser.update(gradient, state, params)
+        return (optax.apply_updates(params, change), state), made
+
+    batches = jnp.stack([inputs * (1 + 0.2 * j) for j in range(N)])
+    return jax.jit(lambda: jax.lax.scan(step, (params, optimiser.init(params)), batches)[1])()
+
+
 @pytest.fixture(scope="module")
 def steps():
-    """Steps of Adam on moving inputs, stacked; the field of the semi-gradient is asymmetric."""
+    """In double precision."""
     with jax.enable_x64(True):
-        params, inputs, labels = mlp_problem(np.float64, sizes=(3, 4, 2))
-        optimiser = optax.adam(ALPHA)
-
-        def field(params, seen):
-            gradient = jax.grad(mlp_loss)(params, seen, labels)
-            return jax.tree.map(
-                lambda g, p: g + jnp.roll(p.ravel(), 1).reshape(p.shape), gradient, params
-            )
-
-        def step(carry, seen):
-            params, state = carry
-            made = inner_step(
-                lambda p: mlp_loss(p, seen, labels),
-                optimiser.update,
-                params,
-                state,
-                learning_rate=ALPHA,
-                semi_gradient=lambda p: field(p, seen),
-            )
-            gradient = jax.grad(mlp_loss)(params, seen, labels)
-            change, state = optimiser.update(gradient, state, params)
-            return (optax.apply_updates(params, change), state), made
-
-        batches = jnp.stack([inputs * (1 + 0.2 * j) for j in range(N)])
-        yield jax.jit(lambda: jax.lax.scan(step, (params, optimiser.init(params)), batches)[1])()
+        yield made_steps(np.float64)
 
 
 @functools.partial(jax.jit, static_argnames="name")
@@ -103,3 +108,19 @@ def test_the_product_of_no_steps_is_the_identity(steps):
     forward, backward = product_matrices(steps, N, name="update")
     np.testing.assert_array_equal(forward, 0)
     np.testing.assert_array_equal(backward, 0)
+
+
+@jax.jit
+def adjoint_defects(steps):
+    """Of P - I over all steps, for every operator and five keys."""
+    keys = jax.random.split(jax.random.key(0), 5)
+    shifts = [product_over_steps(steps, 0, name).minus_identity for name in NAMES]
+    return jnp.stack([jax.lax.map(lambda key, a=a: transpose_defect(a, key), keys) for a in shifts])
+
+
+def test_products_forward_and_back_are_adjoint_in_single_precision():
+    """<P v, u> = <v, P' u> for random u and v, to rounding: in double, the matrices above are."""
+    with jax.enable_x64(False):
+        defects = np.asarray(adjoint_defects(made_steps(np.float32)))
+    assert defects.dtype == np.float32
+    assert np.max(defects) < 10 * np.finfo(np.float32).eps
