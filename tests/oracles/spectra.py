@@ -23,6 +23,12 @@ def prescribed_matrix(eigenvalues: np.ndarray, seed: int = 0) -> np.ndarray:
     return (matrix + matrix.T) / 2
 
 
+def changes_of_basis(size: int) -> dict[str, np.ndarray]:
+    """Orthogonal matrices: a permutation, under which no number rounds, and a general one."""
+    order = np.random.default_rng(1).permutation(size)
+    return {"permutation": np.eye(size)[order], "general": _orthogonal(size, size, 5)}
+
+
 def low_rank_factors(size: int, eigenvalues: np.ndarray, seed: int = 0) -> np.ndarray:
     """Columns c with A = c diag(sign) c' of these nonzero eigenvalues; the rest are exact zeros."""
     return _orthogonal(size, len(eigenvalues), seed) * np.sqrt(np.abs(eigenvalues))

@@ -11,13 +11,20 @@ from hessdiag.spectra.complex_ritz import complex_ritz_values
 from tests.oracles.nonnormal import (
     arnoldi_runs,
     asymmetric,
+    distances,
     each_run,
     low_rank,
     rotations,
     square_operator,
     zoo,
 )
-from tests.oracles.spectra import matrix_runs, prescribed_matrix, random_starts, tolerance
+from tests.oracles.spectra import (
+    changes_of_basis,
+    matrix_runs,
+    prescribed_matrix,
+    random_starts,
+    tolerance,
+)
 
 SIZE = 30
 
@@ -95,16 +102,24 @@ def test_on_a_symmetric_matrix_it_is_lanczos(dtype):
         np.testing.assert_allclose(np.asarray(run.basis), expected, atol=10 * allowed)
 
 
-def test_an_orthogonal_change_of_basis_changes_only_the_basis(dtype):
-    matrix, order = asymmetric(SIZE), np.random.default_rng(0).permutation(SIZE)
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("change", ["permutation", "general"])
+def test_an_orthogonal_change_of_basis_changes_only_the_basis(dtype, change, scale):
+    """U A U' from U v: the same H and values, and the rows of Q turned by U."""
+    matrix, turn = scale * asymmetric(SIZE), changes_of_basis(SIZE)[change]
     starts = random_starts(2, SIZE, dtype)
     run = arnoldi_runs(jnp.asarray(matrix, dtype), starts, max_matvecs=17)[0]
-    permuted = jnp.asarray(matrix[np.ix_(order, order)], dtype)
-    moved = arnoldi_runs(permuted, starts[:, order], max_matvecs=17)[0]
-    allowed = tolerance(dtype, 2.0, factor=100)  # later coefficients amplify rounding
-    np.testing.assert_allclose(moved.hessenberg, run.hessenberg, atol=allowed)
-    expected = np.asarray(run.basis)[:, order]
-    np.testing.assert_allclose(np.asarray(moved.basis), expected, atol=allowed)
+    turned = jnp.asarray(turn @ matrix @ turn.T, dtype)
+    turned_starts = jnp.asarray(np.asarray(starts, np.float64) @ turn.T, dtype)
+    moved = arnoldi_runs(turned, turned_starts, max_matvecs=17)[0]
+    rounding = tolerance(dtype, 2.0, factor=100)  # later coefficients amplify rounding
+    np.testing.assert_allclose(moved.hessenberg, run.hessenberg, atol=scale * rounding)
+    expected = np.asarray(run.basis, np.float64) @ turn.T
+    np.testing.assert_allclose(np.asarray(moved.basis), expected, atol=rounding)
+    before, after = (complex_ritz_values(each, departure=0.0) for each in (run, moved))
+    width = scale * rounding * np.max(before.conditions)  # what H's rounding does to its values
+    assert (distances(after.values, before.values) <= width).all()
+    assert (distances(before.values, after.values) <= width).all()
 
 
 def test_a_multiple_of_the_identity_moves_only_the_diagonal(dtype):

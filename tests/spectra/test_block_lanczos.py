@@ -5,10 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.spectra import NonSymmetricOperatorError, linear, ritz_values_per_start, symmetric
+from hessdiag.spectra import (
+    NonSymmetricOperatorError,
+    extremes,
+    linear,
+    ritz_values_per_start,
+    symmetric,
+)
 from hessdiag.spectra.block_lanczos import block_lanczos
 from hessdiag.spectra.block_ritz import block_ritz_values
 from tests.oracles.spectra import (
+    changes_of_basis,
     low_rank_factors,
     matrix_operator,
     matrix_runs,
@@ -139,18 +146,79 @@ def test_defining_identity_and_orthonormality(dtype, width, depth):
             np.testing.assert_allclose(inside, starts, atol=10 * rounding)
 
 
-def test_a_block_of_one_is_lanczos():
-    dtype = np.dtype(np.float32)
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_block_of_one_is_lanczos(dtype, scale):
     for name in ("spread", "clusters", "decaying"):
-        matrix, starts, run = suite(1, 20, dtype)[name, 1.0]
+        matrix, starts, run = suite(1, 20, dtype)[name, scale]
         lanczos = matrix_runs(jnp.asarray(matrix, dtype), jnp.asarray(starts), max_matvecs=20)
         expected, ritz = ritz_values_per_start(lanczos)[0], block_ritz_values(run)
-        allowed = tolerance(dtype, 2.0)
+        settings = {"rtol": 0, "atol": tolerance(dtype, 2 * scale)}
         assert abs(ritz.matvecs - expected.matvecs) <= 1  # a breakdown is a matter of rounding
-        np.testing.assert_allclose(np.diag(run.projected)[:5], lanczos.alpha[0, :5], atol=allowed)
-        np.testing.assert_allclose(np.diag(run.projected, 1)[:5], lanczos.beta[0, :5], atol=allowed)
+        np.testing.assert_allclose(np.diag(run.projected)[:5], lanczos.alpha[0, :5], **settings)
+        np.testing.assert_allclose(np.diag(run.projected, 1)[:5], lanczos.beta[0, :5], **settings)
         ends = [0, -1]
-        np.testing.assert_allclose(ritz.values[ends], expected.values[ends], atol=allowed)
+        np.testing.assert_allclose(ritz.values[ends], expected.values[ends], **settings)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_block_reaches_as_far_as_each_of_its_starts_alone(dtype, scale):
+    """Twenty products of three starts hold six of each: no end lies inside that of a single run.
+
+    And where block and single runs have converged, their ends are one.
+    """
+    for name in ("spread", "clusters", "copies", "decaying"):
+        matrix, starts, run = suite(3, 20, dtype)[name, scale]
+        matrix, starts = jnp.asarray(matrix, dtype), jnp.asarray(starts)
+        block = block_ritz_values(run)
+        ends = extremes(ritz_values_per_start(matrix_runs(matrix, starts, max_matvecs=6)))
+        assert block.values[0] <= ends.lowest + block.rounding
+        assert block.values[-1] >= ends.highest - block.rounding
+        _, _, deep = suite(3, 60, dtype)[name, scale]
+        block = block_ritz_values(deep)
+        ends = extremes(ritz_values_per_start(matrix_runs(matrix, starts, max_matvecs=40)))
+        assert block.converged
+        allowed = tolerance(dtype, 5 * scale)
+        assert abs(block.values[0] - ends.lowest) <= allowed
+        assert abs(block.values[-1] - ends.highest) <= allowed
+
+
+def changed(dtype, change, shift=0.0):
+    """The runs of the suite, and those on U A U' + c |A| I from U v."""
+    matrices, starts = problems(3, dtype)
+    norms = np.array([scale * np.max(np.abs(SPECTRA[name])) for name, scale in PROBLEMS])
+    turned = change @ np.asarray(matrices, np.float64) @ change.T
+    turned = turned + shift * norms[:, None, None] * np.eye(SIZE)
+    turned_starts = jnp.asarray(np.asarray(starts, np.float64) @ change.T, dtype)
+    moved = unstacked(runs(jnp.asarray(turned, dtype), turned_starts, max_matvecs=20))
+    first = [run for _, _, run in suite(3, 20, dtype).values()]
+    return list(zip(first, moved, norms, strict=True))
+
+
+def test_an_orthogonal_change_of_basis_changes_no_value(dtype):
+    """U A U' from U v: both ends of each problem, and every value where no row has vanished."""
+    whole = 0
+    for run, other, norm in changed(dtype, changes_of_basis(SIZE)["general"]):
+        whole += assert_same_values(run, other, 0.0, norm, dtype)
+    assert whole >= 6
+
+
+def test_a_multiple_of_the_identity_moves_only_the_values(dtype):
+    """The values of A + c I are those of A, and c."""
+    whole = 0
+    for run, other, norm in changed(dtype, np.eye(SIZE), shift=2.0):
+        whole += assert_same_values(run, other, 2 * norm, norm, dtype)
+    assert whole >= 6
+
+
+def assert_same_values(run, other, shift, norm, dtype):
+    """To rounding, which later rows amplify; returns whether all values could be compared."""
+    first, second = block_ritz_values(run).values + shift, block_ritz_values(other).values
+    allowed = tolerance(dtype, norm, factor=100)
+    np.testing.assert_allclose(second[[0, -1]], first[[0, -1]], rtol=0, atol=allowed)
+    is_whole = run.active == other.active == 20 and not (run.broke_down or other.broke_down)
+    if is_whole:
+        np.testing.assert_allclose(second, first, rtol=0, atol=allowed)
+    return is_whole
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -16,7 +16,7 @@ from hessdiag.spectra.singular_values import (
     singular_values,
 )
 from hessdiag.spectra.spaces import Space
-from tests.oracles.spectra import matrix_runs, random_starts, tolerance
+from tests.oracles.spectra import changes_of_basis, matrix_runs, random_starts, tolerance
 
 SHAPES = [(20, 20), (30, 12), (12, 30)]
 SHAPES_AND_DEPTHS = [(shape, depth) for depth in (7, 25) for shape in SHAPES] + [((20, 20), 1)]
@@ -183,6 +183,27 @@ def test_defining_identities_and_orthonormality(dtype, shape, depth):
         images += [np.max(np.linalg.norm(left @ matrix, axis=1))]
         np.testing.assert_allclose(run.scale, np.max(images), rtol=rounding)
         assert run.transpose_defect < rounding
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_orthogonal_changes_of_both_bases_change_no_value(dtype, shape):
+    """U A V' from V v: the largest of each problem, and all of the spread spectrum."""
+    left, right = (changes_of_basis(size)["general"] for size in shape)
+    stack, starts = suite_problems(shape, dtype)
+    exact = np.asarray(stack, np.float64)
+    turned = jnp.asarray(left @ exact @ right.T, dtype)
+    turned_starts = jnp.asarray(np.asarray(starts, np.float64) @ right.T, dtype)
+    moved = unstacked(runs(turned, turned_starts, max_matvecs=7))
+    pairs = list(zip(suite(shape, 7, dtype), moved, strict=True))
+    for i, ((matrix, _, run), other) in enumerate(pairs):
+        first, second = singular_values(run), singular_values(other)
+        # Later coefficients amplify rounding.
+        allowed = tolerance(dtype, np.max(truth_of(matrix)), factor=100)
+        assert abs(first.values[0] - second.values[0]) <= allowed
+        if i < len(SCALES):
+            np.testing.assert_allclose(second.values, first.values, rtol=0, atol=allowed)
+            np.testing.assert_allclose(other.alpha[:5], run.alpha[:5], rtol=0, atol=allowed)
+            np.testing.assert_allclose(other.beta[:5], run.beta[:5], rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

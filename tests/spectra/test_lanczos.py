@@ -10,6 +10,7 @@ from hessdiag.spectra.gram_schmidt import orthogonalise
 from hessdiag.spectra.lanczos import end_vector
 from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
+    changes_of_basis,
     matrix_operator,
     matrix_runs,
     mlp_loss,
@@ -167,19 +168,26 @@ def test_the_length_of_the_start_vector_does_not_matter(dtype, length):
     np.testing.assert_allclose(run.alpha, expected.alpha, atol=tolerance(dtype, 1.0, factor=100))
 
 
-def test_an_orthogonal_change_of_basis_changes_only_the_basis(dtype):
-    """A permutation, under which no number rounds."""
-    matrix = prescribed_matrix(np.random.default_rng(0).standard_normal(40))
-    order = np.random.default_rng(1).permutation(40)
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+@pytest.mark.parametrize("change", ["permutation", "general"])
+def test_an_orthogonal_change_of_basis_changes_only_the_basis(dtype, change, scale):
+    """U A U' from U v: the same T, values and weights, and the rows of Q turned by U."""
+    matrix = scale * prescribed_matrix(np.random.default_rng(0).standard_normal(40))
+    turn = changes_of_basis(40)[change]
     starts = random_starts(1, 40, dtype)
     run = single(matrix_runs(jnp.asarray(matrix, dtype), starts, max_matvecs=17))
-    permuted = jnp.asarray(matrix[np.ix_(order, order)], dtype)
-    moved = single(matrix_runs(permuted, starts[:, order], max_matvecs=17))
-    allowed = tolerance(dtype, 3.0, factor=100)  # later coefficients amplify rounding
+    turned = jnp.asarray(turn @ matrix @ turn.T, dtype)
+    start = jnp.asarray(np.asarray(starts, np.float64) @ turn.T, dtype)
+    moved = single(matrix_runs(turned, start, max_matvecs=17))
+    rounding = tolerance(dtype, 3.0, factor=100)  # later coefficients amplify rounding
+    allowed = scale * rounding
     np.testing.assert_allclose(moved.alpha, run.alpha, atol=allowed)
     np.testing.assert_allclose(moved.beta, run.beta, atol=allowed)
-    expected = np.asarray(run.basis)[:, order]
-    np.testing.assert_allclose(np.asarray(moved.basis), expected, atol=allowed)
+    expected = np.asarray(run.basis, np.float64) @ turn.T
+    np.testing.assert_allclose(np.asarray(moved.basis), expected, atol=rounding)
+    first, second = ritz_values(run), ritz_values(moved)
+    np.testing.assert_allclose(second.values, first.values, rtol=0, atol=allowed)
+    np.testing.assert_allclose(second.weights, first.weights, atol=rounding)
 
 
 def test_a_multiple_of_the_identity_moves_only_the_diagonal(dtype):

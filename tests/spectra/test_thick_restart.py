@@ -18,6 +18,7 @@ from hessdiag.spectra import (
 from hessdiag.spectra.ritz_pairs import ritz_pairs
 from hessdiag.spectra.thick_restart import Which, eigenpairs, roomy_basis
 from tests.oracles.spectra import (
+    changes_of_basis,
     dense_hessian,
     matrix_operator,
     matrix_runs,
@@ -118,6 +119,44 @@ def test_the_scale_of_the_operator_does_not_matter(dtype):
         for scale in (2.0**-30, 1.0, 2.0**30)
     }
     assert len(counts) == 1
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_an_orthogonal_change_of_basis_turns_only_the_vectors(dtype, scale):
+    """U A U' from U v: the same values after the same products, and the vectors turned by U."""
+    matrix, _ = spread(dtype, scale)
+    turn = changes_of_basis(SIZE)["general"]
+    start = random_starts(1, SIZE, dtype)[0]
+    turned = jnp.asarray(turn @ np.asarray(matrix, np.float64) @ turn.T, dtype)
+    turned_start = jnp.asarray(turn @ np.asarray(start, np.float64), dtype)
+    accuracy = 1e-6 if dtype == np.float32 else 1e-12
+    found, moved = (
+        run(*at, tolerance=accuracy) for at in ((matrix, start), (turned, turned_start))
+    )
+    assert int(found.restarts) > 3
+    assert found.settled
+    assert moved.settled
+    allowed = tolerance(dtype, 2.0, factor=20)
+    np.testing.assert_allclose(moved.values, found.values, rtol=0, atol=scale * allowed)
+    overlaps = np.sum(moved.vectors * (np.asarray(found.vectors, np.float64) @ turn.T), axis=1)
+    np.testing.assert_allclose(np.abs(overlaps), 1, atol=allowed)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_multiple_of_the_identity_moves_only_the_values(dtype, scale):
+    """A + c I has the pairs of A, its values moved by c."""
+    matrix, truth = spread(dtype, scale)
+    start = random_starts(1, SIZE, dtype)[0]
+    shifted = matrix + 3 * scale * jnp.eye(SIZE, dtype=dtype)
+    accuracy = 1e-6 if dtype == np.float32 else 1e-12
+    found, moved = (run(each, start, tolerance=accuracy) for each in (matrix, shifted))
+    assert found.settled
+    assert moved.settled
+    allowed = tolerance(dtype, 4.5)
+    np.testing.assert_allclose(moved.values, found.values + 3 * scale, rtol=0, atol=scale * allowed)
+    np.testing.assert_allclose(moved.values, truth[-5:] + 3 * scale, rtol=0, atol=scale * allowed)
+    overlaps = np.sum(moved.vectors * found.vectors, axis=1)
+    np.testing.assert_allclose(np.abs(overlaps), 1, atol=4 * allowed)
 
 
 def test_bounds_agree_with_the_residuals(dtype):
