@@ -7,9 +7,9 @@ import numpy as np
 
 from hessdiag.results.advice import advice
 from hessdiag.results.configuration import Configuration, Row, find
-from hessdiag.results.mechanism import COHERENCE
+from hessdiag.results.mechanism import BOUNDED, COHERENCE
 from hessdiag.results.moments import ALL, PHASES
-from hessdiag.results.standings import Standings
+from hessdiag.results.standings import Evidence, Standings
 from hessdiag.results.words import factor, listed, percent, ratio, span
 from hessdiag.variance import SPECTRAL
 
@@ -32,7 +32,7 @@ def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
             ("cuts", "sources", "terms", "calibration"),
         ),
         ("What does mixing do?", _mixing, ("mixing",)),
-        ("What should a practitioner change?", advice, ("signal",)),
+        ("What should a practitioner change?", advice, ("signal", "cuts", "sources")),
     )
     made = []
     for question, answer, figures in asked:
@@ -146,11 +146,12 @@ def _mechanism(of: Configuration) -> Iterator[str]:
     if contest is not None:
         yield contest.reason + _yardstick(of.standings)
         yield from _contradictions(contest.standings[0].label, of.cuts)
+    yield from _silent(of.evidence)
     for cut, what in (
         ("no-hessian", "Cutting the Hessian path"),
         ("no-memory", "Cutting the optimiser's memory"),
         ("neither", "Cutting both"),
-        ("stable-hessian", "Deflating eigenvalues of H outside the stable interval"),
+        (BOUNDED, _deflating(of.cuts)),
         ("as-sgd", "Differentiating as SGD"),
         ("trace", "Replacing the Jacobian by an accumulative trace"),
     ):
@@ -180,6 +181,29 @@ def _mechanism(of: Configuration) -> Iterator[str]:
             f"{ratio(sensitivity, 'growth')} times that after one step; the standard deviation of "
             f"the meta-gradient {ratio(growth, 'growth')} times."
         )
+
+
+def _silent(found: Evidence) -> Iterator[str]:
+    """Which explanations speak of some probes only, so that they cannot be compared over all."""
+    probes = len(found.measured)
+    spoke = {
+        name: int(np.isfinite(values).all(axis=1).sum()) for name, values in found.predicted.items()
+    }
+    some = [f"{name} ({count} of {probes})" for name, count in spoke.items() if 0 < count < probes]
+    if some:
+        yield f"Not compared, because they are not defined at every probe: {listed(some)}."
+
+
+def _deflating(cuts: Sequence[Row]) -> str:
+    """The cut that bounds the Hessian, and how much of it that is."""
+    row = find(cuts, when=ALL, cut=BOUNDED)
+    found = row.get("left_out") if row else None
+    if found is None:
+        return "Deflating eigenvalues of H outside the stable interval"
+    return (
+        "Deflating those eigenvalues of H outside the stable interval that were found, "
+        f"{found:.2g} of each Hessian on average,"
+    )
 
 
 def _yardstick(made: Standings) -> str:

@@ -40,6 +40,8 @@ def mixing_rows(
                         "curve": curve,
                         "horizon": horizon,
                         **average.geometric("growth"),
+                        "over": average.over,
+                        "count": average.count,
                     }
                 )
     return rows

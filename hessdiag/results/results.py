@@ -1,6 +1,6 @@
 """Everything that a study's report shows, made from its cells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hessdiag.meta import ESTIMATORS
@@ -23,7 +23,7 @@ from hessdiag.results.standings import (
 )
 from hessdiag.results.terms import term_rows
 from hessdiag.study import Cell, StudyDirectory
-from hessdiag.train.settings import dotted
+from hessdiag.train.settings import Settings, dotted
 
 FORMAT_VERSION = 1
 
@@ -112,14 +112,17 @@ def _state(directory: StudyDirectory, cell: Cell) -> dict[str, Any]:
 
 
 def _scale(cells: Sequence[Cell]) -> dict[str, Any]:
-    """How large the study is, for captions."""
-    settings = cells[0].settings
+    """How large the study is, for captions: the values of all cells, ascending."""
+
+    def values(read: Callable[[Settings], int]) -> list[int]:
+        return sorted({read(cell.settings) for cell in cells})
+
     return {
-        "iterations": settings.train.iterations,
-        "seeds": len({cell.settings.seed for cell in cells}),
-        "samples": settings.probe.samples,
-        "points": len(settings.probe.at) or settings.probe.points,
-        "monte_carlo": settings.monte_carlo,
+        "iterations": values(lambda settings: settings.train.iterations),
+        "seeds": len(values(lambda settings: settings.seed)),
+        "samples": values(lambda settings: settings.probe.samples),
+        "points": values(lambda settings: len(settings.probe.at) or settings.probe.points),
+        "monte_carlo": values(lambda settings: settings.monte_carlo),
     }
 
 

@@ -34,6 +34,7 @@ class Evidence(NamedTuple):
     seeds: list[int]  # (P,)
     places: list[dict[str, Any]]  # (P,) seed, iteration and phase
     yardstick: Mapping[str, np.ndarray]  # (P, H) the measured sensitivity; no prediction
+    ends: np.ndarray | None = None  # (2, P, H) of the intervals of the measured growth
 
 
 class Standings(NamedTuple):
@@ -83,7 +84,10 @@ def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | Non
     horizons = [k for k in wanted if (spoke | silent)[:, k].all()]
     if not horizons:
         return None
-    measured = np.stack([p.growth.sel(estimator=estimator).values for p in probes])
+    measured, *ends = (
+        np.stack([p[name].sel(estimator=estimator).values for p in probes])
+        for name in ("growth", "growth_low", "growth_high")
+    )
     return Evidence(
         [int(probes[0].horizon[k]) for k in horizons],
         estimator,
@@ -92,6 +96,7 @@ def evidence(results: Sequence[CellResult], *, estimator: str) -> Evidence | Non
         seeds,
         places,
         {SENSITIVITY: sensitivity[:, horizons]},
+        np.stack(ends)[..., horizons],
     )
 
 
@@ -131,12 +136,20 @@ def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:
             "explanation": label,
             "predicted": float(values[p, h]),
             "measured": float(found.measured[p, h]),
+            **_measured_ends(found, p, h),
         }
         for label, values in (found.predicted | dict(found.yardstick)).items()
         for p, place in enumerate(found.places)
         for h, horizon in enumerate(found.horizons)
         if np.isfinite(values[p, h])
     ]
+
+
+def _measured_ends(found: Evidence, probe: int, horizon: int) -> dict[str, float]:
+    if found.ends is None:
+        return {}
+    low, high = found.ends[:, probe, horizon]
+    return {"measured_low": float(low), "measured_high": float(high)}
 
 
 def standing_rows(name: str, estimator: str, made: Standings) -> list[dict[str, Any]]:

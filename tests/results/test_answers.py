@@ -192,5 +192,29 @@ def test_every_answer_names_its_figures():
     assert [answer["figures"] for answer in made] == [
         ["curvature", "calibration"],
         ["cuts", "sources", "terms", "calibration"],
-        ["signal"],
+        ["signal", "cuts", "sources"],
     ]
+
+
+def test_what_is_not_defined_at_every_probe_is_named():
+    """It takes no part in the comparison: nobody should think that it lost."""
+    one = configuration([2, 3, 4])
+    label = "E1 spectral radius, augmented"
+    radii = np.tile([2.0, 3.0, 4.0], (RUNS * PROBES, 1))
+    radii[:5, 1] = np.nan
+    never = np.full_like(radii, np.nan)
+    predicted = one.evidence.predicted | {label: radii, "E2 products, paper": never}
+    made = text(one._replace(evidence=one.evidence._replace(predicted=predicted)), 1)
+    assert f"not defined at every probe: {label} (13 of 18)." in made
+    assert "E2" not in made
+    assert "not defined" not in text(one, 1)
+
+
+def test_the_deflation_says_how_much_it_deflates():
+    one = configuration([2, 3, 4])
+    cuts = [
+        share("cut", "stable-hessian", "removed", 0.1, when) | {"horizon": N, "left_out": 5.123}
+        for when in ("early", "middle", "late", "all")
+    ]
+    made = text(one._replace(cuts=[*one.cuts, *cuts]), 1)
+    assert "that were found, 5.1 of each Hessian on average, removes 10 %" in made

@@ -52,6 +52,13 @@ def distinct(rows: Sequence[Row], name: str) -> list[Any]:
     return list(dict.fromkeys(row[name] for row in rows if row.get(name) is not None))
 
 
+def intervals(rows: Sequence[Row], confidence: str) -> str:
+    """What intervals of rows are: over as many seeds or probes as they say."""
+    known = {(row["count"], row["over"]) for row in rows if "over" in row}
+    units = " or ".join(f"{count} {over}" for count, over in sorted(known)) or "seeds"
+    return f"{confidence} intervals (Student's t) over {units}"
+
+
 def load_study(directory: Path | str) -> StudyData:
     """Read a study directory.
 

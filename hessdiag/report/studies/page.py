@@ -1,10 +1,10 @@
 """The HTML page of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessdiag.report.html import DrawnFigure, style, template
-from hessdiag.report.studies.data import StudyData
+from hessdiag.report.studies.data import StudyData, intervals
 from hessdiag.report.studies.placement import place
 from hessdiag.report.studies.tables import (
     cell_table,
@@ -18,6 +18,8 @@ from hessdiag.report.studies.tables import (
     standing_table,
     term_table,
 )
+
+_PLOTTED = {"fig4": "figure 4", "fig5": "figure 5"}  # what the paper gives no numbers of
 
 
 def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
@@ -36,6 +38,7 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         data=data,
         title=data.study.get("name") or data.directory.name,
         command=data.study.get("provenance", {}).get("command"),
+        plotted=_PLOTTED.get(data.study.get("name", "")),
         done=sum(cell["state"] == "finished" for cell in cells),
         failed=sum(cell["state"] == "failed" for cell in cells),
         style=style(),
@@ -54,6 +57,7 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         choices=data.results.get("our_choices", ()),
         provenance=provenance_rows(data),
         confidence=data.confidence,
+        over={name: intervals(data.rows(name), data.confidence) for name in ("spread", "terms")},
         scale=_scale(data),
     )
 
@@ -75,9 +79,15 @@ def _standings(data: StudyData) -> list[dict[str, Any]]:
 def _scale(data: StudyData) -> str:
     """How large the study is, in words."""
     scale = data.results["scale"]
-    words = [f"{scale['seeds']} seeds", f"{scale['iterations']:,} iterations"]
-    if scale["points"]:
-        words.append(f"{scale['points']} probes a run, K = {scale['samples']:,}")
-    if scale["monte_carlo"] > 1:
-        words.append(f"{scale['monte_carlo']} meta-gradients averaged per iteration")
+    words = [f"{scale['seeds']} seeds", f"{_range(scale['iterations'])} iterations"]
+    if _range(scale["points"]) != "0":
+        words.append(f"{_range(scale['points'])} probes a run, K = {_range(scale['samples'])}")
+    if _range(scale["monte_carlo"]) != "1":
+        words.append(f"{_range(scale['monte_carlo'])} meta-gradients averaged per iteration")
     return ", ".join(words)
+
+
+def _range(values: Sequence[int] | int) -> str:
+    """`5`, or `5 to 10` where runs differ; results of earlier versions hold one number."""
+    ends = [values] if isinstance(values, int) else sorted({values[0], values[-1]})
+    return " to ".join(f"{end:,}" for end in ends)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from hessdiag.report.figures.canvas import Layout, iteration_axis, legend_below, log_axis, panels
 from hessdiag.report.figures.palette import sequence
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.studies.data import Row, StudyData, distinct, values
+from hessdiag.report.studies.data import Row, StudyData, distinct, intervals, values
 from hessdiag.report.studies.figures.looks import line_with_band
 
 _SHOWN = (1, 2, 5, 10, 20, 40)  # more bands would hide each other
@@ -59,7 +59,7 @@ ALONG = FigureSpec(
         f"{_shown(data)[-1]['horizon']}-step meta-gradient, the Monte-Carlo floor taken off; a gap "
         "in a line or band is an estimate, or an end of its interval, that is not above zero. The "
         "standard deviation is averaged as a logarithm. Both per unit of η. "
-        f"Bands: {data.confidence} intervals (Student's t) over seeds."
+        f"Bands: {intervals(_shown(data), data.confidence)}."
     ),
     available=lambda data: bool(_shown(data)),
     rows=_rows,

@@ -20,7 +20,8 @@ def _caption(data: StudyData) -> str:
     horizons = sorted({row["horizon"] for row in _rows(data)})
     return (
         f"One point per probe and horizon, of the horizons kept: {', '.join(map(str, horizons))}; "
-        "the CSV has those of the mixes, too. Dashed: prediction equals measurement. An "
+        f"the CSV has those of the mixes, too. Bars: {data.confidence} intervals of the measured "
+        "growth, over the samples of its probe. Dashed: prediction equals measurement. An "
         "explanation that holds has its points on the line, for all configurations; one whose "
         "points lie in a column predicts the same whatever is measured."
     )
@@ -40,6 +41,8 @@ def _draw(data: StudyData, layout: Layout) -> Figure:
             ]
             x, y = values(at, "predicted"), values(at, "measured")
             axis.scatter(x, y, s=9, color=colour, alpha=0.7, label=configuration or "all runs")
+            low, high = (values(at, f"measured_{end}") for end in ("low", "high"))
+            axis.vlines(x, low, high, color=colour, alpha=0.25, linewidth=0.8)
         axis.plot(limits, limits, color=MUTED, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
         axis.set(xlim=limits, ylim=limits, xlabel="predicted growth", ylabel="measured growth")
         log_axis(axis, "x")

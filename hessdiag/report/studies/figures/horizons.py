@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from hessdiag.report.figures.canvas import Layout, legend_below, linear_axis, log_axis, panels
 from hessdiag.report.figures.palette import CATEGORIES, INK, MUTED
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.studies.data import Row, StudyData, distinct, values
+from hessdiag.report.studies.data import Row, StudyData, distinct, intervals, values
 from hessdiag.report.studies.figures.looks import line_with_band, panel_title
 
 _ALL = "all"
@@ -79,17 +79,14 @@ def _draw_tradeoff(data: StudyData, layout: Layout) -> Figure:
     return figure
 
 
-def _intervals(data: StudyData) -> str:
-    return f"Bands: {data.confidence} intervals (Student's t) over seeds."
-
-
 MIXING = FigureSpec(
     slug="mixing",
     title="Growth of n-step meta-gradients and of their mixes",
     caption=lambda data: (
         "Standard deviation over that of one step, averaged over the meta-parameters and over "
         "training. Dashed: what the mix would have if the noise of the horizons that it averages "
-        f"were independent; dotted: if it were one and the same. {_intervals(data)}"
+        f"were independent; dotted: if it were one and the same. Bands: "
+        f"{intervals(_mixing(data), data.confidence)}."
     ),
     available=lambda data: bool(_mixing(data)),
     rows=lambda data: data.rows("mixing"),
@@ -109,7 +106,8 @@ SIGNAL = FigureSpec(
     caption=lambda data: (
         "Root mean square, over the meta-parameters and over training, of the mean over the "
         "standard deviation, with what sampling noise adds taken off. A horizon that is noisier "
-        f"but also larger loses nothing by it. {_intervals(data)}"
+        f"but also larger loses nothing by it. Bands: "
+        f"{intervals(_signal(data), data.confidence)}."
     ),
     available=lambda data: bool(_signal(data)),
     rows=lambda data: data.rows("spread", group="all"),
@@ -130,7 +128,7 @@ TRADEOFF = FigureSpec(
         "Root mean square of the distance in the mean to the n-step meta-gradient of the longest "
         "horizon, with the Monte-Carlo floor taken off, and standard deviation; per unit of η, "
         "averaged over each group of meta-parameters and, as a logarithm, over training. "
-        f"{_intervals(data)}"
+        f"Bands: {intervals(_tradeoff(data), data.confidence)}."
     ),
     available=lambda data: bool(_tradeoff(data)),
     rows=_tradeoff,

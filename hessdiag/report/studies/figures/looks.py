@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hessdiag.report.figures.palette import CATEGORIES, INK, sequence
-from hessdiag.report.studies.data import Row
 
 PHASES = ("early", "middle", "late")
 _DODGE = 0.2  # of the distance between places
@@ -38,12 +37,6 @@ def dodged(places: Sequence[int], index: int, count: int) -> np.ndarray:
 def panel_title(configuration: str) -> str:
     """What a panel is about."""
     return configuration or "all runs"
-
-
-def intervals(marks: str, rows: Sequence[Row], confidence: str) -> str:
-    """What `marks` such as "Bars" are: intervals over as many seeds or probes as the rows say."""
-    units = sorted({f"{row['count']} {row['over']}" for row in rows})
-    return f"{marks}: {confidence} intervals (Student's t) over {' or '.join(units)}."
 
 
 def line_with_band(axis: Axes, x, value, low, high, *, colour: str = INK, **look) -> None:

@@ -6,11 +6,10 @@ from hessdiag.report.figures.canvas import Layout, legend_below, linear_axis, pa
 from hessdiag.report.figures.palette import INK
 from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.numbers import plain
-from hessdiag.report.studies.data import Row, StudyData, distinct, values
+from hessdiag.report.studies.data import Row, StudyData, distinct, intervals, values
 from hessdiag.report.studies.figures.looks import (
     PHASES,
     dodged,
-    intervals,
     panel_title,
     phase_colours,
 )
@@ -65,7 +64,7 @@ CUTS = FigureSpec(
         "of the derivative is cut: 1 if nothing grows any more, 0 if the cut changes nothing, "
         "below 0 if the growth is larger without the path. "
         + _left_out(data)
-        + intervals("Bars", _cuts(data), data.confidence)
+        + f"Bars: {intervals(_cuts(data), data.confidence)}."
     ),
     available=lambda data: bool(_cuts(data)),
     rows=lambda data: data.rows("cuts"),
@@ -81,7 +80,7 @@ SOURCES = FigureSpec(
         "Shares of the variance at the longest horizon: validation trajectories given the inner "
         "ones, all inner trajectories (the two sum to one), the sum of what each inner step's "
         "trajectories do alone; and the coherence of the terms of eq. 11, 0 if they vary "
-        "independently and 1 if as one. " + intervals("Bars", _sources(data), data.confidence)
+        "independently and 1 if as one. " + f"Bars: {intervals(_sources(data), data.confidence)}."
     ),
     available=lambda data: bool(_sources(data)),
     rows=lambda data: data.rows("sources"),

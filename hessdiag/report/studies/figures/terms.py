@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from hessdiag.report.figures.canvas import Layout, legend_below, linear_axis, log_axis, panels
 from hessdiag.report.figures.palette import CATEGORIES, INK
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.studies.data import Row, StudyData, distinct, values
-from hessdiag.report.studies.figures.looks import intervals, line_with_band, panel_title
+from hessdiag.report.studies.data import Row, StudyData, distinct, intervals, values
+from hessdiag.report.studies.figures.looks import line_with_band, panel_title
 
 _PRODUCT = "eq11_product_norm_minus_one"
 _ENDS = ("", "_low", "_high")
@@ -88,7 +88,7 @@ def _caption(data: StudyData) -> str:
         f"Term i of the {rows[0]['horizon']}-step meta-gradient comes from the i-th inner step, "
         f"counted from the last. {' '.join(panel.words for panel in _panels(rows))} Averages over "
         "the meta-parameters and over training, of cosines without their sign; the CSV has those "
-        f"of early, middle and late, too. {intervals('Bands', rows, data.confidence)}"
+        f"of early, middle and late, too. Bands: {intervals(rows, data.confidence)}."
     )
 
 
