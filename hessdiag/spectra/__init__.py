@@ -56,6 +56,7 @@ from hessdiag.spectra.inner_loop.step_products import product_over_steps
 from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
+from hessdiag.spectra.mass_bounds import cumulative_bounds, mass_bounds
 from hessdiag.spectra.normality import (
     Departure,
     NormMinusOne,
@@ -135,6 +136,7 @@ __all__ = [
     "chunked_operator",
     "complex_ritz_values",
     "cumulative",
+    "cumulative_bounds",
     "dense_matrix",
     "dense_spectrum",
     "density",
@@ -160,6 +162,7 @@ __all__ = [
     "linear",
     "linearise",
     "mass",
+    "mass_bounds",
     "mass_split",
     "matrix_spectrum",
     "moment",

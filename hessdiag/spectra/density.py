@@ -3,7 +3,8 @@
 The nodes and weights of one random start are a Gauss quadrature of the spectral measure seen by
 that start, and its expectation over starts is the measure that gives each eigenvalue weight 1 / d.
 Every mean over starts therefore comes with its standard error, which is NaN for a single start (one
-start cannot tell its own error) and zero for an exact spectrum.
+start cannot tell its own error) and zero for an exact spectrum. What a quadrature leaves open
+between its nodes is no part of it: see `mass_bounds`.
 
 References:
     Chen, Trogdon and Ubaru 2021, arXiv:2105.06595.
@@ -59,7 +60,7 @@ def mass(runs: Sequence[RitzValues], low: float, high: float) -> Estimate:
         high: Upper end, included.
 
     Returns:
-        Mean over the starts and its standard error.
+        Mean over the starts and its standard error; `mass_bounds` tells what else may be wrong.
     """
     return _estimate(runs, lambda run: (run.values >= low) & (run.values <= high))
 
@@ -169,21 +170,22 @@ def cumulative(
         points: Positions, from `grid`.
 
     Returns:
-        Mean over the starts and its standard error.
+        Mean over the starts and its standard error; `cumulative_bounds` tells what else may be
+        wrong.
     """
     samples = [(points[:, None] >= run.values) @ run.weights for run in runs]
-    return _mean_and_error(np.array(samples), exact=_exact(runs))
+    return mean_and_error(np.array(samples), exact=_exact(runs))
 
 
 def _estimate(runs: Sequence[RitzValues], function: Callable[[RitzValues], np.ndarray]) -> Estimate:
     """Integral of a function of the nodes over the spectral measure."""
     samples = [run.weights @ function(run) for run in runs]
-    mean, error = _mean_and_error(np.array(samples), exact=_exact(runs))
+    mean, error = mean_and_error(np.array(samples), exact=_exact(runs))
     return float(mean), float(error)
 
 
-def _mean_and_error(samples: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error over the leading axis."""
+def mean_and_error(samples: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard error over the leading axis, that of the starts."""
     mean = samples.mean(axis=0)
     if exact:
         return mean, np.zeros_like(mean)
