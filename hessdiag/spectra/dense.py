@@ -54,7 +54,8 @@ def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
         matrix: Result of `dense_matrix`, in the dtype of the products.
 
     Returns:
-        The spectrum with the errors of `rounding_error`; all NaN if an entry is not finite.
+        The spectrum with the errors of `rounding_error`, and of the asymmetry that still passes
+        for rounding: |A - A'| / 2 besides. All NaN if an entry is not finite.
 
     Raises:
         NonSymmetricOperatorError: If the matrix is not symmetric to within rounding.
@@ -67,9 +68,10 @@ def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
         defect = np.linalg.norm(wide - wide.T) / (2 * np.sqrt(size) * (np.linalg.norm(wide) or 1))
         require_symmetric(float(defect), matrix.dtype)
         values = np.linalg.eigvalsh((wide + wide.T) / 2)
+        skew = float(np.linalg.norm((wide - wide.T) / 2, 2))
     else:
-        defect, values = np.nan, np.full(size, np.nan)
-    rounding = rounding_error(values, matrix.dtype)
+        defect, values, skew = np.nan, np.full(size, np.nan), np.nan
+    rounding = rounding_error(values, matrix.dtype) + skew
     return RitzValues(
         values=values,
         weights=np.full(size, 1 / size),

@@ -81,3 +81,13 @@ def test_the_zero_operator(dtype):
     spectrum = dense_spectrum(symmetric(jnp.zeros_like, jnp.zeros(4, dtype)))
     np.testing.assert_array_equal(spectrum.values, 0)
     np.testing.assert_array_equal(spectrum.errors, 0)
+
+
+def test_asymmetry_that_passes_for_rounding_is_in_the_errors():
+    """One entry off the diagonal: all eigenvalues stay one, those of the symmetric part move."""
+    matrix = np.eye(100, dtype=np.float32)
+    matrix[0, 1] = 8e-4
+    found = matrix_spectrum(matrix)
+    assert found.values[0] < 1 - 3e-4
+    assert (np.abs(found.values - 1) <= found.errors).all()
+    assert (found.errors < 5e-4).all()
