@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from hessdiag.meta import point
 from hessdiag.meta.augmented import augmented, response
-from hessdiag.spectra import dense_matrix, product_over_steps
+from hessdiag.spectra import InnerLoop, InnerLoopSettings, dense_matrix, product_over_steps
 from hessdiag.spectra.inner_loop.step_products import step_at
 from hessdiag.train.inner_operators import linearised_step
 from tests.meta.conftest import CLIP, N, make_case
@@ -127,6 +127,41 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, pro
     assert np.abs(without_memory - expected).max() > 1e-3 * np.abs(expected).max()
 
 
+@pytest.fixture(scope="module")
+def measured(case):
+    """What a probe measures along the same inner steps."""
+    settings = InnerLoopSettings(max_matvecs=120, tolerance=1e-6, departure_probes=4)
+    loop = InnerLoop(lambda at: linearised_step(case.update, at[0], case.eta, at[1]), settings)
+    states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
+    return loop.measure((states, case.points.trajectories), jax.random.key(0))
+
+
+def test_measured_radii_are_those_of_the_dense_matrices(measured, products):
+    found = {name: [s.radius for s in of_steps] for name, of_steps in measured.operators.items()}
+    assert list(found) == ["preconditioned", "update", "augmented"]
+    for name, radii in found.items():
+        for radius, factor in zip(radii, products[name][2], strict=True):
+            truth = np.max(np.abs(1 + np.linalg.eigvals(factor))) - 1
+            assert abs(radius.minus_one - truth) <= radius.error
+            assert abs(radius.minus_one - truth) < 1e-5
+    for spectrum, factor in zip(measured.hessians, products["paper"][2], strict=True):
+        truth = np.max(np.abs(1 + np.linalg.eigvalsh((factor + factor.T) / 2))) - 1
+        error = spectrum.shifted.spectral_radius_minus_one_error
+        assert abs(spectrum.shifted.spectral_radius_minus_one - truth) <= error + 1e-12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_measured_norms_are_those_of_the_dense_products(measured, products, name):
+    """P_i is that of the last i - 1 inner steps, the newest on the left."""
+    newest_first = products[name][2][::-1]
+    size, product = len(products[name][0]), np.eye(len(newest_first[0]))
+    assert len(measured.products[name]) == N
+    for norm, factor in zip(measured.products[name], newest_first, strict=True):
+        truth = np.linalg.norm(product[:size, :size], 2) - 1
+        assert abs(norm.norm.minus_one - truth) <= norm.norm.error + 1e-9
+        product = product @ (np.eye(len(product)) + factor)
+
+
 def test_paper_is_minus_alpha_times_the_dense_hessian(case, matrices):
     state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
     flat, unravel = ravel_pytree(state.params)
@@ -180,6 +215,11 @@ def test_semi_gradient_moves_the_bootstrap_targets(case):
     scale = float(jnp.max(jnp.abs(moved)))
     np.testing.assert_allclose(forward, moved, atol=1e-6 * scale)
     assert float(jnp.max(jnp.abs(-alpha * frozen - moved))) > 1e-2 * scale
+    dense = jax.jit(
+        jax.jacfwd(lambda x: ravel_pytree(case.update.semi_gradient(unravel(x), case.eta, seen))[0])
+    )(flat)
+    assert_equal_to_rounding(np.asarray(forward), -alpha * np.asarray(dense @ v))
+    assert_equal_to_rounding(np.asarray(back), -alpha * np.asarray(dense.T @ v))
     u = jax.random.normal(jax.random.key(4), flat.shape)
     np.testing.assert_allclose(u @ forward, v @ products(u)[1], rtol=1e-9)
     assert float(jnp.max(jnp.abs(back - forward))) > 1e-3 * scale
