@@ -41,8 +41,7 @@ def _draw(data: StudyData, layout: Layout) -> Figure:
             ]
             x, y = values(at, "predicted"), values(at, "measured")
             axis.scatter(x, y, s=9, color=colour, alpha=0.7, label=configuration or "all runs")
-            low, high = (values(at, f"measured_{end}") for end in ("low", "high"))
-            axis.vlines(x, low, high, color=colour, alpha=0.25, linewidth=0.8)
+            axis.plot(*_bars(at), color=colour, alpha=0.25, linewidth=0.8)
         axis.plot(limits, limits, color=MUTED, linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
         axis.set(xlim=limits, ylim=limits, xlabel="predicted growth", ylabel="measured growth")
         log_axis(axis, "x")
@@ -50,6 +49,13 @@ def _draw(data: StudyData, layout: Layout) -> Figure:
         axis.set_title(name, fontsize=8)
     legend_below(figure, axes[0], layout=layout, columns=3)
     return figure
+
+
+def _bars(rows: list[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """The intervals of the measured growth as one broken line, which is small in a file."""
+    ends = [values(rows, f"measured_{end}") for end in ("low", "high")]
+    gap = np.full(len(rows), np.nan)
+    return np.repeat(values(rows, "predicted"), 3), np.stack([*ends, gap], axis=1).ravel()
 
 
 CALIBRATION = FigureSpec(
