@@ -146,7 +146,7 @@ def test_the_leading_part_of_a_run_is_a_shorter_run(dtype, shape):
         assert short.active == min(7, full.active)
         expected = singular_values(at_depth(full, int(short.active)))
         # Two programs may round differently, which later steps amplify.
-        allowed = tolerance(dtype, np.max(truth_of(matrix)), factor=100)
+        allowed = tolerance(dtype, float(np.max(truth_of(matrix))), factor=100)
         np.testing.assert_allclose(singular_values(short).values, expected.values, atol=allowed)
 
 
@@ -198,7 +198,7 @@ def test_orthogonal_changes_of_both_bases_change_no_value(dtype, shape):
     for i, ((matrix, _, run), other) in enumerate(pairs):
         first, second = singular_values(run), singular_values(other)
         # Later coefficients amplify rounding.
-        allowed = tolerance(dtype, np.max(truth_of(matrix)), factor=100)
+        allowed = tolerance(dtype, float(np.max(truth_of(matrix))), factor=100)
         assert abs(first.values[0] - second.values[0]) <= allowed
         if i < len(SCALES):
             np.testing.assert_allclose(second.values, first.values, rtol=0, atol=allowed)

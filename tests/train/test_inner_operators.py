@@ -83,6 +83,7 @@ def products(case):
     @partial(jax.jit, static_argnames="name")
     def whole(stacked, *, name):
         shift = product_over_steps(stacked, 0, name).minus_identity
+        assert shift is not None
         return dense_matrix(shift), dense_matrix(shift.T)
 
     @partial(jax.jit, static_argnames="name")
@@ -97,6 +98,7 @@ def products(case):
     return jax.device_get(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_products_over_steps_are_those_of_the_dense_matrices(products, name):
     """Newest factor on the left; of the augmented one theta's block."""
@@ -110,6 +112,7 @@ def test_products_over_steps_are_those_of_the_dense_matrices(products, name):
     assert_equal_to_rounding(backward, shift.T)
 
 
+@pytest.mark.slow
 def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, products):
     """By forward mode through the updates that training makes, the memory moving along."""
     first = point(case.points.states, 0)
@@ -136,6 +139,7 @@ def measured(case):
     return loop.measure((states, case.points.trajectories), jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_measured_radii_are_those_of_the_dense_matrices(measured, products):
     found = {name: [s.radius for s in of_steps] for name, of_steps in measured.operators.items()}
     assert list(found) == ["preconditioned", "update", "augmented"]
@@ -150,6 +154,7 @@ def test_measured_radii_are_those_of_the_dense_matrices(measured, products):
         assert abs(spectrum.shifted.spectral_radius_minus_one - truth) <= error + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_measured_norms_are_those_of_the_dense_products(measured, products, name):
     """P_i is that of the last i - 1 inner steps, the newest on the left."""

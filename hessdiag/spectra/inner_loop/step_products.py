@@ -8,7 +8,7 @@ from hessdiag.spectra.inner_loop.step import InnerStep
 from hessdiag.spectra.operators import Operator, identity_plus
 
 
-def product_over_steps(steps: InnerStep, first: Int[Array, ""], name: str) -> Operator:
+def product_over_steps(steps: InnerStep, first: Int[Array, ""] | int, name: str) -> Operator:
     """The product of an operator over the inner steps from `first` on, as a map of theta.
 
     Through the optimiser's memory, which starts at zero and is not looked at in the end, for the
