@@ -42,6 +42,8 @@ _LONG_NAMES = {
     "density": "smoothed spectral density",
     "cumulative": "share of eigenvalues at or below",
     "cumulative_error": "standard error of the share of eigenvalues at or below",
+    "cumulative_least": "least share at or below that the quadratures allow",
+    "cumulative_most": "largest share at or below that the quadratures allow",
     "ritz_value": "Ritz value",
     "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
     "ritz_error": "bound on the error of the Ritz value",
@@ -196,6 +198,7 @@ def _runs(
 def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
     axis = spectra.grid(runs, _GRID)
     total, total_error = spectra.cumulative(runs, axis)
+    least, most = spectra.cumulative_bounds(runs, axis)
     # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
     split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
     known = 1.0 if np.isfinite(ends.highest) else np.nan
@@ -219,6 +222,8 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
         "density": (("grid",), spectra.density(runs, axis)),
         "cumulative": (("grid",), total),
         "cumulative_error": (("grid",), total_error),
+        "cumulative_least": (("grid",), least),
+        "cumulative_most": (("grid",), most),
     }
     for name, field in (
         ("ritz_value", "values"),
