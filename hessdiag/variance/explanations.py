@@ -132,6 +132,9 @@ def validation_noise(evidence: Evidence) -> Interval | None:
     θ^(i), besides what its validation trajectories do. The share of the variance that validation
     contributes is measured beside it, by nested sampling, and not multiplied in: the whole spread
     of T already has what such a factor would add. This reading of validation noise is ours.
+
+    In a probe its samples are those of the meta-gradients whose growth it predicts. What noise the
+    two have in common, up to 1/sqrt(2 K) of a standard deviation, favours it.
     """
     if evidence.outer_std is None:
         return None
