@@ -16,7 +16,7 @@ from hessdiag.spectra.checks import (
     symmetry_defect,
     transpose_defect,
 )
-from hessdiag.spectra.chunked import chunked, chunked_operator
+from hessdiag.spectra.chunked import chunked, chunked_operator, streamed
 from hessdiag.spectra.complex_ritz import (
     ComplexRitzValues,
     complex_ritz_values,
@@ -183,6 +183,7 @@ __all__ = [
     "shifted",
     "singular_values",
     "spectral_radius_minus_one",
+    "streamed",
     "symmetric",
     "symmetric_part",
     "symmetry_defect",
