@@ -58,7 +58,8 @@ def main() -> None:
         "python -m benchmarks.probe_cost",
         [
             {
-                "what": "probe at n = 5, all operators and products, 1e-3 / one meta-gradient",
+                "what": "full probe of one unroll at n = 5, all operators and products, 1e-3 / "
+                "one meta-gradient",
                 "value": ratio,
                 "unit": "×",
                 "goal": "≤ 60",
