@@ -148,7 +148,8 @@ def test_large_operators_to_the_last_dimension(dtype, name):
     starts = random_starts(1, LARGE, dtype)
     ((_, run),) = each(all_runs(reflected_operator, data, starts, max_matvecs=LARGE))
     assert run.broke_down
-    assert run.active == LARGE or (name, dtype) == ("outliers at both ends", np.float32)
+    early = (name, dtype) == ("outliers at both ends", np.float32)
+    assert run.active > 0.95 * LARGE or early
     depths = np.append(np.arange(1, run.active, 97), [run.active - 1, run.active])
     for depth in depths:
         assert_within_bounds(at_depth(run, int(depth)), truth, dtype)

@@ -21,6 +21,10 @@ class Raises(MarkovRewardProcess):
         self._fail("rollout")
         return super().rollout(params, env_state, key)
 
+    def metrics(self, params, trajectories):
+        self._fail("metrics")
+        return super().metrics(params, trajectories)
+
     def _fail(self, function: str) -> None:
         if self.error and self.inside == function:
             raise getattr(builtins, self.error)("no\nluck")

@@ -129,11 +129,11 @@ def test_a_failed_cell_does_not_stop_the_rest(tmp_path):
 
 
 def broken(**varied):
-    """Studies of a user's problem that raises in every cell; nothing of it is ever compiled."""
+    """Studies of a user's problem that raises in every cell while it is traced."""
     return Grid(COMMON | {"env": "tests.study.raises:Raises", "n": 1}, varied)
 
 
-@pytest.mark.parametrize("inside", ["init", "rollout"])
+@pytest.mark.parametrize("inside", ["init", "rollout", "metrics"])
 def test_whatever_a_users_problem_raises_fails_its_cell_alone(tmp_path, inside):
     errors = ["TypeError", "IndexError", "AssertionError", "NotImplementedError"]
     grid = broken(**{"problem.inside": [inside], "problem.error": errors})
@@ -149,12 +149,16 @@ def test_whatever_a_users_problem_raises_fails_its_cell_alone(tmp_path, inside):
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
-def test_what_is_meant_to_end_the_program_ends_it(tmp_path, error):
-    grid = broken(**{"problem.error": [error, "TypeError"]})
+@pytest.mark.parametrize(
+    ("inside", "states"), [("rollout", {"waiting"}), ("metrics", {"running", "waiting"})]
+)
+def test_what_is_meant_to_end_the_program_ends_it(tmp_path, error, inside, states):
+    """Before the run has a directory, where the problem is tested, and while it trains."""
+    grid = broken(**{"problem.inside": [inside], "problem.error": [error, "TypeError"]})
     directory = create(tmp_path / "study", grid)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         drive(directory, grid=grid)
-    assert {directory.status(cell).state for cell in grid.cells()} == {"running", "waiting"}
+    assert {directory.status(cell).state for cell in grid.cells()} == states
 
 
 def test_where_seeds_fail_together_only_the_one_to_blame_is_failed(finished, tmp_path):
