@@ -16,7 +16,7 @@ from hessdiag.spectra.checks import (
     symmetry_defect,
     transpose_defect,
 )
-from hessdiag.spectra.chunked import chunked, chunked_operator, streamed
+from hessdiag.spectra.chunked import chunked, chunked_operator
 from hessdiag.spectra.complex_ritz import (
     ComplexRitzValues,
     complex_ritz_values,
@@ -90,6 +90,7 @@ from hessdiag.spectra.singular_values import (
 )
 from hessdiag.spectra.spaces import Space
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
+from hessdiag.spectra.streamed import streamed
 from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs, roomy_basis
 from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
 from hessdiag.spectra.variables import Variables, padded

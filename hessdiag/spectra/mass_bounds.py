@@ -4,6 +4,7 @@ A quadrature of m nodes has the first 2 m - 1 moments of the measure that its st
 other measures have them, too. All of them have, up to a node, at least the weights before it and at
 most its own besides (the inequalities of Chebyshev, Markov and Stieltjes): between two nodes their
 mass is open by the weights of both. Probes do not tell this error; more steps make it smaller.
+Beyond converged ends nothing is left open, as far as they are the ends of the spectrum.
 
 References:
     Szegő 1975, Orthogonal Polynomials, section 3.41.

@@ -164,3 +164,23 @@ def seed_starts(size: int, dtype, *, width: int | None = None, repeats: int = 1)
     if width is None:
         return random_starts(count, size, dtype)
     return random_starts(count * width, size, dtype).reshape(count, width, size)
+
+
+def assert_flags_are_raised(ritz, case):
+    """At the second tolerance every run says that it converged, and is right at both ends."""
+    for i, scale in enumerate(SCALES):
+        for run in ritz[:, i, 1]:
+            assert run.converged
+            misses = np.abs(run.values[[0, -1]] / scale - case.truth[[0, -1]])
+            assert np.max(misses) <= 2 * case.tolerances[1] * np.max(np.abs(case.truth))
+
+
+def assert_breaks_down_exactly(ritz, broke_down, case, dtype):
+    """Asked for everything, every run ends early with all eigenvalues that are not zero."""
+    assert broke_down[:, :, 0].all()
+    for i, scale in enumerate(SCALES):
+        for run in ritz[:, i, 0]:
+            assert run.matvecs < 20
+            large = run.values[np.abs(run.values) > 0.5 * scale]
+            expected = scale * case.nonzero
+            np.testing.assert_allclose(large, expected, atol=tolerance(dtype, 50 * scale))

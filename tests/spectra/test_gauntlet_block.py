@@ -17,6 +17,8 @@ from tests.oracles import gauntlet
 from tests.oracles.gauntlet import CASES, SCALES, SEEDS
 from tests.oracles.gauntlet_runs import (
     all_runs,
+    assert_breaks_down_exactly,
+    assert_flags_are_raised,
     assert_honest,
     assert_refuses_asymmetry,
     classifier_operator,
@@ -79,24 +81,14 @@ def test_flags_are_raised_where_the_ends_are_easy(dtype, name):
     """G11: honesty by never saying that a run has converged would be no answer."""
     case = CASES[name]
     ritz, _ = answers_to(name, dtype)
-    for i, scale in enumerate(SCALES):
-        for run in ritz[:, i, 1]:
-            assert run.converged
-            misses = np.abs(run.values[[0, -1]] / scale - case.truth[[0, -1]])
-            assert np.max(misses) <= 2 * case.tolerances[1] * np.max(np.abs(case.truth))
+    assert_flags_are_raised(ritz, case)
 
 
 def test_g1_breaks_down_with_the_exact_spectrum(dtype):
     """Rank 12 and a block of two: fourteen products, and a few where rounding adds rows."""
     case = CASES["G1"]
     ritz, broke_down = answers_to("G1", dtype)
-    assert broke_down[:, :, 0].all()
-    for i, scale in enumerate(SCALES):
-        for run in ritz[:, i, 0]:
-            assert run.matvecs < 20
-            large = run.values[np.abs(run.values) > 0.5 * scale]
-            expected = scale * case.nonzero
-            np.testing.assert_allclose(large, expected, atol=tolerance(dtype, 50 * scale))
+    assert_breaks_down_exactly(ritz, broke_down, case, dtype)
 
 
 def test_g1b_tabular_policy_gradient(dtype):
