@@ -17,6 +17,7 @@ SHARES = ("variance_share", "covariance_share", "step_share")
 
 SIZES = (
     *("outer_norm", "term_reach", "mixed_norm", "term_alignment"),
+    *("path_norm", "path_alignment"),
     *("eq11_outer_norm", "eq11_mixed_norm", "eq11_alignment"),
 )
 """What a term is the product of, as it is and as eq. 11 is printed, called as in the probes."""
@@ -76,6 +77,8 @@ def _read(probe: xarray.Dataset) -> Read:
         made |= _parts_of_the_variance(probe.term_covariance.isel(cut_horizon=-1).values)
     if "term_reach" in probe:
         made |= {name: logs(size) for name, size in _factors(probe).items()}
+    if "path_alignment" in probe:
+        made |= {name: logs(size) for name, size in _worst_case(probe).items()}
     if "eq11_alignment" in probe:
         made |= {name: logs(size) for name, size in _printed_factors(probe).items()}
     return made
@@ -99,6 +102,14 @@ def _factors(probe: xarray.Dataset) -> Read:
         "term_reach": at.term_reach.values,
         "mixed_norm": at.mixed_norm.mean("meta_parameter").values,
         "term_alignment": abs(at.term_alignment).mean("meta_parameter").values,
+    }
+
+
+def _worst_case(probe: xarray.Dataset) -> Read:
+    both = ("operator_unroll", "meta_parameter")
+    return {
+        "path_norm": probe.path_norm.mean("operator_unroll").values,
+        "path_alignment": abs(probe.path_alignment).mean(both).values,
     }
 
 

@@ -37,6 +37,7 @@ from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
 from hessdiag.spectra.golub_kahan import Bidiagonalisation, golub_kahan
+from hessdiag.spectra.inner_loop.gradient_paths import gradient_path
 from hessdiag.spectra.inner_loop.labelled import inner_loop_variables
 from hessdiag.spectra.inner_loop.labelled_operators import operator_names
 from hessdiag.spectra.inner_loop.loop import InnerLoop
@@ -44,6 +45,7 @@ from hessdiag.spectra.inner_loop.measured import (
     HessianSpectrum,
     InnerLoopSpectra,
     OperatorSpectrum,
+    PathNorm,
     ProductNorm,
 )
 from hessdiag.spectra.inner_loop.settings import (
@@ -118,6 +120,7 @@ __all__ = [
     "NotTransposableError",
     "Operator",
     "OperatorSpectrum",
+    "PathNorm",
     "ProductNorm",
     "RitzPairs",
     "RitzValues",
@@ -151,6 +154,7 @@ __all__ = [
     "gauss_newton",
     "golub_kahan",
     "gradient_jacobian",
+    "gradient_path",
     "gram_minus_identity",
     "grid",
     "hessian",

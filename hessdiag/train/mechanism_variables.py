@@ -11,6 +11,7 @@ from hessdiag.train.mechanism_probe import Nested, relative_reach
 _UNITS = "loss per unit of eta"
 _CUT = ("cut", "cut_horizon")
 _TERM = ("cut_horizon", "inner_step", "meta_parameter")
+_PER_TERM = ("operator_unroll", "inner_step", "meta_parameter")
 
 
 def term_variables(
@@ -89,38 +90,65 @@ def _factors(made: Terms, contributions: np.ndarray) -> spectra.Variables:
     }
 
 
-def equation_11_variables(
+def alignment_variables(
     made: Terms, cuts: Sequence[str], measured: Sequence[spectra.InnerLoopSpectra]
 ) -> spectra.Variables:
-    """‖T‖, ‖P_i‖ and ‖N_i‖ of eq. 11 as printed, and T·P_i·N_i over their product.
+    """How much of the most that its factors allow each term is, on the unrolls with spectra.
 
-    That is plain gradient descent: the terms are those of the cut "as-sgd" at the longest horizon,
-    on the unrolls on which the paper's products over all its inner steps were measured.
+    On the augmented state a term is T G ∂g/∂η with G the derivative of the last θ in the gradient
+    g of that inner step, and at most |T| |G| |∂g/∂η|. Under gradient descent G is −α P_i, N_i is
+    −α ∂g/∂η, and that is T P_i N_i over |T| |P_i| |N_i|, eq. 11 as printed.
 
     Args:
-        made: terms of all samples; the first ones belong to the unrolls of `measured`.
+        made: terms of all samples, at horizons up to the n of `measured`; the first samples are
+            its unrolls.
         cuts: names of their paths.
-        measured: spectra with products.
+        measured: spectra, with products and paths or without.
     """
+    variables = _of_paths(made, [loop.paths for loop in measured if loop.paths])
     products = [loop.products["paper"] for loop in measured if "paper" in loop.products]
-    n = made.mixed.shape[1]
-    if not products or "as-sgd" not in cuts:
+    if products and "as-sgd" in cuts:
+        rates = np.array([step.alpha for step in measured[0].hessians])
+        variables |= _as_printed(made, list(cuts).index("as-sgd"), products, rates)
+    return variables
+
+
+def _of_paths(made: Terms, paths: Sequence[Sequence[spectra.PathNorm]]) -> spectra.Variables:
+    if not paths:
         return {}
+    norms = np.array([[path.value for path in row] for row in paths])
+    mixed = np.asarray(made.mixed)[: len(paths)]
+    aligned = _alignment(made, 0, norms, mixed)
+    text = "T G dg/deta over |T| |G| |dg/deta|, G the derivative of theta^(n) in g"
+    return {"path_alignment": (_PER_TERM, aligned, text, "1")}
+
+
+def _as_printed(
+    made: Terms, cut: int, products: Sequence[Sequence[spectra.ProductNorm]], rates: np.ndarray
+) -> spectra.Variables:
+    """Of plain gradient descent: the terms of the cut "as-sgd" at the longest horizon."""
     unrolls = len(products)
-    of_sgd = np.asarray(made.contributions)[:unrolls, list(cuts).index("as-sgd"), -1]  # (U, n, m)
-    outer = np.asarray(made.outer)[:unrolls, -1]
     norms = np.array([[1.0 + product.norm.minus_one for product in row] for row in products])
-    rates = np.array([step.alpha for step in measured[0].hessians])
+    norms = norms[:, ::-1]  # P_n belongs to inner step 0
     mixed = rates[:, None] * np.asarray(made.mixed)[:unrolls]
-    bound = outer[:, None, None] * norms[:, ::-1, None] * mixed  # P_n belongs to inner step 0
-    aligned = np.divide(of_sgd, bound, out=np.full(bound.shape, np.nan), where=bound > 0)
-    per_term = ("operator_unroll", "inner_step", "meta_parameter")
+    outer = np.asarray(made.outer)[:unrolls, -1]
+    aligned = _alignment(made, cut, norms, mixed)
+    last = f"norm of T after {len(rates)} updates"
     return {
-        "eq11_alignment": (per_term, aligned, "T P_i N_i over |T| |P_i| |N_i|", "1"),
-        "eq11_mixed_norm": (per_term, mixed, "norm of N_i", "1"),
-        "eq11_outer_norm": (per_term[:1], outer, f"norm of T after {n} updates", "1"),
-        "eq11_product_norm": (per_term[:2], norms[:, ::-1], "norm of P_i", "1"),
+        "eq11_alignment": (_PER_TERM, aligned, "T P_i N_i over |T| |P_i| |N_i|", "1"),
+        "eq11_mixed_norm": (_PER_TERM, mixed, "norm of N_i", "1"),
+        "eq11_outer_norm": (_PER_TERM[:1], outer, last, "1"),
+        "eq11_product_norm": (_PER_TERM[:2], norms, "norm of P_i", "1"),
     }
+
+
+def _alignment(made: Terms, cut: int, carried: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+    """(U, n, m): terms at the longest horizon over the product of the norms of their factors."""
+    unrolls = len(carried)
+    of_cut = np.asarray(made.contributions)[:unrolls, cut, -1]
+    outer = np.asarray(made.outer)[:unrolls, -1]
+    bound = outer[:, None, None] * carried[..., None] * mixed
+    return np.divide(of_cut, bound, out=np.full(bound.shape, np.nan), where=bound > 0)
 
 
 def nested_variables(

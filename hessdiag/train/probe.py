@@ -13,7 +13,7 @@ from hessdiag.meta import ESTIMATORS
 from hessdiag.train.learner import Learner, RunKeys, TrainState
 from hessdiag.train.mechanism_probe import MechanismProbe, Sampled
 from hessdiag.train.mechanism_variables import (
-    equation_11_variables,
+    alignment_variables,
     nested_variables,
     sensitivity_variables,
     term_variables,
@@ -125,7 +125,7 @@ class Prober:
         if sampled.terms is not None:
             made |= term_variables(sampled.terms, **options)
             if self._mechanism.horizons[-1] == self._n:
-                made |= equation_11_variables(sampled.terms, [*self._mechanism.paths], measured)
+                made |= alignment_variables(sampled.terms, [*self._mechanism.paths], measured)
         if sampled.nested is not None:
             made |= nested_variables(sampled.nested, **options)
         if sampled.sensitivities is not None:

@@ -24,6 +24,7 @@ class SpectralProbe:
         everything = spectra.InnerLoopSettings(
             operators=settings.operators,
             products=settings.products,
+            paths=settings.products and bool(settings.counterfactuals),
             starts=settings.starts,
             min_matvecs=settings.min_matvecs,
             max_matvecs=settings.max_matvecs,

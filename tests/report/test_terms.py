@@ -16,6 +16,8 @@ def probe(*, products: bool) -> xr.Dataset:
     }
     if products:
         per_term = ("operator_unroll", "inner_step", "meta_parameter")
+        variables["path_norm"] = (per_term[:2], np.array([[2.0, 5.0]]))
+        variables["path_alignment"] = (per_term, np.array([[[0.125], [-0.5]]]))
         variables["eq11_alignment"] = (per_term, np.array([[[-0.5], [1.0]]]))
         variables["eq11_mixed_norm"] = (per_term, np.array([[[3.0], [4.0]]]))
         variables["eq11_product_norm"] = (per_term[:2], np.array([[1.25, 1.0]]))
@@ -32,8 +34,8 @@ def test_a_row_per_inner_step_at_the_longest_horizon():
 def test_factors_where_products_were_measured():
     table = term_table(probe(products=True))
     assert table is not None
-    assert table.rows[0][3:] == ("0.250", "3.00", "0.500")
-    assert table.rows[1][3:] == ("0", "4.00", "1.00")
+    assert table.rows[0][3:] == ("2.00", "0.125", "0.250", "3.00", "0.500")
+    assert table.rows[1][3:] == ("5.00", "0.500", "0", "4.00", "1.00")
 
 
 def test_none_without_terms():

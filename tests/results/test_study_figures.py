@@ -62,12 +62,19 @@ def test_curvature_shows_the_thirds_and_its_csv_all_of_training():
 
 def test_terms_have_a_panel_for_what_was_recorded():
     shares, factors = ("variance_share", "covariance_share"), ("outer_norm", "term_reach")
+    largest = ("mixed_norm", "path_norm", "path_alignment")
     printed = ("eq11_product_norm_minus_one", "eq11_alignment")
-    for columns, number in ((shares, 1), (shares + factors, 2), (shares + factors + printed, 3)):
+    for columns, number in (
+        (shares, 1),
+        (shares + factors, 2),
+        (shares + factors + printed, 3),
+        (shares + factors + largest + printed, 4),
+    ):
         data = study(terms=[term(i, *columns) for i in (1, 2, 3)])
         figure = TERMS.draw(data, WIDE)
         assert len(figure.axes) == number
-        assert ("As printed" in TERMS.caption(data)) == (number == 3)
+        assert ("As printed" in TERMS.caption(data)) == (printed[0] in columns)
+        assert ("At their largest" in TERMS.caption(data)) == (largest[0] in columns)
         assert "3 seeds" in TERMS.caption(data)
 
 

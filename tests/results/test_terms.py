@@ -37,6 +37,8 @@ def probe(factor: float, *, printed: bool = True, iteration: int = 1) -> xarray.
             "eq11_outer_norm": (one[:1], factor * np.array([2.0, 4.0])),
             "eq11_product_norm": (one[:2], np.full((2, N), 1.0 + 1e-5 * factor)),
         }
+        variables["path_norm"] = (one[:2], factor * np.stack([j, 3 * j]))
+        variables["path_alignment"] = (one, np.stack([np.full((N, M), -0.1), np.full((N, M), 0.3)]))
     made = xarray.Dataset(variables, attrs={"iteration": iteration})
     return made.rename({"parameter": "meta_parameter"})
 
@@ -71,6 +73,7 @@ def test_sizes_are_averaged_as_logarithms(three):
         ("outer_norm", 7.0),
         ("term_reach", 3.0),
         ("mixed_norm", 6.0),
+        ("path_norm", 6.0),
         ("eq11_outer_norm", 3.0),
         ("eq11_mixed_norm", 1.0),
     ):

@@ -40,6 +40,7 @@ class Case:
     progress: int
     units: int
     dense: list[dict[str, np.ndarray]]
+    responses: list[np.ndarray]
 
 
 def make_case(name: str, settings: InnerLoopSettings) -> Case:
@@ -75,17 +76,19 @@ def make_case(name: str, settings: InnerLoopSettings) -> Case:
     def products(at):
         step = linearise(at)
         names = ("paper", "preconditioned", "update", "augmented")
-        return {name: dense_matrix(getattr(step, name).minus_identity) for name in names}
+        shifts = {name: dense_matrix(getattr(step, name).minus_identity) for name in names}
+        return shifts, dense_matrix(step.response)
 
-    dense = [jax.device_get(products(at)) for at in points]
-    return Case(measured, len(calls), loop.units(N), dense)
+    dense, responses = zip(*[jax.device_get(products(at)) for at in points], strict=True)
+    return Case(measured, len(calls), loop.units(N), list(dense), list(responses))
 
 
 @pytest.fixture(scope="module", params=TRANSFORMATIONS)
 def case(request):
     with jax.enable_x64(True):
         yield make_case(
-            request.param, InnerLoopSettings(max_matvecs=300, tolerance=1e-9, departure_probes=16)
+            request.param,
+            InnerLoopSettings(max_matvecs=300, tolerance=1e-9, departure_probes=16, paths=True),
         )
 
 
@@ -116,6 +119,18 @@ def test_norms_of_products_equal_dense_ones(case):
             assert abs(measured.norm.minus_one - truth) <= measured.norm.error + 1e-9
             product = product @ (np.eye(len(product)) + case.dense[N - i][name])
     assert list(case.loop.products) == ["paper", "preconditioned", "update", "augmented"]
+
+
+def test_norms_of_gradient_paths_equal_dense_ones(case):
+    """Of theta's rows of the augmented maps after the response to the gradient."""
+    size = len(case.dense[0]["paper"])
+    after = np.eye(len(case.dense[0]["augmented"]))[:size]
+    for j in reversed(range(N)):
+        truth = np.linalg.norm(after @ case.responses[j], 2)
+        measured = case.loop.paths[j]
+        assert measured.converged
+        assert abs(measured.value - truth) <= measured.error + 1e-12 * truth
+        after = after @ (np.eye(after.shape[1]) + case.dense[j]["augmented"])
 
 
 def test_a_norm_that_two_operators_share_is_measured_once(case):

@@ -8,7 +8,13 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.spectra import dense_matrix, inner_step, product_over_steps, transpose_defect
+from hessdiag.spectra import (
+    dense_matrix,
+    gradient_path,
+    inner_step,
+    product_over_steps,
+    transpose_defect,
+)
 from hessdiag.spectra.inner_loop.step_products import named_operator, step_at
 from tests.oracles.spectra import mlp_loss, mlp_problem
 
@@ -108,6 +114,38 @@ def test_the_product_of_no_steps_is_the_identity(steps):
     forward, backward = product_matrices(steps, N, name="update")
     np.testing.assert_array_equal(forward, 0)
     np.testing.assert_array_equal(backward, 0)
+
+
+@jax.jit
+def path_matrices(steps, j):
+    """G, its transpose by the transposed products, and both of the response to the gradient."""
+    path, response = gradient_path(steps, j), step_at(steps, j).response
+    return [dense_matrix(each) for each in (path, path.T, response, response.T)]
+
+
+def test_the_path_of_a_gradient_is_that_of_the_dense_matrices(steps):
+    """Adam's memory included: theta's rows of the augmented maps after the response to g."""
+    size = steps.params.size
+    after = np.eye(3 * size)[:size]
+    for j in reversed(range(N)):
+        forward, backward, response, transposed = path_matrices(steps, j)
+        np.testing.assert_allclose(transposed, response.T, rtol=0, atol=1e-12)
+        expected = after @ np.asarray(response)
+        atol = 1e-13 * np.abs(expected).max()
+        np.testing.assert_allclose(forward, expected, rtol=0, atol=atol)
+        np.testing.assert_allclose(backward, expected.T, rtol=0, atol=atol)
+        after = after @ np.asarray(factor(steps, j, name="augmented"))
+
+
+def test_a_step_moves_by_its_hessian_through_the_response(steps):
+    """The augmented operator is the identity of theta, the memory's decay, and response after H."""
+    size = steps.params.size
+    for j in range(N):
+        through = np.asarray(path_matrices(steps, j)[2]) @ factor(steps, j, name="hessian")
+        moved = (
+            np.asarray(factor(steps, j, name="augmented"))[:, :size] - np.eye(3 * size)[:, :size]
+        )
+        np.testing.assert_allclose(moved, through, rtol=0, atol=1e-14 * np.abs(moved).max() + 1e-15)
 
 
 @jax.jit

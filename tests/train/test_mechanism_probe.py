@@ -1,9 +1,10 @@
 """What a probe says of terms, cuts and sources, against the meta-gradients that it samples."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 from hessdiag.errors import UsageError
 from hessdiag.meta import (
@@ -19,6 +20,7 @@ from hessdiag.train.learner import Learner, TrainState, run_keys
 from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
+from tests.oracles.eq11_terms import DenseUnroll
 from tests.train.recognisable import Recognisable, inner_numbers, validation_numbers
 
 KEYS = run_keys(0)
@@ -222,13 +224,14 @@ def test_a_trace_trains_as_the_counterfactual_of_that_name():
         assert jax.tree.all(equal)
 
 
-def test_alignment_of_equation_11_against_dense_products():
-    """Under gradient descent every part of a term is a dense matrix."""
+def probed_and_dense(optimiser: str):
+    """A probe of one unroll, and dense derivatives of its inner updates."""
     flags = {
-        "learning.optimiser": "sgd",
+        "learning.optimiser": optimiser,
         "probe.counterfactuals": ["as-sgd"],
         "probe.nested": 0,
         "probe.tolerance": 1e-6,
+        "probe.max_matvecs": 200,
         "probe.samples": 2,
         "probe.chunk": 2,
     }
@@ -236,34 +239,58 @@ def test_alignment_of_equation_11_against_dense_products():
     learner = Learner(settings)
     state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
     probed = Prober(learner, settings).probe(state, 3, keys=KEYS, progress=lambda _: None)
-
     update, problem = learner.update, learner.problem
     key = jax.random.split(jax.random.fold_in(KEYS.probe, 3), 2)[0]
     points = unroll(update, state.inner, state.eta, state.env_state, key, n=N, validate_all=True)
-    theta, unravel = ravel_pytree(state.inner.params)
 
-    def dense(j):
-        params = ravel_pytree(point(points.states, j).params)[0]
-        trajectories = point(points.trajectories, j)
+    def inner(params, eta, j):
+        return update.loss(params, eta, point(points.trajectories, j))
 
-        def gradient(theta, eta):
-            return ravel_pytree(update.gradient(unravel(theta), eta, trajectories))[0]
+    def outer(params, i):
+        return problem.outer_loss(params, point(points.validation, i - 1))
 
-        alpha = float(update.learning_rate(point(points.states, j).step))
-        hessian, mixed = jax.jacfwd(gradient, argnums=(0, 1))(params, state.eta)
-        return np.eye(theta.size) - alpha * np.asarray(hessian), -alpha * np.asarray(mixed)
+    case = SimpleNamespace(
+        update=update, state=state.inner, eta=state.eta, points=points, losses=(inner, outer)
+    )
+    return probed.isel(operator_unroll=0), DenseUnroll(case)
 
-    steps = [dense(j) for j in range(N)]
-    last = point(points.states, N).params
-    outer = ravel_pytree(jax.grad(problem.outer_loss)(last, point(points.validation, N - 1)))[0]
-    product = np.eye(theta.size)
+
+def test_alignment_of_equation_11_against_dense_products():
+    """Under gradient descent every part of a term is a dense matrix, and both alignments agree."""
+    probed, dense = probed_and_dense("sgd")
+    outer = dense.outer_gradient(N)
+    product = np.eye(dense.size)
     for j in reversed(range(N)):
-        jacobian, mixed = steps[j]
-        norm, of_eta = np.linalg.norm(product, 2), np.linalg.norm(mixed, axis=0)
-        expected = outer @ product @ mixed / (np.linalg.norm(outer) * norm * of_eta)
-        at = probed.isel(operator_unroll=0, inner_step=j)
+        _, _, _, hessian, mixed, _ = dense.steps[j]
+        alpha = float(probed.learning_rate[j])
+        norm, of_eta = np.linalg.norm(product, 2), alpha * np.linalg.norm(mixed, axis=0)
+        expected = outer @ product @ (-alpha * mixed) / (np.linalg.norm(outer) * norm * of_eta)
+        at = probed.isel(inner_step=j)
         np.testing.assert_allclose(at.eq11_alignment, expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(at.path_alignment, expected, rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(at.eq11_product_norm, norm, rtol=1e-5)
+        np.testing.assert_allclose(at.path_norm, alpha * norm, rtol=1e-5)
         np.testing.assert_allclose(at.eq11_mixed_norm, of_eta, rtol=1e-4)
-        product = product @ jacobian
-    np.testing.assert_allclose(probed.eq11_outer_norm[0], np.linalg.norm(outer), rtol=1e-4)
+        product = product @ (np.eye(dense.size) - alpha * hessian)
+    np.testing.assert_allclose(probed.eq11_outer_norm, np.linalg.norm(outer), rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "momentum", "rmsprop"])
+def test_alignment_on_the_augmented_state_against_dense_products(optimiser):
+    """The term of every inner update over the norms of its three factors, memory included."""
+    probed, dense = probed_and_dense(optimiser)
+    outer = dense.outer_gradient(N)
+    after = np.eye(len(outer))[: dense.size]
+    for j in reversed(range(N)):
+        at_rest, by_gradient, _, hessian, mixed, _ = dense.steps[j]
+        path = after @ by_gradient
+        norm = np.linalg.norm(path, 2)
+        bound = np.linalg.norm(outer) * norm * np.linalg.norm(mixed, axis=0)
+        at = probed.isel(inner_step=j)
+        assert at.path_converged
+        np.testing.assert_allclose(at.path_norm, norm, rtol=1e-4)
+        expected = outer[: dense.size] @ path @ mixed / bound
+        np.testing.assert_allclose(at.path_alignment, expected, rtol=2e-3, atol=1e-5)
+        jacobian = at_rest.copy()
+        jacobian[:, : dense.size] += by_gradient @ hessian
+        after = after @ jacobian

@@ -111,10 +111,12 @@ def term_table(data: StudyData) -> Table | None:
         "term_reach": "read by T",
         "mixed_norm": "‖∂g/∂η‖",
         "term_alignment": "|cosine|",
+        "path_norm": "‖G‖",
+        "path_alignment": "|alignment|",
         "eq11_outer_norm": "‖T‖, eq. 11",
         "eq11_product_norm_minus_one": "‖P‖ − 1",
         "eq11_mixed_norm": "‖N‖",
-        "eq11_alignment": "|alignment|",
+        "eq11_alignment": "|alignment|, eq. 11",
     }
     known = [name for name in columns if any(row.get(name) is not None for row in rows)]
     cells = [

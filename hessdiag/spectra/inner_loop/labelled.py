@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 
 from hessdiag.spectra.density import cumulative, density, grid
-from hessdiag.spectra.inner_loop.labelled_operators import operator_variables, product_variables
+from hessdiag.spectra.inner_loop.labelled_operators import (
+    operator_variables,
+    path_variables,
+    product_variables,
+)
 from hessdiag.spectra.inner_loop.measured import HessianSpectrum, InnerLoopSpectra
 from hessdiag.spectra.variables import STEPS, Variables, padded, table
 
@@ -55,6 +59,7 @@ def inner_loop_variables(loops: Sequence[InnerLoopSpectra]) -> Variables:
         | _densities(measured)
         | operator_variables(with_operators)
         | product_variables(with_operators)
+        | path_variables(with_operators)
     )
 
 

@@ -11,6 +11,7 @@ from hessdiag.spectra.variables import Variables, padded, table
 
 _OPERATOR = ("operator_unroll", "inner_step", "operator")
 _PRODUCT = ("operator_unroll", "term", "operator")
+_PATH = ("operator_unroll", "inner_step")
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,27 @@ def product_variables(loops: Sequence[InnerLoopSpectra]) -> Variables:
             long_name,
             "1",
         )
+        for name, read, dtype, long_name in described
+    }
+
+
+def path_variables(loops: Sequence[InnerLoopSpectra]) -> Variables:
+    """Norms of the derivatives of the last theta in each inner gradient, by unroll and inner step.
+
+    Args:
+        loops: Inner loops of one length, measured alike.
+    """
+    rows = [loop.paths for loop in loops]
+    if not rows or not all(rows):
+        return {}
+    described: tuple[tuple[str, Callable, Any, str], ...] = (
+        ("path_norm", lambda p: p.value, float, "norm of the derivative of theta^(n) in g^(j)"),
+        ("path_norm_error", lambda p: p.error, float, "bound on its error"),
+        ("path_matvecs", lambda p: p.matvecs, np.int32, "products spent"),
+        ("path_converged", lambda p: p.converged, np.int8, "the norm met the tolerance"),
+    )
+    return {
+        name: (_PATH, table(rows, read, dtype), long_name, "1")
         for name, read, dtype, long_name in described
     }
 

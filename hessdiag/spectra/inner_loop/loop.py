@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
+from hessdiag.spectra.inner_loop.gradient_paths import GradientPaths
 from hessdiag.spectra.inner_loop.hessians import Hessians
 from hessdiag.spectra.inner_loop.measured import InnerLoopSpectra
 from hessdiag.spectra.inner_loop.product_norms import ProductNorms, of_one_step
@@ -45,17 +46,20 @@ class InnerLoop:
         self._hessians = Hessians(settings)
         self._radii = Radii(settings)
         self._norms = ProductNorms(settings)
+        self._paths = GradientPaths(settings)
 
     def of_hessians_alone(self) -> Self:
         """The same programs for Hessians, without other operators and products."""
         alone = copy.copy(self)
-        alone._settings = dataclasses.replace(self._settings, operators=(), products=False)
+        alone._settings = dataclasses.replace(
+            self._settings, operators=(), products=False, paths=False
+        )
         return alone
 
     def units(self, n: int) -> int:
         """Calls of `progress` that `measure` makes for n inner steps with a learning rate."""
         others = len(self._others)
-        return n * (1 + others + (1 + others) * self._settings.products)
+        return n * (1 + others + (1 + others) * self._settings.products + self._settings.paths)
 
     @property
     def _others(self) -> tuple[str, ...]:
@@ -77,6 +81,7 @@ class InnerLoop:
         """
         steps = self._linearise(points)
         hessian_key, operator_key, product_key = jax.random.split(key, 3)
+        path_key = jax.random.fold_in(key, 3)
         hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
         for j in range(len(steps.gradient)):
             own_key = jax.random.fold_in(hessian_key, j)
@@ -96,7 +101,9 @@ class InnerLoop:
                 steps, first + computed, product_key, paper, update, progress
             )
             products = _with_copies(products, first + names, progress)
-        return InnerLoopSpectra(hessians, _with_copies(operators, names, progress), products)
+        operators = _with_copies(operators, names, progress)
+        paths = self._paths.measure(steps, path_key, progress) if self._settings.paths else []
+        return InnerLoopSpectra(hessians, operators, products, paths)
 
 
 def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:

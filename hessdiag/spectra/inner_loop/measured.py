@@ -63,6 +63,23 @@ class ProductNorm:
 
 
 @dataclass(frozen=True)
+class PathNorm:
+    """Norm of the derivative of the last theta in one inner gradient.
+
+    Attributes:
+        value: The largest singular value.
+        error: Some singular value lies within it.
+        matvecs: Products spent, and as many transposed ones.
+        converged: Whether the tolerance was met.
+    """
+
+    value: float
+    error: float
+    matvecs: int
+    converged: bool
+
+
+@dataclass(frozen=True)
 class InnerLoopSpectra:
     """All that was measured along one inner loop of n steps.
 
@@ -71,8 +88,10 @@ class InnerLoopSpectra:
         operators: By name, per inner step.
         products: By name of the operator, the norms of P_1 .. P_n, of which P_i is the product over
             the last i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity.
+        paths: Per inner step; empty where they were not wanted.
     """
 
     hessians: list[HessianSpectrum]
     operators: dict[str, list[OperatorSpectrum]]
     products: dict[str, list[ProductNorm]]
+    paths: list[PathNorm]

@@ -17,6 +17,7 @@ class InnerLoopSettings:
         operators: Some of `ALL_OPERATORS`. The paper's, which the Hessian's spectrum gives for
             nothing, is measured in any case where there is a learning rate.
         products: Whether norms of products over inner steps are measured, too.
+        paths: Whether norms of the derivatives of the last theta in every inner gradient are.
         starts: Random start vectors of each Hessian's spectrum.
         min_matvecs: Products per start of a Hessian at the least, for the density.
         max_matvecs: Products per run at the most.
@@ -26,6 +27,7 @@ class InnerLoopSettings:
 
     operators: tuple[str, ...] = OPERATORS
     products: bool = True
+    paths: bool = False
     starts: int = 2
     min_matvecs: int = 0
     max_matvecs: int = 48

@@ -142,6 +142,19 @@ class InnerStep:
         return identity_plus(Operator(product, transposed, space, space))
 
     @property
+    def response(self) -> Operator:
+        """The derivative of (theta', s') in g, clipping included."""
+        still, size = jnp.zeros_like(self.gradient), self.params.size
+
+        def product(v):
+            return jnp.concatenate(self._respond(still, self._no_memory(), self._clip(v)))
+
+        def transposed(y):
+            return self._clip_back(self._respond_back(y[:size], y[size:])[2])
+
+        return Operator(product, transposed, self.params, self.params * self.memory)
+
+    @property
     def updates_as_preconditioned(self) -> Bool[Array, ""]:
         """Whether `update` and `preconditioned` are one operator.
 

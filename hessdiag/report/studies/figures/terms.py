@@ -14,6 +14,7 @@ from hessdiag.report.studies.data import Row, StudyData, distinct, intervals, va
 from hessdiag.report.studies.figures.looks import line_with_band, panel_title
 
 _PRODUCT = "eq11_product_norm_minus_one"
+_SHARED = {"outer_norm", "mixed_norm"}
 _ENDS = ("", "_low", "_high")
 _OUTER, _CARRIED, _MOVED, _ALIGNED = CATEGORIES[2:6]
 _LEGEND = {
@@ -21,9 +22,9 @@ _LEGEND = {
     "its covariances": CATEGORIES[0],
     "its step alone": CATEGORIES[1],
     "‖T‖": _OUTER,
-    "read by T, or ‖P‖": _CARRIED,
-    "‖∂g/∂η‖, or ‖N‖": _MOVED,
-    "|cosine|": _ALIGNED,
+    "read by T, ‖G‖ or ‖P‖": _CARRIED,
+    "‖∂g/∂η‖ or ‖N‖": _MOVED,
+    "|cosine| or |alignment|": _ALIGNED,
 }
 
 
@@ -59,6 +60,19 @@ _PANELS = (
         },
     ),
     _Panel(
+        "factors at their largest",
+        True,
+        "At their largest: the norm of G, which is the derivative of the last θ in that step’s "
+        "gradient, in the direction that it stretches most, and what the term is of ‖T‖ ‖G‖ "
+        "‖∂g/∂η‖.",
+        {
+            "outer_norm": _OUTER,
+            "path_norm": _CARRIED,
+            "mixed_norm": _MOVED,
+            "path_alignment": _ALIGNED,
+        },
+    ),
+    _Panel(
         "factors, eq. 11 as printed",
         True,
         "As printed, by plain gradient descent, on the unrolls whose products were measured: ‖T‖, "
@@ -78,8 +92,9 @@ def _rows(data: StudyData) -> list[Row]:
 
 
 def _panels(rows: list[Row]) -> list[_Panel]:
-    """Those that some row has something for."""
-    return [panel for panel in _PANELS if any(set(row) & set(panel.columns) for row in rows)]
+    """Those that some row has something for which no other panel has."""
+    known = set().union(*rows) - _SHARED
+    return [panel for panel in _PANELS if known & set(panel.columns)]
 
 
 def _caption(data: StudyData) -> str:
@@ -96,7 +111,8 @@ def _draw(data: StudyData, layout: Layout) -> Figure:
     rows = _rows(data)
     shown = _panels(rows)
     places = [(name, panel) for name in distinct(rows, "configuration") for panel in shown]
-    figure, axes = panels(layout, len(places), columns=len(shown), height=2.7)
+    columns = len(shown) if len(shown) < 4 else 2
+    figure, axes = panels(layout, len(places), columns=columns, height=2.7)
     for axis, (name, panel) in zip(axes, places, strict=True):
         _draw_panel(axis, [row for row in rows if row["configuration"] == name], panel)
         axis.set_title(panel_title(name))
