@@ -10,6 +10,7 @@ from hessdiag.meta.optimisers import (
     inner_optimiser,
     meta_optimiser,
 )
+from hessdiag.meta.outer_growth import outer_growth
 from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths, paths_called
 from hessdiag.meta.sensitivity import all_horizons, all_horizons_from, sensitivity_norms
 from hessdiag.meta.sources import Sources, share_one, sources
@@ -41,6 +42,7 @@ __all__ = [
     "meta_optimiser",
     "meta_step",
     "mix_weights",
+    "outer_growth",
     "paths_called",
     "point",
     "sensitivity_norms",

@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta.augmented import Augmented, augmented, response
+from hessdiag.meta.augmented import Augmented, augmented
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.outliers import Outliers, outliers
 from hessdiag.meta.paths import Paths
-from hessdiag.meta.pullback import contract, pull_back
+from hessdiag.meta.pullback import pull_back
 from hessdiag.meta.unroll import Unroll, point
 
 
@@ -34,7 +34,6 @@ class Terms(NamedTuple):
     reach: Float[Array, "paths horizons n"]  # |cotangent of g^(j)|: what T reads of it
     outer: Float[Array, " horizons"]  # |T|, T = ∂L'/∂θ^(i)
     mixed: Float[Array, "n m"]  # |∂g^(j)/∂η_k|
-    outer_alone: Float[Array, "horizons m"]  # T^(i) · ∂θ^(1)/∂η: growth of T, sensitivity held
     left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded paths leave out
 
 
@@ -69,13 +68,11 @@ def terms(
     )
     contributions, reach, mixed, left_out, outer = seen
     outer = jax.tree.map(lambda leaf: leaf[sweep.horizons - 1], outer)
-    first = _first_sensitivity(update, eta, points)
     return Terms(
         jnp.moveaxis(contributions, 0, 2),
         jnp.moveaxis(reach, 0, 2),
         jax.vmap(_length)(outer),
         mixed,
-        jax.vmap(lambda t: contract(t, first))(outer),
         left_out,
     )
 
@@ -161,16 +158,6 @@ def _mixed(update: InnerUpdate, params, eta: Eta, trajectories) -> Any:
     """∂g/∂η, a leading axis over η."""
     _, along = spectra.linearise(lambda eta: update.gradient(params, eta, trajectories), eta)
     return jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
-
-
-def _first_sensitivity(update: InnerUpdate, eta: Eta, points: Unroll) -> Any:
-    """∂θ^(1)/∂η, a leading axis over η."""
-    state, trajectories = point(points.states, 0), point(points.trajectories, 0)
-    mixed = _mixed(update, state.params, eta, trajectories)
-    gradient = update.gradient(state.params, eta, trajectories)
-    held = augmented(state)
-    _, along = spectra.linearise(lambda g: response(update, state)(held, g).params, gradient)
-    return jax.vmap(along)(mixed)
 
 
 def _length(tree) -> Float[Array, ""]:

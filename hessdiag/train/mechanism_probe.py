@@ -14,6 +14,7 @@ from hessdiag.meta import (
     Paths,
     Terms,
     all_horizons_from,
+    outer_growth,
     sensitivity_norms,
     share_one,
     sources,
@@ -38,6 +39,7 @@ class Sampled(NamedTuple):
     """What one probe sampled; None for what is not wanted."""
 
     terms: Terms | None
+    outer_growth: np.ndarray | None  # (K, n, m): T^(i)·∂θ^(1)/∂η, of other samples
     nested: Nested | None
     sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|
 
@@ -90,22 +92,31 @@ class MechanismProbe:
             pair = jnp.moveaxis(all_horizons_from(*at, drawn), 1, 0)
             return pair, jax.lax.map(alone, jnp.arange(n))
 
+        def held(state: TrainState, key: PRNGKeyArray):
+            own = jax.random.fold_in(key, 2 * n + 4)  # not the noise of what E6 predicts
+            return outer_growth(update, state.inner, state.eta, state.env_state, own, n=n)
+
         def sensitivities(state: TrainState, key: PRNGKeyArray):
             return sensitivity_norms(update, state.inner, state.eta, state.env_state, key, n=n)
 
         self._sensitivities = jax.jit(sensitivities)
         self._decompose = Chunks(decompose, probe.chunk)
+        self._outer_growth = Chunks(held, probe.chunk)
         self._by_source = Chunks(by_source, probe.chunk)
 
     @property
     def units(self) -> int:
         """Units of progress in one measurement."""
-        return self._samples + self._nested
+        return 2 * self._samples + self._nested
 
     @property
     def programs(self) -> list[tuple[Any, int]]:
         """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
-        wanted = ((self._decompose, self._samples), (self._by_source, self._nested))
+        wanted = (
+            (self._decompose, self._samples),
+            (self._outer_growth, self._samples),
+            (self._by_source, self._nested),
+        )
         return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
 
     @property
@@ -128,30 +139,30 @@ class MechanismProbe:
         Raises:
             NotFiniteError: a term is NaN or infinite.
         """
-        made = nested = norms = None
+        made = alone = nested = norms = None
         if self._samples:
-            made = self._decompose.sample(state, keys[: self._samples], progress=progress)
+            own = keys[: self._samples]
+            made = self._decompose.sample(state, own, progress=progress)
             self._refuse_not_finite(made.contributions)
-            first = keys[: min(self._samples, SENSITIVITIES)]
-            norms = np.stack([np.asarray(self._sensitivities(state, key)) for key in first])
+            after = self._samples
+            alone = self._outer_growth.sample(state, own, progress=lambda k: progress(after + k))
+            norms = [np.asarray(self._sensitivities(state, key)) for key in own[:SENSITIVITIES]]
         if self._nested:
-            own, before = keys[: self._nested], self._samples
+            own, before = keys[: self._nested], 2 * self._samples
             parts = self._by_source.sample(state, own, progress=lambda k: progress(before + k))
             nested = Nested(*parts)
             self._refuse_not_finite(nested.pairs)
-        return Sampled(made, nested, norms)
+        return Sampled(made, alone, nested, None if norms is None else np.stack(norms))
 
-    def evidence(self, made: Terms | None) -> dict[str, np.ndarray]:
-        """What terms tell the explanations, at all horizons up to n; NaN where not measured."""
-        if made is None:
+    def evidence(self, sampled: Sampled) -> dict[str, np.ndarray]:
+        """What samples tell the explanations, at all horizons up to n; NaN where not measured."""
+        made, alone = sampled.terms, sampled.outer_growth
+        if made is None or alone is None:
             return {}
-        at, n = np.asarray(self.horizons) - 1, made.mixed.shape[1]
+        n = made.mixed.shape[1]
         reach = np.full((n, n), np.nan)
-        reach[at] = relative_reach(made).mean(axis=0)
-        alone = np.asarray(made.outer_alone).std(axis=0, ddof=1)
-        outer_std = np.full((n, alone.shape[-1]), np.nan)
-        outer_std[at] = alone
-        return {"reach": reach, "outer_std": outer_std}
+        reach[np.asarray(self.horizons) - 1] = relative_reach(made).mean(axis=0)
+        return {"reach": reach, "outer_std": alone.std(axis=0, ddof=1)}
 
     def _refuse_not_finite(self, values: Any) -> None:
         if not np.isfinite(values).all():

@@ -163,7 +163,9 @@ def nested_variables(
         ("step_share", shares.steps, ("horizon", "inner_step"), "one inner step's trajectories"),
     ):
         made |= _with_ends(name, interval, dims, f"share of the variance from {text}")
-    return made
+    text = "standard deviation, from the sum of the shares' parts"
+    both = ("horizon", "meta_parameter")
+    return made | _with_ends("nested_std", shares.std, both, text, _UNITS)
 
 
 def sensitivity_variables(norms: np.ndarray) -> spectra.Variables:
@@ -175,6 +177,8 @@ def sensitivity_variables(norms: np.ndarray) -> spectra.Variables:
     return {"sensitivity_growth": (("sensitivity_sample", "horizon"), growth, text, "1")}
 
 
-def _with_ends(name, interval: variance.Interval, dims, text: str) -> spectra.Variables:
+def _with_ends(
+    name: str, interval: variance.Interval, dims, text: str, units: str = "1"
+) -> spectra.Variables:
     ends = (("", "value"), ("_low", "low"), ("_high", "high"))
-    return {name + suffix: (dims, getattr(interval, end), text, "1") for suffix, end in ends}
+    return {name + suffix: (dims, getattr(interval, end), text, units) for suffix, end in ends}

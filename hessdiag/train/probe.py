@@ -82,7 +82,7 @@ class Prober:
             part = steps.part(settings.probe.samples)
             meta_gradients = self._variance.sample(state, samples, progress=part)
         labels, predicted = prediction_variables(
-            settings, measured, self._mechanism.evidence(sampled.terms), self._explanations
+            settings, measured, self._mechanism.evidence(sampled), self._explanations
         )
         variables = (
             variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])

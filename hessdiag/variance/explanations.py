@@ -36,7 +36,7 @@ class Evidence:
         reach: (n, n) entry (i−1, j): mean over samples of |∂g^(j)-cotangent| / |T^(i)|, the norm
             of ∂θ^(i)/∂g^(j) along T^(i); NaN at horizons not measured.
         outer_std: (n, m) standard deviation of T^(i)·∂θ^(1)/∂η over samples, inner trajectories
-            and validation drawn anew in each; NaN at horizons not measured.
+            and validation drawn anew in each, apart from the meta-gradients' samples.
     """
 
     radius_minus_one: np.ndarray
@@ -132,9 +132,8 @@ def validation_noise(evidence: Evidence) -> Interval | None:
     θ^(i), besides what its validation trajectories do. The share of the variance that validation
     contributes is measured beside it, by nested sampling, and not multiplied in: the whole spread
     of T already has what such a factor would add. This reading of validation noise is ours.
-
-    In a probe its samples are those of the meta-gradients whose growth it predicts. What noise the
-    two have in common, up to 1/sqrt(2 K) of a standard deviation, favours it.
+    A probe draws other samples for it than those of the meta-gradients whose growth it predicts,
+    so that no noise in common favours it.
     """
     if evidence.outer_std is None:
         return None

@@ -14,11 +14,12 @@ from hessdiag.variance.defined import mean_defined
 
 
 class Shares(NamedTuple):
-    """Parts of the variance, averaged over meta-parameters; intervals over the K samples."""
+    """Parts of the variance, shares as means over meta-parameters; intervals over the K samples."""
 
     validation: Interval  # (n,): E[Var(· | inner trajectories)] over the total
     inner: Interval  # (n,): Var(E[· | inner trajectories]) over the total
     steps: Interval  # (n, n): entry (i−1, j): Var(E[· | τ^(j)]) over the total; NaN for j ≥ i
+    std: Interval  # (n, m): root of the sum of both parts, as an independent sample's would be
 
 
 def nested_shares(
@@ -31,8 +32,9 @@ def nested_shares(
 ) -> Shares:
     """Shares of the variance by source of randomness.
 
-    Shares of validation and inner trajectories sum to one, by construction. Those of single steps
-    need not reach the share of all inner trajectories: the rest is interaction between steps.
+    Shares of validation and inner trajectories are of their sum, which is the total of the same
+    pairs: whether it is the variance of independent samples is for `std` to say. Those of single
+    steps need not reach the share of all inner trajectories: the rest is interaction between steps.
 
     Args:
         pairs: (K, 2, n, m) i-step meta-gradients; a pair shares its inner trajectories.
@@ -57,10 +59,16 @@ def nested_shares(
         shares = np.where(varying, parts / np.where(varying, total, 1.0), np.nan)
         return mean_defined(shares, axis=-1).T  # (i, part)
 
-    whole = bca_interval(statistic, packed, confidence=confidence, resamples=resamples, rng=rng)
+    def std(samples: np.ndarray) -> np.ndarray:
+        first, second = np.moveaxis(samples - samples.mean(axis=0), 1, 0)
+        return np.sqrt(0.5 * (first**2 + second**2).sum(axis=0) / (len(samples) - 1))
+
+    options = {"confidence": confidence, "resamples": resamples, "rng": rng}
+    whole = bca_interval(statistic, packed, **options)
     later = np.arange(n)[None, :] >= np.arange(1, n + 1)[:, None]  # steps after the horizon
     return Shares(
         Interval(*(part[:, 0] for part in whole)),
         Interval(*(part[:, 1] for part in whole)),
         Interval(*(np.where(later, np.nan, part[:, 2:]) for part in whole)),
+        bca_interval(std, pairs.astype(np.float64), **options),
     )

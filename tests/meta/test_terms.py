@@ -120,10 +120,6 @@ def test_reach_is_the_norm_of_what_the_outer_gradient_reads(dense, made):
             assert not made.reach[p, h, horizon:].any()
 
 
-def test_the_outer_gradient_alone_is_the_meta_gradient_at_the_first_horizon(made):
-    assert_close(made.outer_alone[0], made.contributions[0, 0, 0])
-
-
 def test_cuts_matter(mrp_case, made):
     """Each cut changes the meta-gradient where its path exists, and nothing where it does not."""
     sums = made.contributions[:, -1].sum(axis=1)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from hessdiag import variance
 from hessdiag.errors import UsageError
 from hessdiag.meta import (
     InnerUpdate,
@@ -20,6 +21,7 @@ from hessdiag.train.learner import Learner, TrainState, run_keys
 from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import Prober
+from hessdiag.variance.bootstrap import bca_interval
 from tests.oracles.eq11_terms import DenseUnroll
 from tests.train.recognisable import Recognisable, inner_numbers, validation_numbers
 
@@ -44,13 +46,19 @@ FLAGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def probe():
-    settings = resolve(FLAGS)
+def in_training(settings):
+    """A learner, and a state with some history."""
     learner = Learner(settings)
     state = learner.init(KEYS.init)
     for t in range(3):
         state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
+    return learner, state
+
+
+@pytest.fixture(scope="module")
+def probe():
+    settings = resolve(FLAGS)
+    learner, state = in_training(settings)
     prober = Prober(learner, settings)
     seen = []
     made = prober.probe(state, 3, keys=KEYS, progress=seen.append)
@@ -109,9 +117,44 @@ def test_growth_under_cuts_is_that_of_the_stored_samples(probe):
     )
 
 
-def test_shares_sum_to_one(probe):
-    np.testing.assert_allclose(probe.validation_share + probe.inner_share, 1.0)
+def test_a_step_after_the_horizon_has_no_share(probe):
     assert np.isnan(probe.step_share.sel(horizon=1, inner_step=1))
+
+
+def test_nested_parts_sum_to_the_variance_of_other_samples():
+    """Within the intervals of both, at every horizon: the two share no randomness."""
+    settings = resolve(FLAGS | {"probe.samples": 256, "probe.nested": 256, "probe.chunk": 256})
+    learner, state = in_training(settings)
+    mechanism = MechanismProbe(learner.update, settings)
+    keys = jax.random.split(jax.random.key(5), 256)
+    nested = mechanism.sample(state, keys, progress=lambda _: None).nested
+    assert nested is not None
+    options = {"confidence": 0.99, "resamples": 500, "rng": np.random.default_rng(0)}
+    shares = variance.nested_shares(*nested, **options)
+    at = (learner.update, state.inner, state.eta, state.env_state)
+    anew = jax.jit(jax.vmap(lambda key: all_horizons(*at, key, n=N)))
+    sampled = np.asarray(anew(jax.random.split(jax.random.key(6), 256)))
+    of_others = bca_interval(lambda s: s.std(axis=0, ddof=1), sampled, **options)
+    np.testing.assert_array_less(shares.std.low, of_others.high)
+    np.testing.assert_array_less(of_others.low, shares.std.high)
+    ratio = np.exp(np.log(shares.std.value / of_others.value).mean())
+    assert ratio == pytest.approx(1.0, abs=0.15)
+    np.testing.assert_allclose(shares.validation.value + shares.inner.value, 1.0)
+
+
+def test_e6_is_predicted_from_other_samples():
+    """With those of the meta-gradients, the first horizon would be the meta-gradient itself."""
+    settings = resolve(FLAGS)
+    learner, state = in_training(settings)
+    keys = jax.random.split(jax.random.key(5), K)
+    mechanism = MechanismProbe(learner.update, settings)
+    sampled = mechanism.sample(state, keys, progress=lambda _: None)
+    made, alone = sampled.terms, sampled.outer_growth
+    assert made is not None
+    assert alone is not None
+    assert alone.shape == (K, N, state.eta.size)
+    one_step = np.asarray(made.contributions)[:, 0, 0].sum(axis=1)
+    assert np.all(np.abs(alone[:, 0] - one_step) > 1e-3 * np.abs(one_step))
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +215,8 @@ def test_all_explanations_speak_where_they_were_measured(probe):
         explanation=["E5 transient growth, coherent", "E6 validation noise"]
     )
     assert np.isfinite(measured.sel(horizon=[1, 3])).all()
-    assert np.isnan(measured.sel(horizon=2)).all()
+    of_terms = measured.sel(explanation="E5 transient growth, coherent", horizon=2)
+    assert np.isnan(of_terms)
 
 
 def test_e5_adds_up_the_reach_of_the_terms(probe):

@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.meta import FULL, InnerUpdate, annealing, initial_eta, inner_optimiser, terms, unroll
+from hessdiag.meta import (
+    FULL,
+    InnerUpdate,
+    annealing,
+    initial_eta,
+    inner_optimiser,
+    outer_growth,
+    terms,
+    unroll,
+)
 from hessdiag.variance import Evidence, contest, predictions
 from hessdiag.variance.growth import std_ratio
 from tests.oracles.synthetic import Quadratic
@@ -48,13 +57,15 @@ def sampled(problem, optimiser, rate):
             points = unroll(update, state, eta, env_state, own_key, n=N, validate_all=True)
             made = terms(update, eta, points, horizons=HORIZONS, paths=(FULL,), key=own_key)
             reach = made.reach[0] / made.outer[:, None]
-            return made.contributions[0].sum(axis=1)[:, 0], made.outer_alone[:, 0], reach
+            return made.contributions[0].sum(axis=1)[:, 0], reach
+
+        def other(own_key):
+            return outer_growth(update, state, eta, env_state, own_key, n=N)[:, 0]
 
         hessian = jax.hessian(lambda p: update.loss(p, eta, seen))(state.params)
-        samples, others = (
-            jax.vmap(sample)(jax.random.split(jax.random.fold_in(key, k), K)) for k in (2, 3)
-        )
-        return samples[0], others[1], samples[2], jnp.linalg.eigvalsh(hessian)
+        keys, others = (jax.random.split(jax.random.fold_in(key, k), K) for k in (2, 3))
+        growth, reach = jax.vmap(sample)(keys)
+        return growth, jax.vmap(other)(others), reach, jnp.linalg.eigvalsh(hessian)
 
     keys = jax.random.split(jax.random.key(0), SEEDS * RUNS)
     return jax.device_get(jax.jit(jax.vmap(run))(keys))
