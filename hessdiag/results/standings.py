@@ -167,6 +167,7 @@ def standing_rows(name: str, estimator: str, made: Standings) -> list[dict[str, 
         fit = by_label.get(standing.label)
         if fit is not None:
             row |= _ends("slope", fit.slope) | _ends("r_squared", fit.r_squared)
+            row |= _ends("r_squared_within", fit.r_squared_within)
             row |= _ends("rank", fit.rank) | _ends("rank_at_longest", fit.rank_at_longest)
         if made.joint is not None and standing.label in joint:
             at = joint[standing.label]

@@ -18,10 +18,9 @@ from hessdiag.variance.clusters import (
     members,
 )
 from hessdiag.variance.contest import SAME
+from hessdiag.variance.least_squares import FLAT, gram, pooled, solved, within
 
-FLAT = 1e-12  # relative variation of a prediction below which it explains no variation
 CERTAIN = 1.0 - 1e-9  # a correlation of one would lie infinitely far out
-SINGULAR = 1e-6  # below this share of the largest variation, two predictions are one
 
 
 class Fit(NamedTuple):
@@ -30,6 +29,7 @@ class Fit(NamedTuple):
     label: str
     slope: Interval  # of log(measured) on log(predicted)
     r_squared: Interval
+    r_squared_within: Interval  # between probes, each horizon's means taken out
     rank: Interval  # Spearman's correlation over probes and horizons
     rank_at_longest: Interval  # over probes, at the longest horizon
 
@@ -83,9 +83,12 @@ def fits(
 
 def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
     number = len(groups)
-    grams = np.stack([_gram(x[group][..., None], y[group]) for group in groups])
-    slopes, shares = _solved(grams[draws].sum(axis=1))
-    slope, share = _solved(grams.sum(axis=0))
+    grams = np.stack([gram(x[group][..., None], y[group]) for group in groups])
+    resampled, whole = grams[draws].sum(axis=1), grams.sum(axis=0)
+    slopes, shares = solved(pooled(resampled))
+    slope, share = solved(pooled(whole))
+    _, shares_within = solved(within(resampled))
+    _, share_within = solved(within(whole))
 
     def rank(values: np.ndarray, other: np.ndarray) -> Interval:
         resampled = []
@@ -98,6 +101,7 @@ def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
         label,
         bootstrap_t_interval(slope[0], slopes[:, 0], number, confidence),
         _of_share(share, shares, number, confidence),
+        _of_share(share_within, shares_within, number, confidence),
         rank(x, y),
         rank(x[:, -1:], y[:, -1:]),
     )
@@ -110,9 +114,9 @@ def _joint(usable, y, groups, draws, confidence: float) -> JointFit | None:
         if not set(same[name]) & set(labels):
             labels.append(name)
     x = np.stack([np.log(usable[name]) for name in labels], axis=-1)
-    grams = np.stack([_gram(x[group], y[group]) for group in groups])
-    coefficients, shares = _solved(grams[draws].sum(axis=1))
-    coefficient, share = _solved(grams.sum(axis=0))
+    grams = np.stack([gram(x[group], y[group]) for group in groups])
+    coefficients, shares = solved(pooled(grams[draws].sum(axis=1)))
+    coefficient, share = solved(pooled(grams.sum(axis=0)))
     return JointFit(
         tuple(labels),
         bootstrap_t_interval(coefficient, coefficients, len(groups), confidence),
@@ -139,31 +143,6 @@ def _of_share(value, resampled, clusters: int, confidence: float) -> Interval:
 
 def _fisher(correlation: np.ndarray) -> np.ndarray:
     return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
-
-
-def _gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Sums of products of (1, x…, y) over the points of a cluster."""
-    columns = np.concatenate([np.ones((*y.shape, 1)), x, y[..., None]], axis=-1)
-    flat = columns.reshape(-1, columns.shape[-1])
-    return flat.T @ flat
-
-
-def _solved(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (…, L) and R² (…) of y on x with an intercept, from sums of products."""
-    count = gram[..., 0, 0]
-    mean = gram[..., 0, 1:] / count[..., None]
-    centred = gram[..., 1:, 1:] - count[..., None, None] * mean[..., :, None] * mean[..., None, :]
-    xx, xy, yy = centred[..., :-1, :-1], centred[..., :-1, -1], centred[..., -1, -1]
-    raw = np.diagonal(gram[..., 1:-1, 1:-1], axis1=-2, axis2=-1)
-    varies = np.diagonal(xx, axis1=-2, axis2=-1) > FLAT * raw
-    xx = np.where(varies[..., :, None] & varies[..., None, :], xx, 0.0)
-    coefficients = np.einsum(
-        "...ij,...j->...i", np.linalg.pinv(xx, rcond=SINGULAR, hermitian=True), xy
-    )
-    coefficients = np.where(varies, coefficients, np.nan)
-    explained = np.einsum("...i,...i->...", np.nan_to_num(coefficients), xy)
-    defined = varies.any(axis=-1) & (yy > 0)
-    return coefficients, np.where(defined, explained / np.where(yy > 0, yy, 1.0), np.nan)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float:

@@ -39,8 +39,30 @@ def test_alone(data):
     assert true.slope.low < 2.0 < true.slope.high
     assert true.slope.high - true.slope.low < 0.2
     assert other.rank.low < 0.0 < other.rank.high
-    for interval in (constant.slope, constant.r_squared, constant.rank):
+    for interval in (constant.slope, constant.r_squared, constant.r_squared_within, constant.rank):
         assert np.isnan([*interval]).all()
+
+
+def test_between_probes(data):
+    """Least squares with an intercept for every horizon."""
+    measured, predicted = data
+    (true, *_), _ = made(measured, predicted)
+    x, y = np.log(predicted["true"]), np.log(measured)
+    intercepts = np.broadcast_to(np.eye(HORIZONS), (len(x), HORIZONS, HORIZONS))
+    columns = np.concatenate([x[..., None], intercepts], axis=-1).reshape(-1, 1 + HORIZONS)
+    _, (residual,), *_ = np.linalg.lstsq(columns, y.ravel())
+    within = ((y - y.mean(axis=0)) ** 2).sum()
+    assert true.r_squared_within.value == pytest.approx(1.0 - residual / within)
+    assert true.r_squared_within.low < true.r_squared_within.value < true.r_squared_within.high
+
+
+def test_what_only_rises_with_the_horizon_says_nothing_of_probes(data):
+    """A large pooled R², and none between probes: the prediction is the same at all of them."""
+    measured, _ = data
+    rising = np.broadcast_to(np.array([1.0, 3.0, 9.0]), measured.shape)
+    (fit,), _ = made(measured * rising, {"rising": rising})
+    assert fit.r_squared.value > 0.1
+    assert np.isnan(fit.r_squared_within.value)
 
 
 def test_jointly(data):

@@ -64,6 +64,7 @@ def standing_table(data: StudyData, configuration: str, estimator: str) -> Table
         "closest in": lambda row: f"{100 * row['wins']:.0f} %" if "wins" in row else MISSING,
         "slope": lambda row: _interval(row, "slope"),
         "R²": lambda row: _interval(row, "r_squared"),
+        "R² between probes": lambda row: _interval(row, "r_squared_within"),
         "rank correlation": lambda row: _interval(row, "rank"),
         "at the longest horizon": lambda row: _interval(row, "rank_at_longest"),
         "joint coefficient": lambda row: _interval(row, "joint_coefficient"),
