@@ -12,6 +12,7 @@ from hessdiag.results.moments import ALL, PHASES
 from hessdiag.results.standings import Evidence, Standings
 from hessdiag.results.words import factor, listed, percent, ratio, span
 from hessdiag.variance import SPECTRAL
+from hessdiag.variance.contest import SAME
 
 ACCUMULATION = "E3 accumulation, coherent"
 PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
@@ -162,18 +163,7 @@ def _mechanism(of: Configuration) -> Iterator[str]:
                 f"{what} removes {listed(parts)} of the log-growth at "
                 f"{of.cuts[0]['horizon']} steps."
             )
-    shares = [row for row in of.sources if row["when"] == ALL]
-    if shares:
-        yield (
-            "Of the variance at the longest horizon, "
-            + listed(
-                f"{percent(row, 'share')} come from {row['source']}"
-                for row in shares
-                if row["source"] != COHERENCE
-            )
-            + _coherence(shares)
-            + _beyond(shares)
-        )
+    yield from _sources([row for row in of.sources if row["when"] == ALL])
     sensitivity, growth = find(of.sensitivity, when=ALL), find(of.cuts, when=ALL, cut="full")
     if sensitivity is not None and growth is not None:
         yield (
@@ -213,7 +203,7 @@ def _yardstick(made: Standings) -> str:
     closest = made.contest.standings[0].log_error.value if made.contest else np.inf
     meaning = (
         "it is what noise of T passes through, and what E1 to E5 try to predict"
-        if made.yardstick.log_error.value < closest
+        if made.yardstick.log_error.value < max(closest, SAME)
         else "noise of T is not alike in all directions that it passes through"
     )
     return (
@@ -234,13 +224,15 @@ def _contradictions(closest: str, cuts: Sequence[Row]) -> Iterator[str]:
             )
 
 
-def _coherence(shares: Sequence[Row]) -> str:
-    row = find(shares, source=COHERENCE)
-    if row is None:
-        return "."
-    return (
-        f"; the terms' coherence is {ratio(row, 'share')} (0: they vary independently; 1: as one)."
-    )
+def _sources(rows: Sequence[Row]) -> Iterator[str]:
+    shares = [row for row in rows if row["source"] != COHERENCE]
+    if shares:
+        parts = listed(f"{percent(row, 'share')} come from {row['source']}" for row in shares)
+        yield f"Of the variance at the longest horizon, {parts}.{_beyond(shares)}"
+    coherence = find(rows, source=COHERENCE)
+    if coherence is not None and np.isfinite(coherence["share"]):
+        size = ratio(coherence, "share")
+        yield f"The terms' coherence is {size} (0: they vary independently; 1: as one)."
 
 
 def _beyond(shares: Sequence[Row]) -> str:

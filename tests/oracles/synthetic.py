@@ -1,7 +1,7 @@
 """Problems whose mechanism of variance is known, because it was built in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ class Quadratic:
         weight_std: spread of w about its mean, one, after the first inner update.
         weight_growth: what every further inner update adds to that spread.
         first_only: η enters the first inner step alone.
+        period: inner steps after which everything begins again, so that training goes on; zero for
+            never.
     """
 
     spectrum: tuple[float, ...] = (0.0,) * 6
@@ -29,6 +31,7 @@ class Quadratic:
     weight_std: float = 0.0
     weight_growth: float = 0.0
     first_only: bool = False
+    period: int = 0
 
     about = About(summary="quadratic", headline="norm")
     learning = Learning()
@@ -48,6 +51,8 @@ class Quadratic:
     def rollout(self, params, env_state, key):
         del params
         steps, kept = env_state
+        if self.period:
+            steps = steps % self.period
         noise = jax.random.normal(key, (self.size,))
         slope = jnp.where(steps == 0, noise, kept)
         spread = self.weight_std + self.weight_growth * (steps - 1.0)
@@ -68,3 +73,40 @@ class Quadratic:
     def metrics(self, params, trajectories) -> Mapping:
         del trajectories
         return {"norm": jnp.linalg.norm(params)}
+
+
+OUTSIDE = (-3.02, -3.015, -3.01, -3.005, -3.0, -2.995)  # H = −α ∇²L has eigenvalues above zero
+INSIDE = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+
+KNOWN: Mapping[str, tuple[Quadratic, str, float]] = {
+    "E1 spectral radius": (Quadratic(spectrum=OUTSIDE, slope_std=0.5), "sgd", 0.1),
+    "E4 optimiser memory, coherent": (Quadratic(spectrum=INSIDE, slope_std=0.02), "adam", 1e-4),
+    "E6 validation noise": (
+        Quadratic(weight_std=0.5, weight_growth=1.0, first_only=True),
+        "sgd",
+        0.1,
+    ),
+}
+"""By the explanation that is true: the problem, the inner optimiser, and its learning rate."""
+
+PERIOD = 6  # of the problems below, one more than the steps of an unroll and its validation take
+
+
+def in_training(label: str) -> Quadratic:
+    """The known problem that begins again after each PERIOD of inner steps."""
+    return replace(KNOWN[label][0], period=PERIOD)
+
+
+def radius_above_one() -> Quadratic:
+    """E1 is true."""
+    return in_training("E1 spectral radius")
+
+
+def adams_memory() -> Quadratic:
+    """E4 is true."""
+    return in_training("E4 optimiser memory, coherent")
+
+
+def noisy_validation() -> Quadratic:
+    """E6 is true."""
+    return in_training("E6 validation noise")

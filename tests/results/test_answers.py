@@ -5,6 +5,7 @@ import pytest
 
 from hessdiag.results.answers import answers
 from hessdiag.results.configuration import Configuration
+from hessdiag.results.mechanism import COHERENCE
 from hessdiag.results.standings import SENSITIVITY, Evidence, standing_rows, standings
 
 RUNS, PROBES = 6, 3
@@ -218,3 +219,14 @@ def test_the_deflation_says_how_much_it_deflates():
     ]
     made = text(one._replace(cuts=[*one.cuts, *cuts]), 1)
     assert "that were found, 5.1 of each Hessian on average, removes 10 %" in made
+
+
+def test_without_nested_samples_the_coherence_alone_is_told():
+    """And where no term varies, nothing is."""
+    rows = [share("source", COHERENCE, "share", 0.4, "all")]
+    made = text(configuration([2, 3, 4])._replace(sources=rows), 1)
+    assert "The terms' coherence is 0.4" in made
+    assert "Of the variance" not in made
+    undefined = [share("source", COHERENCE, "share", np.nan, "all")]
+    made = text(configuration([2, 3, 4])._replace(sources=undefined), 1)
+    assert "coherence" not in made

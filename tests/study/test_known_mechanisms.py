@@ -1,0 +1,63 @@
+"""Whole studies of problems whose mechanism was built in: from the command to the verdict."""
+
+import pytest
+
+from hessdiag.results import study_results
+from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
+from hessdiag.train.interrupt import StopRequest
+from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one
+
+N, SEEDS = PERIOD - 1, 8
+CASES = {
+    "E1 spectral radius": (radius_above_one, 2),
+    "E4 optimiser memory, coherent": (adams_memory, 200),  # a young Adam takes the sign
+    "E6 validation noise": (noisy_validation, 2),
+}
+ALIKE = {  # what says the same of these problems, and must
+    "E1 spectral radius": ("E2 products, paper", "E5 transient growth, coherent"),
+    "E4 optimiser memory, coherent": ("E5 transient growth, coherent",),
+}
+
+
+@pytest.mark.parametrize("label", CASES)
+def test_a_study_finds_the_mechanism(label, tmp_path):
+    """Trained, probed, compared and answered by the code that answers for Snake."""
+    problem, periods = CASES[label]
+    _, optimiser, rate = KNOWN[label]
+    common = {
+        "env": f"{problem.__module__}:{problem.__name__}",
+        "n": 1,
+        "learning.optimiser": optimiser,
+        "learning.learning_rate": rate,
+        "learning.schedule": "constant",
+        "train.iterations": PERIOD * periods + 1,
+        "probe.at": [PERIOD * periods],
+        "probe.n": N,
+        "probe.samples": 96,
+        "probe.chunk": 96,
+        "probe.resamples": 100,
+        "probe.counterfactuals": ["no-hessian", "no-memory"],
+        "probe.operators": [],
+    }
+    grid = Grid(common, {"seed": list(range(SEEDS))})
+    directory = StudyDirectory.create(tmp_path / "study", grid, {"command": "hessdiag study"})
+    with StopRequest() as stop:
+        Study(
+            directory,
+            grid.cells(),
+            command="hessdiag study",
+            observer=StudyObserver(),
+            stop=stop,
+            publish=lambda _: None,
+            conclude=lambda: None,
+        ).go()
+    results = study_results(directory, grid.cells())
+    standings = [row for row in results["tables"]["standings"] if row["estimator"] == "n-step"]
+    won = {str(row["explanation"]) for row in standings if row.get("wins", 0.0) >= 0.95}
+    assert won <= {label, *ALIKE.get(label, ())}
+    assert label in won
+    holds, what, *_ = results["answers"]
+    said = " ".join(what["parts"][0]["sentences"])
+    assert f"{label} comes closest" in said or f"cannot be told from those of {label}" in said, said
+    published = " ".join(holds["parts"][0]["sentences"])
+    assert ("explanation holds here" in published) == (label == "E1 spectral radius"), published
