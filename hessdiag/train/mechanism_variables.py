@@ -126,7 +126,10 @@ def _of_paths(made: Terms, paths: Sequence[Sequence[spectra.PathNorm]]) -> spect
 def _as_printed(
     made: Terms, cut: int, products: Sequence[Sequence[spectra.ProductNorm]], rates: np.ndarray
 ) -> spectra.Variables:
-    """Of plain gradient descent: the terms of the cut "as-sgd" at the longest horizon."""
+    """Of plain gradient descent: the terms of the cut "as-sgd" at the longest horizon.
+
+    Where clipping is active it is in the terms, and not in their factors: eq. 11 has none.
+    """
     unrolls = len(products)
     norms = np.array([[1.0 + product.norm.minus_one for product in row] for row in products])
     norms = norms[:, ::-1]  # P_n belongs to inner step 0
