@@ -92,8 +92,9 @@ def test_terms_of_snake_sum_to_plain_autodiff_without_adam(short_case):
     case, tx = short_case
     made = decomposed(case, ("full",), horizons=(1, 2))
     start = fed(tx, case.params, case.history)
+    inner, outer = case.losses
     for h, horizon in enumerate((1, 2)):
-        loss = replayed_outer_loss(*case.losses, start, tx, horizon=horizon)
+        loss = replayed_outer_loss(inner, outer, start, tx, horizon=horizon)
         assert_close(made.contributions[0, h].sum(axis=0), jax.jit(jax.grad(loss))(case.eta))
 
 
