@@ -141,19 +141,22 @@ class Study:
         """The runs of cells, by slug, but for those that cannot be opened."""
         runs = {}
         for cell in cells:
-            failure = attempt(lambda cell=cell: runs.update({cell.slug: self._open_one(cell)}))
+            check = not runs  # the seeds of a configuration share their problem
+            failure = attempt(
+                lambda cell=cell, check=check: runs.update({cell.slug: self._open_one(cell, check)})
+            )
             if failure:
                 self._directory.record_failure(cell, failure)
         return runs
 
-    def _open_one(self, cell: Cell) -> SeedRun:
+    def _open_one(self, cell: Cell, check_problem: bool) -> SeedRun:
         path = self._directory.run_path(cell)
         discard_unborn(path)
         if path.exists():
             settings, directory = reopen(path)
         else:
             settings = cell.settings
-            directory = start(settings, path, command=self._command)
+            directory = start(settings, path, command=self._command, check_problem=check_problem)
         return SeedRun(settings, directory, self._observer.observer_of(cell))
 
     def _publish(self, cell: Cell) -> None:

@@ -29,15 +29,24 @@ OUR_CHOICES = (
 )
 
 
-def start(settings: Settings, path: Path, *, command: str) -> RunDirectory:
+def start(
+    settings: Settings, path: Path, *, command: str, check_problem: bool = True
+) -> RunDirectory:
     """Make the directory of a new run.
+
+    Args:
+        settings: of the run.
+        path: where to.
+        command: what the user typed.
+        check_problem: refuse a problem of the user's own that is not deterministic; a seed whose
+            fellows passed need not.
 
     Raises:
         UsageError: it exists or cannot be written; or the problem is the user's own and not
             deterministic.
     """
     learner = Learner(settings)
-    if settings.env not in BUILT_IN:
+    if check_problem and settings.env not in BUILT_IN:
         require_deterministic(learner.update, settings.env)
     about = learner.problem.about
     params, _ = jax.eval_shape(learner.problem.init, jax.random.key(0))
