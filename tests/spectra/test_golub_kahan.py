@@ -359,6 +359,19 @@ def test_only_a_measured_defect_is_refused():
     assert require_transpose(np.nan, np.float32) is None
 
 
+def test_a_trusted_transpose_puts_its_defect_into_the_errors(dtype):
+    """Of 1e-3 of the norm, far above rounding: refused otherwise."""
+    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((30, 20)), dtype)
+    noise = np.random.default_rng(1).standard_normal((20, 30))
+    wrong = matrix.T + 1e-3 * np.linalg.norm(matrix, 2) / np.linalg.norm(noise, 2) * noise
+    run = run_with_transpose(matrix, jnp.asarray(wrong, dtype), random_starts(1, 20, dtype)[0])
+    with pytest.raises(WrongTransposeError, match="transpose defect"):
+        singular_values(run)
+    made, truth = singular_values(run, trusted=True), np.linalg.norm(np.asarray(matrix), 2)
+    assert made.errors[0] >= float(run.transpose_defect) * truth * 0.9
+    assert abs(made.values[0] - truth) <= made.errors[0]
+
+
 def test_refuses_an_operator_without_transpose():
     space = Space.like(jnp.zeros(5))
     operator = Operator(lambda v: 2 * v, None, space, space)
