@@ -58,7 +58,7 @@ def sampled(problem, optimiser, rate):
     return jax.device_get(jax.jit(jax.vmap(run))(keys))
 
 
-def evidence(optimiser, rate, outer_alone, reach, eigenvalues):
+def evidence(optimiser, rate, held, reach, eigenvalues):
     """What a probe would know of one run: all of it, so that all explanations compete."""
     radius = np.abs(1 - rate * eigenvalues).max()
     return Evidence(
@@ -67,7 +67,7 @@ def evidence(optimiser, rate, outer_alone, reach, eigenvalues):
         memory=0.9 if optimiser == "adam" else None,
         product_norms={"paper": radius ** np.arange(N)[None]},  # symmetric, and always the same
         reach=reach.mean(axis=0),
-        outer_std=outer_alone.std(axis=0, ddof=1)[:, None],
+        outer_std=held.std(axis=0, ddof=1)[:, None],
     )
 
 
