@@ -4,6 +4,9 @@ On the augmented state a term of eq. 11 is T P_i N_i with N_i the derivative of 
 N_i splits into the derivative of the inner gradient g in eta and the optimiser's response to g, and
 the response taken into P_i leaves G = d theta^(n) / d g^(j): no unit of the optimiser's memory
 enters its norm. Under gradient descent G is -alpha P_i, and everything is as eq. 11 is printed.
+
+Under Adam the norm is that of the parameters with the smallest gradients, alpha (1 - beta_1) / eps
+and more for those of dead units, though no term uses them: it is the most that G does to anything.
 """
 
 from collections.abc import Callable

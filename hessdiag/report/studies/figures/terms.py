@@ -64,7 +64,9 @@ _PANELS = (
         True,
         "At their largest: the norm of G, which is the derivative of the last θ in that step’s "
         "gradient, in the direction that it stretches most, and what the term is of ‖T‖ ‖G‖ "
-        "‖∂g/∂η‖.",
+        "‖∂g/∂η‖. An optimiser that divides by the size of gradients stretches most where they "
+        "are smallest, down to parameters of dead units, which η does not move and T does not "
+        "read.",
         {
             "outer_norm": _OUTER,
             "path_norm": _CARRIED,
