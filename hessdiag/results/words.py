@@ -30,7 +30,8 @@ def ratio(row: Mapping[str, Any], name: str) -> str:
 
 def factor(log_error: Interval) -> str:
     """An error on the logarithm as a factor with its interval."""
-    value, low, high = (float(np.exp(end)) for end in log_error)
+    with np.errstate(over="ignore"):  # of few seeds, an end may be infinite
+        value, low, high = (float(np.exp(end)) for end in log_error)
     return ratio({"off": value, "off_low": low, "off_high": high}, "off")
 
 

@@ -184,7 +184,8 @@ def _interval(row: Row | None, name: str, transform: Callable[[float], float] = 
         return MISSING
     if low is None or high is None:
         return plain(float(transform(value)))
-    return with_interval(*(float(transform(end)) for end in (value, low, high)))
+    with np.errstate(over="ignore"):  # of few seeds, an end may be infinite
+        return with_interval(*(float(transform(end)) for end in (value, low, high)))
 
 
 def _deviation(row: Row | None, value: str, deviation: str) -> str:
