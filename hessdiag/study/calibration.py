@@ -124,4 +124,5 @@ def _spectra(settings: Settings, n: int) -> int:
     probe = settings.probe
     hessians = n * probe.unrolls * probe.starts
     others = n * probe.operator_unrolls * len(probe.operators) * (1 + probe.products)
-    return (hessians + others) * probe.max_matvecs
+    paths = n * probe.operator_unrolls * (probe.products and bool(probe.counterfactuals))
+    return (hessians + others + paths) * probe.max_matvecs

@@ -146,6 +146,7 @@ class MechanismProbe:
             self._refuse_not_finite(made.contributions)
             after = self._samples
             alone = self._outer_growth.sample(state, own, progress=lambda k: progress(after + k))
+            self._refuse_not_finite(alone)
             norms = [np.asarray(self._sensitivities(state, key)) for key in own[:SENSITIVITIES]]
         if self._nested:
             own, before = keys[: self._nested], 2 * self._samples
