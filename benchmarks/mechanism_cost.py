@@ -22,7 +22,7 @@ SAMPLES = 96
 def main() -> None:
     set_up_compilation()
     case = make_case(Snake())
-    at = (case.state, case.eta, case.env_state, case.key)
+    at = (case.start, case.key)
     shared = jax.jit(lambda *at: _shared(case.update, *at)).lower(*at).compile()
     together = np.asarray(shared(*at).contributions.sum(axis=2))
     estimators = [Estimator("n-step", n) for n in STEPS] + [Estimator("mix", n) for n in MIXES]
@@ -67,10 +67,10 @@ def main() -> None:
     )
 
 
-def _shared(update, state, eta, env_state, key):
-    points = unroll(update, state, eta, env_state, key, n=LONGEST, validate_all=True)
+def _shared(update, start, key):
+    points = unroll(update, start, key, n=LONGEST, validate_all=True)
     paths = tuple(COUNTERFACTUALS.values())
-    return terms(update, eta, points, horizons=HORIZONS, paths=paths, key=key)
+    return terms(update, start.eta, points, horizons=HORIZONS, paths=paths, key=key)
 
 
 def _one(update, estimator: Estimator, paths, at):

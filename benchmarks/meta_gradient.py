@@ -24,9 +24,7 @@ def main() -> None:
         calls[name] = lambda call=call, at=at: call(*at)
         memory[name] = getattr(call.memory_analysis(), "temp_size_in_bytes", 0) / 2**20
         values[name] = np.asarray(calls[name]())
-    sweep = jax.jit(
-        lambda: all_horizons(ours.update, ours.state, ours.eta, ours.env_state, ours.key, n=N)
-    )
+    sweep = jax.jit(lambda: all_horizons(ours.update, ours.start, ours.key, n=N))
     single = [compiled_step(ours, Estimator("n-step", i)) for i in range(1, N + 1)]
     calls["all horizons, forward"] = sweep
     calls["all horizons, reverse"] = lambda: [call(*at) for call, at in single]

@@ -12,7 +12,7 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 from benchmarks.snake_case import compiled_step, make_case
 from benchmarks.timing import save
 from hessdiag import spectra
-from hessdiag.meta import Estimator, unroll
+from hessdiag.meta import Estimator, Start, unroll
 from hessdiag.problems.snake import Snake
 from hessdiag.train.inner_operators import linearised_step
 
@@ -28,15 +28,15 @@ def main() -> None:
     @jax.jit
     def iterate(state, env_state, key):
         env_state, seen = problem.rollout(state.params, env_state, key)
-        return update(state, case.eta, seen), env_state
+        return update(state, eta, seen), env_state
 
-    state, env_state = case.state, case.env_state
+    state, eta, env_state = case.start
     for t in range(HISTORY):  # Adam's first steps are signs, and their spectra easy
         state, env_state = iterate(state, env_state, jax.random.key(100 + t))
-    points = jax.jit(lambda *at: unroll(update, *at, n=N))(state, case.eta, env_state, case.key)
+    points = jax.jit(lambda *at: unroll(update, *at, n=N))(Start(state, eta, env_state), case.key)
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
     loop = spectra.InnerLoop(
-        lambda point: linearised_step(update, point[0], case.eta, point[1]),
+        lambda point: linearised_step(update, point[0], eta, point[1]),
         spectra.InnerLoopSettings(tolerance=1e-3),
     )
     step, at = compiled_step(case, Estimator("n-step", n=N, kappa=None, monte_carlo=1, remat=True))

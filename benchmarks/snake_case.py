@@ -6,7 +6,15 @@ from typing import Any
 
 import jax
 
-from hessdiag.meta import Estimator, InnerUpdate, annealing, initial_eta, inner_optimiser, meta_step
+from hessdiag.meta import (
+    Estimator,
+    InnerUpdate,
+    Start,
+    annealing,
+    initial_eta,
+    inner_optimiser,
+    meta_step,
+)
 from hessdiag.problems.snake import Snake
 from tests.oracles.networks import StockBoardActorCritic
 
@@ -25,9 +33,7 @@ class Case:
     """A training state to measure at."""
 
     update: InnerUpdate
-    state: Any
-    eta: jax.Array
-    env_state: Any
+    start: Start
     key: jax.Array
 
 
@@ -39,11 +45,11 @@ def make_case(problem: Snake) -> Case:
     )
     params, env_state = jax.jit(problem.init)(jax.random.key(0))
     eta = initial_eta(problem.meta_parameters)
-    return Case(update, update.init(params), eta, env_state, jax.random.key(1))
+    return Case(update, Start(update.init(params), eta, env_state), jax.random.key(1))
 
 
 def compiled_step(case: Case, estimator: Estimator):
     """A call without arguments that computes one meta-gradient."""
     step = jax.jit(lambda *at: meta_step(estimator, case.update, *at).meta_gradient)
-    at = (case.state, case.eta, case.env_state, case.key)
+    at = (case.start, case.key)
     return step.lower(*at).compile(), at

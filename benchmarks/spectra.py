@@ -20,11 +20,12 @@ LINEARISE = {"jax.linearize": jax.linearize, "spectra.linearise": spectra.linear
 
 def main() -> None:
     case = make_case(Snake())
-    params = case.state.params
-    _, trajectories = case.update.problem.rollout(params, case.env_state, case.key)
+    inner, eta, env_state = case.start
+    params = inner.params
+    _, trajectories = case.update.problem.rollout(params, env_state, case.key)
 
     def loss(params):
-        return case.update.loss(params, case.eta, trajectories)
+        return case.update.loss(params, eta, trajectories)
 
     calls = _calls(loss, params)
     seconds = medians(

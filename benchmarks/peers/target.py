@@ -54,8 +54,9 @@ def snake_data() -> SnakeData:
     """The training state that `benchmarks.spectra` measures at."""
     case = make_case(Snake())
     rollout = jax.jit(case.update.problem.rollout)
-    _, trajectories = rollout(case.state.params, case.env_state, case.key)
-    return SnakeData(case.update, case.state.params, case.eta, trajectories)
+    inner, eta, env_state = case.start
+    _, trajectories = rollout(inner.params, env_state, case.key)
+    return SnakeData(case.update, inner.params, eta, trajectories)
 
 
 def snake_target(data: SnakeData | None = None) -> Target:

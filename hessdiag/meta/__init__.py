@@ -14,6 +14,7 @@ from hessdiag.meta.outer_growth import outer_growth
 from hessdiag.meta.paths import COUNTERFACTUALS, FULL, STABLE, Paths, paths_called
 from hessdiag.meta.sensitivity import all_horizons, all_horizons_from, sensitivity_norms
 from hessdiag.meta.sources import Sources, share_one, sources
+from hessdiag.meta.start import Start
 from hessdiag.meta.terms import Terms, terms
 from hessdiag.meta.unroll import Unroll, point, unroll
 
@@ -30,6 +31,7 @@ __all__ = [
     "MetaStep",
     "Paths",
     "Sources",
+    "Start",
     "Terms",
     "Unroll",
     "adjoint_meta_gradient",

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.meta.adjoint import adjoint_meta_gradient
-from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.inner_update import InnerState, InnerUpdate
 from hessdiag.meta.paths import FULL, Paths
+from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import point, unroll
 
 ESTIMATORS = ("n-step", "mix")
@@ -65,9 +66,7 @@ def mix_weights(n: int, kappa: float | None = None) -> np.ndarray:
 def meta_step(
     estimator: Estimator,
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     key: PRNGKeyArray,
 ) -> MetaStep:
     """One meta-gradient at (x_t, η_t), and the first inner update, which training keeps.
@@ -75,14 +74,14 @@ def meta_step(
     Monte-Carlo averaging draws further unrolls from the same point; θ still moves by the one
     ordinary batch of the first unroll (eq. 8).
     """
-    first = _one(estimator, update, state, eta, env_state, key)
+    first = _one(estimator, update, start, key)
     more = estimator.monte_carlo - 1
     if more == 0 or estimator.n == 0:
         return first
 
     def another(k):
         own_key = jax.random.fold_in(key, k)
-        return _one(estimator, update, state, eta, env_state, own_key).meta_gradient
+        return _one(estimator, update, start, own_key).meta_gradient
 
     others = jax.lax.map(another, _other_samples(more), batch_size=estimator.chunk)
     mean = (first.meta_gradient + jnp.sum(others, axis=0)) / estimator.monte_carlo
@@ -99,16 +98,15 @@ def _outlier_key(key: PRNGKeyArray) -> PRNGKeyArray:
     return jax.random.fold_in(key, jnp.uint32(2**31 - 1))
 
 
-def _one(estimator: Estimator, update, state, eta, env_state, key) -> MetaStep:
+def _one(estimator: Estimator, update: InnerUpdate, start: Start, key) -> MetaStep:
     """One estimate from one unroll; for n = 0 the unroll only makes the update."""
+    eta = start.eta
     mix = estimator.kind == "mix" and estimator.n > 0
     weights = jnp.asarray(mix_weights(estimator.n, estimator.kappa), eta.dtype) if mix else None
 
     points = unroll(
         update,
-        state,
-        eta,
-        env_state,
+        start,
         key,
         n=max(estimator.n, 1),
         validate_all=mix,

@@ -1,22 +1,19 @@
 """The outer gradient against a held sensitivity: how far T alone makes the variance grow."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.inner_update import InnerUpdate
 from hessdiag.meta.pullback import contract
+from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import point, unroll
 
 
 def outer_growth(
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     key: PRNGKeyArray,
     *,
     n: int,
@@ -25,13 +22,12 @@ def outer_growth(
 
     Args:
         update: the inner update.
-        state: x_t.
-        eta: meta-parameters.
-        env_state: the environments' state.
+        start: x_t, η_t and the environments' state.
         key: randomness of all rollouts, those of `hessdiag.meta.unroll.unroll`.
         n: the longest horizon, n ≥ 1.
     """
-    points = unroll(update, state, eta, env_state, key, n=n, validate_all=True)
+    points = unroll(update, start, key, n=n, validate_all=True)
+    state, eta = start.inner, start.eta
     first = point(points.trajectories, 0)
     _, along = spectra.linearise(lambda eta: update(state, eta, first).params, eta)
     sensitivity = jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))

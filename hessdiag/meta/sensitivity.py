@@ -17,14 +17,13 @@ from hessdiag.meta.augmented import Augmented, augmented, response
 from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.pullback import contract
 from hessdiag.meta.sources import Sources, sources
+from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import inner_sample, validation_sample
 
 
 def all_horizons(
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     key: PRNGKeyArray,
     *,
     n: int,
@@ -35,21 +34,17 @@ def all_horizons(
 
     Args:
         update: the inner update.
-        state: x_t.
-        eta: meta-parameters.
-        env_state: the environments' state.
+        start: x_t, η_t and the environments' state.
         key: randomness of all rollouts.
         n: the longest horizon, n ≥ 1.
 
     Returns:
         Row i−1 is the i-step meta-gradient with respect to the unconstrained η.
     """
-    return all_horizons_from(update, state, eta, env_state, sources(key, n))[:, 0]
+    return all_horizons_from(update, start, sources(key, n))[:, 0]
 
 
-def all_horizons_from(
-    update: InnerUpdate, state: InnerState, eta: Eta, env_state: Any, drawn: Sources
-) -> Float[Array, "n R m"]:
+def all_horizons_from(update: InnerUpdate, start: Start, drawn: Sources) -> Float[Array, "n R m"]:
     """As `all_horizons`, from given sources: R meta-gradients that share their inner steps."""
     problem = update.problem
 
@@ -61,14 +56,12 @@ def all_horizons_from(
 
         return jax.lax.map(validated, keys.validation)
 
-    return _sweep(update, state, eta, env_state, drawn, meta_gradients)
+    return _sweep(update, start, drawn, meta_gradients)
 
 
 def sensitivity_norms(
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     key: PRNGKeyArray,
     *,
     n: int,
@@ -81,23 +74,22 @@ def sensitivity_norms(
 
     def norms(_after: InnerState, tangents: Augmented, _env_state: Any, _keys: Sources):
         squares = [
-            jnp.sum(leaf.reshape(eta.size, -1) ** 2, axis=1)
+            jnp.sum(leaf.reshape(start.eta.size, -1) ** 2, axis=1)
             for leaf in jax.tree.leaves(tangents.params)
         ]
         return jnp.sqrt(sum(squares))
 
-    return _sweep(update, state, eta, env_state, sources(key, n), norms)
+    return _sweep(update, start, sources(key, n), norms)
 
 
 def _sweep(
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     drawn: Sources,
     observe: Callable[[InnerState, Augmented, Any, Sources], Any],
 ) -> Any:
     """Carry the state and its tangents along the unroll; what is observed after each update."""
+    inner, eta, env_state = start
 
     def step(now, keys):
         state, tangents, env_state = now
@@ -105,8 +97,8 @@ def _sweep(
         after, tangents = _advance(update, state, tangents, eta, trajectories)
         return (after, tangents, env_state), observe(after, tangents, env_state, keys)
 
-    at_rest = jax.tree.map(lambda leaf: jnp.zeros((eta.size, *leaf.shape)), augmented(state))
-    _, observed = jax.lax.scan(step, (state, at_rest, env_state), drawn)
+    at_rest = jax.tree.map(lambda leaf: jnp.zeros((eta.size, *leaf.shape)), augmented(inner))
+    _, observed = jax.lax.scan(step, (inner, at_rest, env_state), drawn)
     return observed
 
 

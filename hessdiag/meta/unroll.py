@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
+from hessdiag.meta.inner_update import InnerState, InnerUpdate
 from hessdiag.meta.sources import sources
+from hessdiag.meta.start import Start
 from hessdiag.problems import Problem
 
 
@@ -33,28 +34,24 @@ def validation_sample(problem: Problem, params, env_state, key: PRNGKeyArray):
 
 def unroll(
     update: InnerUpdate,
-    state: InnerState,
-    eta: Eta,
-    env_state: Any,
+    start: Start,
     key: PRNGKeyArray,
     *,
     n: int,
     validate_all: bool = False,
     store: bool = False,
 ) -> Unroll:
-    """Take n inner updates from `state`; differentiable in η through every update.
+    """Take n inner updates from x_t; differentiable in η through every update.
 
     Args:
         update: the inner update.
-        state: x_t.
-        eta: meta-parameters, frozen through the unroll.
-        env_state: the environments' state, which every rollout continues.
+        start: x_t, η_t and the environments' state.
         key: randomness of all rollouts.
         n: number of inner updates, n ≥ 1.
         validate_all: validate every θ^(i), not θ^(n) alone.
         store: keep the linearisation of every inner gradient, for a reverse sweep.
     """
-    problem = update.problem
+    problem, eta = update.problem, start.eta
     drawn = sources(key, n)
 
     def step(now, keys):
@@ -70,7 +67,7 @@ def unroll(
             validation = validation_sample(problem, after.params, env_state, keys.validation[0])
         return (after, env_state), (state, trajectories, validation, linearised, env_state)
 
-    (end, end_env), seen = jax.lax.scan(step, (state, env_state), drawn)
+    (end, end_env), seen = jax.lax.scan(step, (start.inner, start.env_state), drawn)
     states, trajectories, validation, linearised, env_states = seen
     if not validate_all:
         last = validation_sample(problem, end.params, end_env, drawn.validation[-1, 0])

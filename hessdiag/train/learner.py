@@ -14,6 +14,7 @@ from hessdiag.meta import (
     InnerState,
     InnerUpdate,
     Paths,
+    Start,
     annealing,
     hyper_parameters,
     initial_eta,
@@ -32,6 +33,11 @@ class TrainState(NamedTuple):
     eta: Float[Array, " m"]
     meta_opt_state: optax.OptState
     env_state: Any
+
+    @property
+    def start(self) -> Start:
+        """Where the unrolls of this iteration start."""
+        return Start(self.inner, self.eta, self.env_state)
 
 
 class Info(NamedTuple):
@@ -115,7 +121,7 @@ class Learner:
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
         """Keep the first inner update; move η along the meta-gradient (eq. 5, 8, 9)."""
-        made = meta_step(self.estimator, self.update, state.inner, state.eta, state.env_state, key)
+        made = meta_step(self.estimator, self.update, state.start, key)
         eta, meta_opt_state = state.eta, state.meta_opt_state
         if self.estimator.n > 0:
             change, meta_opt_state = self._meta_optimiser.update(made.meta_gradient, meta_opt_state)

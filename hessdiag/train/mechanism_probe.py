@@ -66,9 +66,7 @@ class MechanismProbe:
         self._nested = probe.nested
 
         def decompose(state: TrainState, key: PRNGKeyArray) -> Terms:
-            points = unroll(
-                update, state.inner, state.eta, state.env_state, key, n=n, validate_all=True
-            )
+            points = unroll(update, state.start, key, n=n, validate_all=True)
             return terms(
                 update,
                 state.eta,
@@ -79,7 +77,6 @@ class MechanismProbe:
             )
 
         def by_source(state: TrainState, key: PRNGKeyArray):
-            at = (update, state.inner, state.eta, state.env_state)
             drawn = sources(key, n, validations=2)
             others = sources(jax.random.fold_in(key, 2 * n + 3), n * n)
 
@@ -87,17 +84,17 @@ class MechanismProbe:
                 fresh = jax.tree.map(
                     lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others
                 )
-                return all_horizons_from(*at, share_one(drawn, fresh, j))[:, 0]
+                return all_horizons_from(update, state.start, share_one(drawn, fresh, j))[:, 0]
 
-            pair = jnp.moveaxis(all_horizons_from(*at, drawn), 1, 0)
+            pair = jnp.moveaxis(all_horizons_from(update, state.start, drawn), 1, 0)
             return pair, jax.lax.map(alone, jnp.arange(n))
 
         def held(state: TrainState, key: PRNGKeyArray):
             own = jax.random.fold_in(key, 2 * n + 4)  # not the noise of what E6 predicts
-            return outer_growth(update, state.inner, state.eta, state.env_state, own, n=n)
+            return outer_growth(update, state.start, own, n=n)
 
         def sensitivities(state: TrainState, key: PRNGKeyArray):
-            return sensitivity_norms(update, state.inner, state.eta, state.env_state, key, n=n)
+            return sensitivity_norms(update, state.start, key, n=n)
 
         self._sensitivities = jax.jit(sensitivities)
         self._decompose = Chunks(decompose, probe.chunk)

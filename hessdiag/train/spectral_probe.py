@@ -79,4 +79,4 @@ class SpectralProbe:
         return self._loop if k < self._operator_unrolls else self._hessians
 
     def _look_ahead(self, state: TrainState, key: PRNGKeyArray) -> Unroll:
-        return unroll(self._update, state.inner, state.eta, state.env_state, key, n=self._n)
+        return unroll(self._update, state.start, key, n=self._n)

@@ -24,7 +24,7 @@ class VarianceProbe:
         n = measured_horizon(settings)
 
         def sample(state: TrainState, key: PRNGKeyArray):
-            return all_horizons(update, state.inner, state.eta, state.env_state, key, n=n)
+            return all_horizons(update, state.start, key, n=n)
 
         self._chunks = Chunks(sample, settings.probe.chunk)
         self.program = self._chunks.program

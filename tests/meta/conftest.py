@@ -8,6 +8,7 @@ import pytest
 from hessdiag import problems
 from hessdiag.meta import (
     InnerUpdate,
+    Start,
     Unroll,
     annealing,
     initial_eta,
@@ -37,11 +38,17 @@ class Case:
     update: InnerUpdate
     params: object  # before the history
     history: list  # gradients fed to the optimiser before the unroll
-    state: object
-    eta: jax.Array
-    env_state: object
+    start: Start
     key: jax.Array
     points: Unroll
+
+    @property
+    def state(self):
+        return self.start.inner
+
+    @property
+    def eta(self):
+        return self.start.eta
 
     @property
     def losses(self):
@@ -74,10 +81,9 @@ def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP, n: int =
     state = update.init(params)
     for fed in history:  # a first Adam step is a sign: it would hardly depend on η
         state = update.apply(state, fed)
-    points = jax.jit(
-        lambda eta: unroll(update, state, eta, env_state, key, n=n, validate_all=True)
-    )(eta)
-    return Case(update, params, history, state, eta, env_state, key, points)
+    start = Start(state, eta, env_state)
+    points = jax.jit(lambda start: unroll(update, start, key, n=n, validate_all=True))(start)
+    return Case(update, params, history, start, key, points)
 
 
 @pytest.fixture(scope="module", params=["mrp", "snake"])

@@ -35,7 +35,7 @@ def full(adam):
 def test_shorter_unrolls_are_the_beginnings_of_longer_ones(adam, sgd):
     """Common random numbers across horizons."""
     for case in (adam, sgd):
-        short = unroll(case.update, case.state, case.eta, case.env_state, case.key, n=1)
+        short = unroll(case.update, case.start, case.key, n=1)
         np.testing.assert_array_equal(short.trajectories[0], case.points.trajectories[0])
         np.testing.assert_array_equal(short.validation[0], case.points.validation[0])
 
@@ -59,8 +59,8 @@ def test_mixing_leaves_the_forward_pass_alone(adam, full):
 
 
 def step(case, estimator):
-    at = (case.state, case.eta, case.env_state, case.key)
-    return jax.jit(lambda *at: meta_step(estimator, case.update, *at))(*at)
+    made = jax.jit(lambda start, key: meta_step(estimator, case.update, start, key))
+    return made(case.start, case.key)
 
 
 def assert_differs_in_its_meta_gradient_alone(actual, expected):

@@ -54,10 +54,8 @@ def test_the_case_has_dead_units_and_active_clipping(adam_case):
 
 def test_forward_sensitivities_equal_central_differences(adam_case, reference):
     case = adam_case
-    sweep = jax.jit(
-        lambda eta: all_horizons(case.update, case.state, eta, case.env_state, case.key, n=N)
-    )
-    assert_near(sweep(case.eta), reference)
+    sweep = jax.jit(lambda start: all_horizons(case.update, start, case.key, n=N))
+    assert_near(sweep(case.start), reference)
 
 
 def test_sensitivity_norms_are_those_of_the_jacobians(adam_case):
@@ -76,7 +74,7 @@ def test_sensitivity_norms_are_those_of_the_jacobians(adam_case):
         sum(np.sum(np.asarray(leaf).reshape(-1, case.eta.size) ** 2, axis=0) for leaf in leaves)
         for leaves in map(jax.tree.leaves, jacobians)
     ]
-    at = (case.update, case.state, case.eta, case.env_state, case.key)
+    at = (case.update, case.start, case.key)
     norms = jax.jit(lambda: sensitivity_norms(*at, n=N))()
     np.testing.assert_allclose(norms, np.sqrt(squares), rtol=1e-9)
 
@@ -96,7 +94,7 @@ def test_mix_is_the_weighted_sum(adam_case, reference, kappa, remat):
 def test_equals_equation_11_under_sgd(sgd_case):
     """Bonnet et al. 2021, eq. 11: exact for plain SGD, term by term with dense Hessians."""
     case = sgd_case
-    sweep = all_horizons(case.update, case.state, case.eta, case.env_state, case.key, n=N)
+    sweep = all_horizons(case.update, case.start, case.key, n=N)
     for horizon in range(1, N + 1):
         explicit = equation_11(case.update, case.eta, case.points, horizon=horizon, alpha=ALPHA)
         assert_close(sweep[horizon - 1], explicit, rounding=1e5)
@@ -156,7 +154,4 @@ def estimate(case, estimator):
 
 def one_step(case, estimator, key):
     """A compiled meta step at a case."""
-    step = jax.jit(
-        lambda key: meta_step(estimator, case.update, case.state, case.eta, case.env_state, key)
-    )
-    return step(key)
+    return jax.jit(lambda key: meta_step(estimator, case.update, case.start, key))(key)

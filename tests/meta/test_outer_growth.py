@@ -11,7 +11,7 @@ from tests.oracles.eq11_terms import DenseUnroll
 def test_the_outer_gradients_read_the_first_sensitivity(adam_case):
     """At every horizon that of one update, clipped and through Adam, dead units and all."""
     case = adam_case
-    at = (case.update, case.state, case.eta, case.env_state, case.key)
+    at = (case.update, case.start, case.key)
     made = np.asarray(jax.jit(lambda: outer_growth(*at, n=N))())
     dense = DenseUnroll(case)
     _, by_gradient, _, _, mixed, _ = dense.steps[0]

@@ -78,7 +78,7 @@ def decomposed(case, names=tuple(EVERYTHING), horizons=HORIZONS):
 
 
 def sweep(case, n=N):
-    at = (case.update, case.state, case.eta, case.env_state, case.key)
+    at = (case.update, case.start, case.key)
     return jax.jit(lambda: all_horizons(*at, n=n))()
 
 

@@ -131,8 +131,7 @@ def test_nested_parts_sum_to_the_variance_of_other_samples():
     assert nested is not None
     options = {"confidence": 0.99, "resamples": 500, "rng": np.random.default_rng(0)}
     shares = variance.nested_shares(*nested, **options)
-    at = (learner.update, state.inner, state.eta, state.env_state)
-    anew = jax.jit(jax.vmap(lambda key: all_horizons(*at, key, n=N)))
+    anew = jax.jit(jax.vmap(lambda key: all_horizons(learner.update, state.start, key, n=N)))
     sampled = np.asarray(anew(jax.random.split(jax.random.key(6), 256)))
     of_others = bca_interval(lambda s: s.std(axis=0, ddof=1), sampled, **options)
     np.testing.assert_array_less(shares.std.low, of_others.high)
@@ -173,7 +172,7 @@ def recognised():
     probe = MechanismProbe(update, settings)
     nested = probe.sample(state, keys, progress=lambda _: None).nested
     assert nested is not None
-    drawn = np.stack([all_horizons(update, *state[:2], env_state, key, n=N) for key in keys])
+    drawn = np.stack([all_horizons(update, state.start, key, n=N) for key in keys])
     return [
         (np.asarray(inner_numbers(made, rate)), np.asarray(validation_numbers(made)))
         for made in (*nested, drawn)
@@ -285,7 +284,7 @@ def probed_and_dense(optimiser: str):
     probed = Prober(learner, settings).probe(state, 3, keys=KEYS, progress=lambda _: None)
     update, problem = learner.update, learner.problem
     key = jax.random.split(jax.random.fold_in(KEYS.probe, 3), 2)[0]
-    points = unroll(update, state.inner, state.eta, state.env_state, key, n=N, validate_all=True)
+    points = unroll(update, state.start, key, n=N, validate_all=True)
 
     def inner(params, eta, j):
         return update.loss(params, eta, point(points.trajectories, j))

@@ -58,7 +58,7 @@ def probed():
             state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
         made = Prober(learner, settings).probe(state, ITERATION, keys=KEYS, progress=lambda _: None)
         key = jax.random.split(jax.random.fold_in(KEYS.probe, ITERATION), SAMPLES)[0]
-        points = unroll(learner.update, state.inner, state.eta, state.env_state, key, n=N)
+        points = unroll(learner.update, state.start, key, n=N)
         yield Probed(made, learner, state, points)
 
 

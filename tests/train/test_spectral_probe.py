@@ -72,7 +72,7 @@ def measure(flags) -> Measured:
 def dense_spectra(learner, state, key):
     """By jax.hessian, in double precision of the eigensolver."""
     update = learner.update
-    points = unroll(update, state.inner, state.eta, state.env_state, key, n=N)
+    points = unroll(update, state.start, key, n=N)
     spectra = []
     for j in range(N):
         flat, unravel = ravel_pytree(point(points.states, j).params)
@@ -110,7 +110,7 @@ def test_extremes_equal_the_dense_hessians(measured):
 def test_extremes_equal_eigsh(measured):
     """scipy's ARPACK on the same Hessian-vector product."""
     update, state = measured.learner.update, measured.state
-    points = unroll(update, state.inner, state.eta, state.env_state, jax.random.key(7), n=N)
+    points = unroll(update, state.start, jax.random.key(7), n=N)
     flat, unravel = ravel_pytree(point(points.states, 1).params)
     seen = point(points.trajectories, 1)
     gradient = jax.grad(lambda x: update.loss(unravel(x), state.eta, seen))

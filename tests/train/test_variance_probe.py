@@ -55,14 +55,7 @@ def test_samples_are_the_n_step_meta_gradients(trained):
     for horizon in (1, 3):
         one = jax.jit(
             lambda key, n=horizon: (
-                meta_step(
-                    Estimator("n-step", n),
-                    learner.update,
-                    state.inner,
-                    state.eta,
-                    state.env_state,
-                    key,
-                ).meta_gradient
+                meta_step(Estimator("n-step", n), learner.update, state.start, key).meta_gradient
             )
         )
         expected = np.stack([one(key) for key in keys])

@@ -8,6 +8,7 @@ import pytest
 from hessdiag.meta import (
     FULL,
     InnerUpdate,
+    Start,
     annealing,
     initial_eta,
     inner_optimiser,
@@ -40,14 +41,16 @@ def sampled(problem, optimiser, rate):
         if optimiser == "adam":  # a first step would be a sign, which hardly depends on η
             state = jax.lax.fori_loop(0, 1000, lambda _, s: update(s, eta, seen), state)
 
+        start = Start(state, eta, env_state)
+
         def sample(own_key):
-            points = unroll(update, state, eta, env_state, own_key, n=N, validate_all=True)
+            points = unroll(update, start, own_key, n=N, validate_all=True)
             made = terms(update, eta, points, horizons=HORIZONS, paths=(FULL,), key=own_key)
             reach = made.reach[0] / made.outer[:, None]
             return made.contributions[0].sum(axis=1)[:, 0], reach
 
         def other(own_key):
-            return outer_growth(update, state, eta, env_state, own_key, n=N)[:, 0]
+            return outer_growth(update, start, own_key, n=N)[:, 0]
 
         hessian = jax.hessian(lambda p: update.loss(p, eta, seen))(state.params)
         keys, others = (jax.random.split(jax.random.fold_in(key, k), K) for k in (2, 3))
