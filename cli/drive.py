@@ -41,10 +41,10 @@ def new_run(
     return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
 
 
-def continue_run(path: Path, *, quiet: bool, as_json: bool) -> int:
+def continue_run(path: Path, *, command: str, quiet: bool, as_json: bool) -> int:
     """Go on with the run in `path`; returns the exit code."""
     set_up_compilation()
-    settings, directory = reopen(path)
+    settings, directory = reopen(path, command=command)
     return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
 
 

@@ -77,13 +77,15 @@ def continue_study(path: Path, how: How) -> int:
     set_up_compilation()
     directory = StudyDirectory.open(path)
     cells = directory.grid.cells()
-    if not how.dry_run:
-        return _drive(directory, cells, how)
-    waiting = (
+    waiting = [
         [cell for cell in group if directory.status(cell).state != "finished"]
         for group in groups(cells, how.seeds)
-    )
-    return _plan([group for group in waiting if group])
+    ]
+    if how.dry_run:
+        return _plan([group for group in waiting if group])
+    if any(waiting):
+        directory.note_resumption(how.command)
+    return _drive(directory, cells, how)
 
 
 def report_on(directory: StudyDirectory, cells) -> Path:

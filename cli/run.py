@@ -101,7 +101,7 @@ def run(
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     if resume is not None:
-        return continue_run(resume, quiet=quiet, as_json=as_json)
+        return continue_run(resume, command=command, quiet=quiet, as_json=as_json)
     return new_run(flags, config, out, command=command, quiet=quiet, as_json=as_json)
 
 

@@ -153,7 +153,7 @@ class Study:
         path = self._directory.run_path(cell)
         discard_unborn(path)
         if path.exists():
-            settings, directory = reopen(path)
+            settings, directory = reopen(path, command=self._command)
         else:
             settings = cell.settings
             directory = start(settings, path, command=self._command, check_problem=check_problem)

@@ -1,6 +1,5 @@
 """The study directory: the grid, and a run directory per cell."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from hessdiag.errors import UsageError
 from hessdiag.study.failure import Failure
 from hessdiag.study.grid import Cell, Grid
+from hessdiag.train.provenance import with_resumption
 from hessdiag.train.run_directory import RunDirectory
 
 FORMAT_VERSION = 1
@@ -102,6 +102,15 @@ class StudyDirectory:
             )
         return opened
 
+    def note_resumption(self, command: str) -> None:
+        """Keep in study.json where and with what it is gone on with.
+
+        Args:
+            command: the command line.
+        """
+        document = self._files.read_json("study.json")
+        self._files.write_json("study.json", with_resumption(document, command))
+
     @property
     def grid(self) -> Grid:
         """What the study runs.
@@ -121,14 +130,10 @@ class StudyDirectory:
 
     def status(self, cell: Cell) -> CellStatus:
         """Where a cell stands, read from its run directory."""
-        file = self.run_path(cell) / "summary.json"
         failure = self._failure(cell)
         if failure.is_file():
             return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
-        try:
-            summary = json.loads(file.read_text())
-        except (OSError, ValueError):
-            return CellStatus()
+        summary = RunDirectory(self.run_path(cell)).summary()
         return CellStatus(
             str(summary.get("status", "waiting")),
             int(summary.get("iteration") or 0),

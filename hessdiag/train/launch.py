@@ -11,7 +11,7 @@ from hessdiag.problems import BUILT_IN
 from hessdiag.rl.networks import count_parameters
 from hessdiag.train.determinism import require_deterministic
 from hessdiag.train.learner import Learner
-from hessdiag.train.provenance import provenance
+from hessdiag.train.provenance import provenance, with_resumption
 from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings, dotted
 from hessdiag.train.validation import from_flat
@@ -69,17 +69,25 @@ def start(
     )
 
 
-def reopen(path: Path) -> tuple[Settings, RunDirectory]:
-    """The settings and the directory of a run to go on with.
+def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
+    """The settings and the directory of a run to go on with; its config keeps note of it.
+
+    Args:
+        path: of the run.
+        command: what the user typed.
 
     Raises:
         UsageError: no run directory, a damaged one, or one of a newer format.
     """
     directory = RunDirectory.open(path)
-    stored = directory.read_json("config.json").get("settings")
+    config = directory.read_json("config.json")
+    stored = config.get("settings")
     if not isinstance(stored, Mapping):
         raise UsageError(f"--resume: {path}/config.json is damaged (it has no settings)")
     try:
-        return from_flat(dotted(stored)), directory
+        settings = from_flat(dotted(stored))
     except UsageError as error:
         raise UsageError(f"--resume: {path}/config.json is damaged ({error})") from error
+    if directory.summary().get("status") != "finished":
+        directory.write_json("config.json", with_resumption(config, command))
+    return settings, directory

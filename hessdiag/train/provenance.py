@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,16 @@ def provenance(command: str) -> dict[str, Any]:
         "matmul_precision": _matmul_precision(),
         "git_revision": _git_revision(),
     }
+
+
+def with_resumption(document: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """A run's or a study's document, with where it was gone on with at the end of `resumed`.
+
+    Args:
+        document: what `config.json` or `study.json` holds.
+        command: the command line.
+    """
+    return {**document, "resumed": [*document.get("resumed", ()), provenance(command)]}
 
 
 def _matmul_precision() -> str:

@@ -88,6 +88,13 @@ class RunDirectory:
             raise UsageError(f"--resume: {file} is damaged (not a JSON object)")
         return document
 
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` says; nothing where it is missing or damaged."""
+        try:
+            return self.read_json("summary.json")
+        except UsageError:
+            return {}
+
     def write_json(self, name: str, document: Mapping[str, Any], *, indent: int | None = 1) -> None:
         """Replace a JSON file atomically."""
         text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)

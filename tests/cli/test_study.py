@@ -1,5 +1,6 @@
 """The study command: plan, run, resume, refuse."""
 
+import json
 import re
 import shlex
 import shutil
@@ -27,6 +28,7 @@ def test_a_small_study_and_its_resumption(cli, tmp_path):
     again = cli("study", "--resume", path)
     assert again.code == 0
     assert again.out.splitlines()[:2] == ["[1/2] n=1 seed=0 finished", "[2/2] n=1 seed=1 finished"]
+    assert "resumed" not in json.loads((path / "study.json").read_text()), "nothing was left"
 
 
 def test_the_report_of_a_study_is_made_again_with_its_runs_and_without(cli, tmp_path):
@@ -152,6 +154,8 @@ def test_how_many_seeds_train_together_is_kept_where_a_study_goes_on(cli, tmp_pa
         assert again == ["hessdiag", "study", "--resume", str(path), *words]
         assert cli(*again[1:]).code == 130
         assert _Stopped.made["together"] == number
+        (resumed,) = json.loads((path / "study.json").read_text())["resumed"]
+        assert "git_revision" in resumed
         shutil.rmtree(path)
 
 

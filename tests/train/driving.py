@@ -58,7 +58,7 @@ def fresh(path: Path, settings: Mapping[str, Any], observer: Observer | None = N
 
 def resume(path: Path, observer: Observer | None = None) -> Path:
     """Drive the run in `path` on to its end."""
-    settings, directory = reopen(path)
+    settings, directory = reopen(path, command="hessdiag run --resume")
     with StopRequest() as stop:
         Run.single(settings, directory, observer=observer or Observer(), stop=stop).go()
     return path

@@ -39,7 +39,8 @@ def begin(folder, settings=TINY, observers=None):
 
 def go_on(folder, observers=None):
     watching = {seed: (observers or {}).get(seed, Observer()) for seed in SEEDS}
-    drive([SeedRun(*reopen(folder / str(seed)), watching[seed]) for seed in SEEDS])
+    reopened = {seed: reopen(folder / str(seed), command="hessdiag study") for seed in SEEDS}
+    drive([SeedRun(*reopened[seed], watching[seed]) for seed in SEEDS])
 
 
 def drive(runs):

@@ -55,6 +55,9 @@ def test_stopped_at_every_step_and_resumed_every_time(whole, tmp_path):
             drive(path, SignalAt(signal.SIGINT, *at))
         assert list((path / "probes").iterdir()) == [] or at == ("training", 4)
     assert_same_run(resume(path), whole)
+    config = json.loads((path / "config.json").read_text())
+    assert [one["command"] for one in config["resumed"]] == ["hessdiag run --resume"] * len(stops)
+    assert set(config["resumed"][0]) == set(config["provenance"])
 
 
 @pytest.mark.slow
@@ -77,6 +80,7 @@ def test_resuming_a_finished_run_changes_nothing(whole, tmp_path):
     before = {p.name: p.stat().st_mtime_ns for p in (path / "probes").iterdir()}
     resume(path)
     assert {p.name: p.stat().st_mtime_ns for p in (path / "probes").iterdir()} == before
+    assert "resumed" not in json.loads((path / "config.json").read_text())
     assert_same_run(path, whole)
 
 
@@ -84,7 +88,7 @@ def test_settings_survive_the_run_directory(tmp_path):
     for name, settings in (("mrp", TINY | {"kappa": 0.1, "remat": False}), ("snake", SNAKE)):
         made = resolve(settings)
         start(made, tmp_path / name, command="hessdiag run")
-        assert reopen(tmp_path / name)[0] == made
+        assert reopen(tmp_path / name, command="hessdiag run --resume")[0] == made
 
 
 class _Late(StopRequest):

@@ -84,20 +84,20 @@ def test_where_nothing_can_be_written(tmp_path, path):
 def test_newer_format_is_refused(run):
     _edit(run, format_version=FORMAT_VERSION + 1)
     with pytest.raises(UsageError, match=rf"--resume: {run} has format version 2; .*upgrade it"):
-        reopen(run)
+        reopen(run, command="hessdiag run --resume")
 
 
 def test_missing_directory_is_named(tmp_path):
     message = rf"--resume: {tmp_path}/none is no run directory \(config\.json is missing\)"
     with pytest.raises(UsageError, match=message):
-        reopen(tmp_path / "none")
+        reopen(tmp_path / "none", command="hessdiag run --resume")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"settings": {}}'])
 def test_damaged_config_is_named(run, content):
     (run / "config.json").write_bytes(content)
     with pytest.raises(UsageError, match=rf"--resume: {run}/config\.json is damaged \(.") as raised:
-        reopen(run)
+        reopen(run, command="hessdiag run --resume")
     assert "\n" not in str(raised.value)
 
 
@@ -115,7 +115,7 @@ def test_damaged_config_is_named(run, content):
 def test_damaged_settings_are_named(run, settings):
     _edit(run, settings=settings)
     with pytest.raises(UsageError, match=rf"--resume: {run}/config\.json is damaged \(.*\)$"):
-        reopen(run)
+        reopen(run, command="hessdiag run --resume")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])

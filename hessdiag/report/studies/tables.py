@@ -7,7 +7,7 @@ import numpy as np
 
 from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
 from hessdiag.report.studies.data import Row, StudyData, distinct
-from hessdiag.report.tables.table import Table
+from hessdiag.report.tables.table import Table, provenance_rows
 
 _ALL = "all"
 
@@ -165,15 +165,9 @@ def settings_table(data: StudyData) -> Table:
     return Table(("setting", "value"), rows)
 
 
-def provenance_rows(data: StudyData) -> Table:
+def provenance_table(data: StudyData) -> Table:
     """Where the numbers come from."""
-    rows = []
-    for key, value in data.study.get("provenance", {}).items():
-        if isinstance(value, Mapping):
-            rows += [(f"{key}.{name}", _text(one)) for name, one in value.items()]
-        elif key != "command":
-            rows.append((key, _text(value)))
-    return Table(("provenance", "value"), rows)
+    return Table(("provenance", "value"), provenance_rows(data.study))
 
 
 def _interval(row: Row | None, name: str, transform: Callable[[float], float] = float) -> str:

@@ -27,9 +27,22 @@ def settings_table(data: RunData) -> Table:
 
 def provenance_table(data: RunData) -> Table:
     """Where the numbers come from: versions, device, precision."""
-    provenance = dict(data.config.get("provenance", {}))
+    return Table(("provenance", "value"), provenance_rows(data.config))
+
+
+def provenance_rows(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the numbers of a run or of a study come from, and where it was gone on with.
+
+    Args:
+        document: `config.json` or `study.json`.
+    """
+    provenance = dict(document.get("provenance", {}))
     provenance.pop("command", None)  # the page shows it above the table
-    return Table(("provenance", "value"), _flat(provenance))
+    again = [
+        ("resumed", f"{one.get('created')}, git_revision {_text(one.get('git_revision'))}")
+        for one in document.get("resumed", ())
+    ]
+    return _flat(provenance) + again
 
 
 def meta_parameter_table(data: RunData) -> Table:
