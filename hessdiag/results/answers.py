@@ -102,7 +102,10 @@ def _optimiser(of: Configuration) -> Iterator[str]:
         yield (
             "The largest distance of a spectral radius from one, to first order, "
             "of the operators that the optimiser really applies is "
-            + listed(f"{row['largest']:.2g} ({row['operator']})" for row in radii)
+            + listed(
+                f"{row['largest']:.2g} ± {row['largest_error']:.1g} ({row['operator']})"
+                for row in radii
+            )
             + "."
         )
     if norms:

@@ -18,6 +18,12 @@ from hessdiag.spectra.gram_schmidt import (
 from hessdiag.spectra.krylov import depth, rounding
 from hessdiag.spectra.operators import Operator
 
+TOLD_APART = 0.01
+"""Residual, relative to the distance from the shift, at which that distance is known."""
+
+DIGITS = 10.0
+"""Residuals of so many eps |A| are as small as they get."""
+
 
 class ArnoldiDecomposition(NamedTuple):
     """A Q' = Q' H + r e', with H upper Hessenberg; only the first `active` entries mean anything.
@@ -28,7 +34,8 @@ class ArnoldiDecomposition(NamedTuple):
         active: Number of valid steps, which is the number of products spent.
         orthogonality: Largest entry of |Q Q' - I| over the active rows.
         scale: Largest |A q| met, a lower estimate of the operator norm.
-        converged: The outermost Ritz value met the tolerance, or the space is invariant.
+        converged: The outermost Ritz value met the tolerance relative to |A|, or the space is
+            invariant.
         broke_down: The space became invariant: H holds eigenvalues, but only those that the start
             vector contains.
         size: d.
@@ -54,6 +61,7 @@ class _State(NamedTuple):
     active: Int[Array, ""]
     scale: Float[Array, ""]
     converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and told apart from the shift
     broke_down: Bool[Array, ""]
     failed: Bool[Array, ""]  # a product was not finite
 
@@ -75,6 +83,10 @@ def arnoldi(
     |A x - theta x| is below `tolerance * scale`, when the Krylov space is invariant, or after
     `max_matvecs` products. For the spectral radius of I + N run it on N with `shift=1`: the Krylov
     space is the same, but adding the identity destroys the digits of a small N.
+
+    With a shift, the residual must be small beside | |shift + theta| - |shift| | as well, where
+    rounding allows: an optimiser's memory makes |N| large, while every eigenvalue that moves
+    parameters crowds around zero, and a random vector of that crowd has a small residual already.
 
     A small residual does not make an eigenvalue of a non-symmetric operator accurate:
     `complex_ritz_values` gives the errors.
@@ -110,16 +122,19 @@ def arnoldi(
     state = _initial(operator, start, cap)
 
     def unfinished(state: _State) -> Bool[Array, ""]:
-        return (state.active < cap) & ~(state.converged | state.broke_down | state.failed)
+        return (state.active < cap) & ~(state.settled | state.broke_down | state.failed)
 
     def step(state: _State) -> _State:
         state = _step(operator, state)
         due = ((state.active % check_every == 0) | (state.active == cap)) & ~state.failed
-        never = jnp.array(jnp.inf, operator.dtype)
-        reached = jax.lax.cond(
+        never = jnp.array(jnp.inf, operator.dtype), jnp.zeros((), operator.dtype)
+        residual, distance = jax.lax.cond(
             due, lambda state: _outermost_residual(state, shift), lambda _: never, state
         )
-        return state._replace(converged=state.broke_down | (reached < tolerance))
+        converged = state.broke_down | (residual < tolerance)
+        allowed = jnp.maximum(TOLD_APART * distance, DIGITS * jnp.finfo(operator.dtype).eps)
+        told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
+        return state._replace(converged=converged, settled=converged & told_apart)
 
     state = jax.lax.while_loop(unfinished, step, state)
     basis = jnp.concatenate(state.basis)[:cap]
@@ -146,7 +161,7 @@ def outermost_vector(
         shift: That of the run.
     """
     assert decomposition.basis is not None
-    vector = _outermost_eigenvector(decomposition, shift).real @ decomposition.basis
+    vector = _outermost(decomposition, shift)[0].real @ decomposition.basis
     return vector / norm(vector)
 
 
@@ -162,6 +177,7 @@ def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
         active=jnp.zeros((), jnp.int32),
         scale=zero,
         converged=false,
+        settled=false,
         broke_down=false,
         failed=false,
     )
@@ -190,16 +206,23 @@ def _step(operator: Operator, state: _State) -> _State:
     )
 
 
-def _outermost_residual(state: _State, shift: float | Float[Array, ""]) -> Float[Array, ""]:
-    """Residual h |s| of the Ritz value of largest |shift + theta|, relative to the scale."""
-    scale = nonzero(state.scale)
-    return state.residual / scale * jnp.abs(_outermost_eigenvector(state, shift)[state.active - 1])
+def _outermost_residual(
+    state: _State, shift: float | Float[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Of the Ritz value of largest |shift + theta|, relative to the scale.
+
+    Its residual h |s|, and the distance of |shift + theta| from |shift|.
+    """
+    vector, distance = _outermost(state, shift)
+    return state.residual / nonzero(state.scale) * jnp.abs(vector[state.active - 1]), distance
 
 
-def _outermost_eigenvector(
+def _outermost(
     run: _State | ArnoldiDecomposition, shift: float | Float[Array, ""]
-) -> Complex[Array, " cap"]:
-    """Eigenvector of H for the Ritz value of largest |shift + theta|.
+) -> tuple[Complex[Array, " cap"], Float[Array, ""]]:
+    """Of the Ritz value of largest |shift + theta|: its eigenvector of H, and how far beyond it is.
+
+    The distance | |shift + theta| - |shift| | is over the scale.
 
     The inactive diagonal of H is filled with numbers beyond every Ritz value: in units of the
     scale the columns of H have length at most 1, so that |theta| <= sqrt(cap).
@@ -211,4 +234,5 @@ def _outermost_eigenvector(
     # |shift + theta|^2 - shift^2, over the scale: nothing cancels where theta is tiny.
     beyond = 2 * shift * values.real + scale * jnp.abs(values) ** 2
     outermost = jnp.argmax(jnp.where(jnp.abs(values) < 2 * cap**0.5, beyond, -jnp.inf))
-    return vectors[:, outermost]
+    moduli = jnp.abs(shift + scale * values[outermost]) + jnp.abs(shift)
+    return vectors[:, outermost], jnp.abs(beyond[outermost]) / nonzero(moduli)

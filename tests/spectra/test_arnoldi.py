@@ -8,6 +8,7 @@ import pytest
 from hessdiag.spectra import linear
 from hessdiag.spectra.arnoldi import arnoldi
 from hessdiag.spectra.complex_ritz import complex_ritz_values
+from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
 from tests.oracles.nonnormal import (
     arnoldi_runs,
     asymmetric,
@@ -215,6 +216,50 @@ def test_the_unused_part_of_h_does_not_pass_for_the_outermost_value(dtype):
     assert run.converged
     assert ritz.residuals[rightmost] <= 1e-3 * run.scale
     np.testing.assert_allclose(ritz.values[rightmost], -0.015, atol=2e-4)
+
+
+BETA = 0.9
+
+
+def heavy_ball(curvatures):
+    """N of theta' = theta - s', s' = beta s + h theta for every curvature h, in a random basis.
+
+    The memory is in units in which both blocks that couple it are alike.
+    """
+    size = len(curvatures)
+    unit = np.sqrt(BETA / np.max(np.abs(curvatures)))
+    basis = np.linalg.qr(np.random.default_rng(3).standard_normal((size, size)))[0]
+    hessian = (basis * curvatures) @ basis.T
+    memory = np.eye(size)
+    return np.block([[-hessian, -BETA / unit * memory], [unit * hessian, (BETA - 1) * memory]])
+
+
+def excess(curvatures):
+    """Spectral radius of I + N minus one, from the roots of z^2 - (1 + beta - h) z + beta."""
+    half = (BETA - 1 - np.asarray(curvatures, np.longdouble)) / 2  # of the sum of both nu
+    return float(np.max(half + np.sqrt(half**2 - curvatures)))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e-5])
+def test_a_small_excess_is_found_in_a_crowd_beside_memory(dtype, scale):
+    """A random vector of the crowd has a small residual beside |N|, which memory makes large."""
+    curvatures = scale * np.append(np.linspace(-0.01, 0.01, 148), [-1.0, 1.0])
+    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=60, tolerance=1e-3, shift=1.0)[0]
+    radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
+    truth = excess(curvatures)
+    assert truth > 9 * scale
+    assert run.converged
+    assert run.active < 60
+    np.testing.assert_allclose(radius.minus_one, truth, rtol=0.02)
+
+
+def test_where_nothing_exceeds_the_shift_the_tolerance_is_what_counts(dtype):
+    """No residual is small beside a distance of zero; the run ends, and has converged."""
+    curvatures = 1e-3 * np.append(np.zeros(100), np.linspace(0.5, 1, 50))
+    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=20, tolerance=1e-3, shift=1.0)[0]
+    radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
+    assert run.converged
+    assert abs(radius.minus_one) < 1e-5
 
 
 @jax.jit
