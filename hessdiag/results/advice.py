@@ -25,11 +25,14 @@ def _signal(of: Configuration) -> Iterator[str]:
     if not rows:
         return
     best, one = max(rows, key=lambda row: row["signal"]), find(rows, horizon=1)
+    highest = "A single meta-gradient has its highest signal-to-noise ratio at"
+    if best["horizon"] == 1:
+        yield f"{highest} one step ({ratio(best, 'signal')})."
+        return
     beside = f", at one step {ratio(one, 'signal')}" if one else ""
     sure = one is None or best["signal_low"] > one["signal_high"]
     yield (
-        f"A single meta-gradient has its highest signal-to-noise ratio at "
-        f"{best['horizon']} steps ({best['estimator']}: {ratio(best, 'signal')}{beside})"
+        f"{highest} {best['horizon']} steps ({best['estimator']}: {ratio(best, 'signal')}{beside})"
         + ("." if sure else "; the intervals overlap, so that this decides nothing.")
     )
 

@@ -173,12 +173,12 @@ def test_the_published_explanation_is_read_under_the_optimiser_too(label, says):
 
 
 def test_a_best_horizon_is_named_only_where_intervals_part():
-    def spread(low):
+    def spread(low, top=0.7):
         return [
             {"when": "all", "horizon": horizon, "estimator": "mix", **ends}
             for horizon, ends in (
                 (1, {"signal": 0.3, "signal_low": 0.1, "signal_high": 0.5}),
-                (4, {"signal": 0.7, "signal_low": low, "signal_high": 0.9}),
+                (4, {"signal": top, "signal_low": low, "signal_high": 0.9}),
             )
         ]
 
@@ -186,6 +186,10 @@ def test_a_best_horizon_is_named_only_where_intervals_part():
     apart, over = (one._replace(spread=spread(low)) for low in (0.6, 0.4))
     assert "decides nothing" not in text(apart, -1)
     assert "decides nothing" in text(over, -1)
+    assert "ratio at 4 steps (mix: 0.7" in text(over, -1)
+    best_at_one = text(one._replace(spread=spread(0.1, top=0.2)), -1)
+    assert "ratio at one step (0.3 [0.1, 0.5])." in best_at_one
+    assert "decides nothing" not in best_at_one
 
 
 def test_every_answer_names_its_figures():
