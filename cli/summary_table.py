@@ -43,7 +43,7 @@ def read_summary(path: Path) -> dict:
     try:
         summary = json.loads(file.read_text())
     except FileNotFoundError as error:
-        raise UsageError(f"{path} is no run directory ({file.name} is missing)") from error
+        raise UsageError(f"{path} is no run and no study ({file.name} is missing)") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{file} is damaged ({error})") from error
     missing = [key for key in REQUIRED if not isinstance(summary, dict) or key not in summary]

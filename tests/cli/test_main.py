@@ -83,7 +83,7 @@ def test_no_command_shows_the_help(cli):
         ("run --resume newer --n 3", "--resume: cannot be combined with n; a resumed run keeps"),
         ("run --resume newer --out x", "--resume: cannot be combined with --out; a resumed run"),
         ("run --resume newer --set n=3", "--resume: cannot be combined with n; a resumed run ke"),
-        ("show none", "none is no run directory (summary.json is missing)"),
+        ("show none", "none is no run and no study (summary.json is missing)"),
         ("show damaged", "damaged/summary.json is damaged ("),
         ("show", "Missing argument 'DIRECTORY'."),
         ("report none", "none: there is no such run directory"),

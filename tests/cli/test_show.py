@@ -7,6 +7,8 @@ from hessdiag.cli.summary_table import read_summary  # pyright: ignore[reportMis
 
 from hessdiag.errors import UsageError
 
+REPORTS = Path(__file__).parents[2] / "reports"
+
 
 def test_show_prints_status_probes_and_finding(cli, whole):
     done = cli("show", whole)
@@ -24,6 +26,34 @@ def test_show_tells_what_went_wrong(cli, whole, tmp_path):
     (tmp_path / "summary.json").write_text(json.dumps(changed))
     done = cli("show", tmp_path)
     assert done.out.startswith("failed at iteration 6 of 6\nNaN in [the] loss\n")
+
+
+def test_show_sums_up_a_study(cli):
+    study = REPORTS / "mechanism-mrp"
+    done = cli("show", study)
+    assert (done.code, done.err) == (0, "")
+    results = json.loads((study / "results.json").read_text())
+    cells = len(results["cells"])
+    assert done.out.startswith(f"{cells} of {cells} cells finished: ")
+    words = " ".join(done.out.split())
+    for answer in results["answers"]:
+        assert answer["question"] in words
+        sentences = [one for part in answer["parts"] for one in part["sentences"]]
+        assert all(" ".join(sentence.split()) in words for sentence in sentences)
+
+
+def test_show_says_which_cells_failed_and_what_is_missing(cli, tmp_path):
+    study = json.loads((REPORTS / "fig4/study.json").read_text())
+    results = json.loads((REPORTS / "fig4/results.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    assert cli("show", tmp_path) == (
+        2,
+        "",
+        f"hessdiag: {tmp_path}/results.json: the file is missing\n",
+    )
+    results["cells"][0]["state"] = "failed"
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    assert cli("show", tmp_path).out.startswith("14 of 15 cells finished, 1 failed: ")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"status": "finished"}'])

@@ -1,10 +1,11 @@
 """The HTML page of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from hessdiag.report.html import DrawnFigure, style, template
 from hessdiag.report.studies.data import StudyData, intervals
+from hessdiag.report.studies.extent import count, scale
 from hessdiag.report.studies.placement import place
 from hessdiag.report.studies.tables import (
     cell_table,
@@ -32,15 +33,15 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
     Returns:
         HTML.
     """
-    cells, answers = data.results["cells"], data.results["answers"]
+    answers = data.results["answers"]
     placed = place(answers, drawn)
     return template("study.html.j2").render(
         data=data,
         title=data.study.get("name") or data.directory.name,
         command=data.study.get("provenance", {}).get("command"),
         plotted=_PLOTTED.get(data.study.get("name", "")),
-        done=sum(cell["state"] == "finished" for cell in cells),
-        failed=sum(cell["state"] == "failed" for cell in cells),
+        done=count(data, "finished"),
+        failed=count(data, "failed"),
         style=style(),
         numbers=placed.numbers,
         answers=list(zip(answers, placed.answers, placed.above, strict=True)),
@@ -58,7 +59,7 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         provenance=provenance_table(data),
         confidence=data.confidence,
         over={name: intervals(data.rows(name), data.confidence) for name in ("spread", "terms")},
-        scale=_scale(data),
+        scale=scale(data),
     )
 
 
@@ -74,20 +75,3 @@ def _standings(data: StudyData) -> list[dict[str, Any]]:
         }
         for number, (configuration, estimator) in enumerate(places, start=1)
     ]
-
-
-def _scale(data: StudyData) -> str:
-    """How large the study is, in words."""
-    scale = data.results["scale"]
-    words = [f"{scale['seeds']} seeds", f"{_range(scale['iterations'])} iterations"]
-    if _range(scale["points"]) != "0":
-        words.append(f"{_range(scale['points'])} probes a run, K = {_range(scale['samples'])}")
-    if _range(scale["monte_carlo"]) != "1":
-        words.append(f"{_range(scale['monte_carlo'])} meta-gradients averaged per iteration")
-    return ", ".join(words)
-
-
-def _range(values: Sequence[int] | int) -> str:
-    """`5`, or `5 to 10` where runs differ; results of earlier versions hold one number."""
-    ends = [values] if isinstance(values, int) else sorted({values[0], values[-1]})
-    return " to ".join(f"{end:,}" for end in ends)

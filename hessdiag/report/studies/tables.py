@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
+from hessdiag.report.numbers import MISSING, plain, with_error
 from hessdiag.report.studies.data import Row, StudyData, distinct
+from hessdiag.report.studies.text import deviation_text, interval_text
 from hessdiag.report.tables.table import Table, provenance_rows
 
 _ALL = "all"
@@ -20,9 +21,9 @@ def final_table(data: StudyData) -> Table | None:
     cells = []
     for name in distinct(rows, "configuration"):
         at = {row["series"]: row for row in rows if row["configuration"] == name}
-        own = [_deviation(at.get(one), "final", "deviation") for one in series]
+        own = [deviation_text(at.get(one), "final", "deviation") for one in series]
         if published:
-            own.insert(1, _deviation(at.get(series[0]), "published", "published_deviation"))
+            own.insert(1, deviation_text(at.get(series[0]), "published", "published_deviation"))
         cells.append((name or "all runs", *own))
     if not cells:
         return None
@@ -43,10 +44,10 @@ def growth_table(data: StudyData) -> Table | None:
                 for row in rows
                 if (row["estimator"], row["horizon"]) == (estimator, horizon)
             }
-            own = [_interval(at.get(name), "growth") for name in configurations]
+            own = [interval_text(at.get(name), "growth") for name in configurations]
             if published:
                 theirs = next((row for row in at.values() if "published" in row), None)
-                own.append(_deviation(theirs, "published", "published_deviation"))
+                own.append(deviation_text(theirs, "published", "published_deviation"))
             cells.append((f"{estimator}, {horizon}", *own))
     if not cells:
         return None
@@ -59,15 +60,15 @@ def standing_table(data: StudyData, configuration: str, estimator: str) -> Table
     rows = data.rows("standings", configuration=configuration, estimator=estimator)
     columns: Mapping[str, Callable[[Row], str]] = {
         "explanation": lambda row: row["explanation"],
-        "off by a factor of (rms)": lambda row: _interval(row, "log_error", np.exp),
-        "predicted ÷ measured": lambda row: _interval(row, "calibration", np.exp),
+        "off by a factor of (rms)": lambda row: interval_text(row, "log_error", np.exp),
+        "predicted ÷ measured": lambda row: interval_text(row, "calibration", np.exp),
         "closest in": lambda row: f"{100 * row['wins']:.0f} %" if "wins" in row else MISSING,
-        "slope": lambda row: _interval(row, "slope"),
-        "R²": lambda row: _interval(row, "r_squared"),
-        "R² between probes": lambda row: _interval(row, "r_squared_within"),
-        "rank correlation": lambda row: _interval(row, "rank"),
-        "at the longest horizon": lambda row: _interval(row, "rank_at_longest"),
-        "joint coefficient": lambda row: _interval(row, "joint_coefficient"),
+        "slope": lambda row: interval_text(row, "slope"),
+        "R²": lambda row: interval_text(row, "r_squared"),
+        "R² between probes": lambda row: interval_text(row, "r_squared_within"),
+        "rank correlation": lambda row: interval_text(row, "rank"),
+        "at the longest horizon": lambda row: interval_text(row, "rank_at_longest"),
+        "joint coefficient": lambda row: interval_text(row, "joint_coefficient"),
     }
     return Table(tuple(columns), [[read(row) for read in columns.values()] for row in rows])
 
@@ -75,7 +76,7 @@ def standing_table(data: StudyData, configuration: str, estimator: str) -> Table
 def joint_text(data: StudyData, configuration: str, estimator: str) -> str:
     """The coefficient of determination of all explanations together."""
     rows = data.rows("joint", configuration=configuration, estimator=estimator)
-    return _interval(rows[0], "r_squared") if rows else MISSING
+    return interval_text(rows[0], "r_squared") if rows else MISSING
 
 
 def curvature_table(data: StudyData) -> Table | None:
@@ -123,7 +124,7 @@ def term_table(data: StudyData) -> Table | None:
     cells = [
         (
             ", ".join(filter(None, (row["configuration"], str(row["term"])))),
-            *(_interval(row, name) for name in known),
+            *(interval_text(row, name) for name in known),
         )
         for row in rows
     ]
@@ -168,26 +169,6 @@ def settings_table(data: StudyData) -> Table:
 def provenance_table(data: StudyData) -> Table:
     """Where the numbers come from."""
     return Table(("provenance", "value"), provenance_rows(data.study))
-
-
-def _interval(row: Row | None, name: str, transform: Callable[[float], float] = float) -> str:
-    if row is None:
-        return MISSING
-    value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
-    if value is None:
-        return MISSING
-    if low is None or high is None:
-        return plain(float(transform(value)))
-    with np.errstate(over="ignore"):  # of few seeds, an end may be infinite
-        return with_interval(*(float(transform(end)) for end in (value, low, high)))
-
-
-def _deviation(row: Row | None, value: str, deviation: str) -> str:
-    """`67 (3)`: a mean, and the standard deviation over seeds in brackets."""
-    if row is None or row.get(value) is None:
-        return MISSING
-    spread = row.get(deviation)
-    return plain(row[value]) + (f" ({plain(spread, digits=2)})" if spread is not None else "")
 
 
 def _text(value: Any) -> str:
