@@ -47,6 +47,12 @@ class CellResult:
             groups.setdefault(parameter.group or parameter.name, []).append(parameter.name)
         return groups
 
+    @property
+    def revisions(self) -> list[str]:
+        """The revisions of hessdiag that made it, in order: several where it was gone on with."""
+        documents = [self.config.get("provenance", {}), *self.config.get("resumed", ())]
+        return list(dict.fromkeys(filter(None, (one.get("git_revision") for one in documents))))
+
 
 def read_cells(directory: StudyDirectory, cells: Sequence[Cell]) -> list[CellResult]:
     """The cells that have begun."""

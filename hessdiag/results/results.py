@@ -22,7 +22,7 @@ from hessdiag.results.standings import (
     standings,
 )
 from hessdiag.results.terms import term_rows
-from hessdiag.study import Cell, StudyDirectory
+from hessdiag.study import Cell, CellStatus, StudyDirectory
 from hessdiag.train.settings import Settings, dotted
 
 FORMAT_VERSION = 1
@@ -57,7 +57,7 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
         "problem": about.summary if about else "",
         "headline": about.headline if about else "",
         "groups": list(found[0].groups) if found else [],
-        "cells": [_state(directory, cell) for cell in cells],
+        "cells": [_state(cell, directory.status(cell), found) for cell in cells],
         "tables": tables,
         "answers": answers(known),
         "scale": _scale(cells),
@@ -100,14 +100,14 @@ def _measured(name: str, results: Sequence[CellResult], confidence: float) -> di
     }
 
 
-def _state(directory: StudyDirectory, cell: Cell) -> dict[str, Any]:
-    status = directory.status(cell)
+def _state(cell: Cell, status: CellStatus, found: Sequence[CellResult]) -> dict[str, Any]:
     return {
         "cell": cell.name,
         "state": status.state,
         "iteration": status.iteration,
         "iterations": cell.settings.train.iterations,
         "message": status.message,
+        "revisions": next((one.revisions for one in found if one.cell == cell), []),
     }
 
 

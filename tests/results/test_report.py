@@ -12,7 +12,10 @@ from hessdiag import problems
 from hessdiag.errors import UsageError
 from hessdiag.report.studies import load_study, write_study_report
 from hessdiag.report.studies.figures import FIGURES
+from hessdiag.results import study_results
+from hessdiag.study import StudyDirectory
 from hessdiag.train.launch import OUR_CHOICES
+from tests.results.conftest import GRID
 
 
 class Seen(HTMLParser):
@@ -97,6 +100,25 @@ def test_what_was_chosen_and_set_stands_on_the_page(study, page):
     assert results["settings"]["probe.resamples"] == [100]
     assert results["settings"]["seed"] == [0, 1, 2]
     assert re.search(r"train\.checkpoint_minutes\s+3\.0\s", text)
+
+
+def test_every_cell_tells_which_revisions_made_it(study, tmp_path):
+    """A study may be gone on with by another revision than it began with."""
+    copy = StudyDirectory.open(shutil.copytree(study.path, tmp_path / "copy"))
+    cells = GRID.cells()
+    config = copy.run_path(cells[0]) / "config.json"
+    document = json.loads(config.read_text())
+    document["provenance"]["git_revision"] = "aaaaaaaaaaaa"
+    document["resumed"] = [{"git_revision": one} for one in ("bbbbbbbbbbbb", None, "aaaaaaaaaaaa")]
+    config.write_text(json.dumps(document))
+    copy.write_results(study_results(copy, cells))
+    made = [
+        cell["revisions"] for cell in json.loads((copy.path / "results.json").read_text())["cells"]
+    ]
+    assert made[0] == ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
+    seen = Seen()
+    seen.feed(write_study_report(copy.path).read_text())
+    assert "aaaaaaaaaaaa, bbbbbbbbbbbb" in seen.text
 
 
 def test_a_study_without_answers_shows_its_figures_all_the_same(study, tmp_path):

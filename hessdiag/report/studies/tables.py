@@ -134,17 +134,18 @@ def term_table(data: StudyData) -> Table | None:
 
 
 def cell_table(data: StudyData) -> Table:
-    """The state of every cell."""
+    """The state of every cell, and which revisions of hessdiag made it, where that is known."""
     rows = [
         (
             cell["cell"] or "run",
             cell["state"],
             f"{cell['iteration']:,} of {cell['iterations']:,}",
+            ", ".join(cell.get("revisions", ())) or MISSING,
             cell.get("message") or "",
         )
         for cell in data.results["cells"]
     ]
-    return Table(("cell", "state", "iterations", "message"), rows)
+    return Table(("cell", "state", "iterations", "made with revision", "message"), rows)
 
 
 def grid_table(data: StudyData) -> Table:
