@@ -34,8 +34,8 @@ def _headline(data: StudyData) -> Table:
     name = data.study.get("name") or data.directory.name
     title = f"{name}: (standard deviations over seeds), [{data.confidence} intervals]"
     table = Table(title=Text(title, "italic"), title_justify="left")
-    for number, heading in enumerate(cells.columns):
-        table.add_column(heading, justify="right" if number > 1 else "left", overflow="fold")
+    for heading in cells.columns:
+        table.add_column(heading, overflow="fold")
     for row in cells.rows:
         table.add_row(*(Text(text) for text in row))
     return table

@@ -1,4 +1,4 @@
-"""The table that `hessdiag show` prints of a study."""
+"""The table that opens a study's report, and that `hessdiag show` prints."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from hessdiag.report.studies import StudyData, headline_table
 
 
-def study(final: list[dict[str, Any]], spread: list[dict[str, Any]]) -> StudyData:
-    return StudyData(Path(), {}, {"tables": {"final": final, "spread": spread}})
+def study(**tables: list[dict[str, Any]]) -> StudyData:
+    return StudyData(Path(), {}, {"tables": tables})
 
 
 def end(configuration: str, series: str, value: float, **more: float) -> dict[str, Any]:
@@ -15,39 +15,92 @@ def end(configuration: str, series: str, value: float, **more: float) -> dict[st
     return row | more
 
 
+def measured(configuration: str, name: str, value: float, **more: Any) -> dict[str, Any]:
+    """A row of all of training, its interval from half to twice the value."""
+    low, high = sorted((0.5 * value, 2.0 * value))
+    numbers = {name: value, f"{name}_low": low, f"{name}_high": high}
+    return {"configuration": configuration, "when": "all", "group": "all"} | numbers | more
+
+
 def growth(configuration: str, estimator: str, horizon: int, **more: Any) -> dict[str, Any]:
-    row = {"configuration": configuration, "when": "all", "group": "all", "estimator": estimator}
-    ends = {"growth": 2.0 * horizon, "growth_low": 1.0 * horizon, "growth_high": 4.0 * horizon}
-    return row | {"horizon": horizon} | ends | more
+    value = 2.0 * horizon
+    return measured(configuration, "growth", value, estimator=estimator, horizon=horizon, **more)
 
 
 def test_the_longest_horizon_of_every_estimator():
     spread = [growth("n=5", name, horizon) for name in ("n-step", "mix") for horizon in (1, 5, 3)]
     other = [growth("n=5", "n-step", 9, when="late"), growth("n=5", "n-step", 9, group="weights")]
-    table = headline_table(study([end("n=5", "return", 4.0)], [*spread, *other]))
-    assert table.columns == ("configuration", "quantity", "measured")
+    table = headline_table(study(final=[end("n=5", "return", 4.0)], spread=[*spread, *other]))
+    assert table.columns == ("n", "5")
     assert table.rows == [
-        ("n=5", "final return", "4.00 (0.50)"),
-        ("", "growth, n-step, n=5", "10.0 [5.00, 20.0]"),
-        ("", "growth, mix, n=5", "10.0 [5.00, 20.0]"),
+        ("return at the end", "4.00 (0.50)"),
+        ("growth, n-step, n=5", "10.0 [5.00, 20.0]"),
+        ("growth, mix, n=5", "10.0 [5.00, 20.0]"),
     ]
 
 
-def test_published_values_stand_beside_ours():
-    published = {"published": 67.0, "published_deviation": 3.0}
-    final = [end("n=0", "return", 4.0, **published), end("n=1", "return", 3.0)]
-    table = headline_table(study(final, [growth("n=1", "n-step", 1)]))
-    assert table.columns[-1] == "published"
+def test_configurations_stand_beside_one_another_and_published_values_below():
+    final = [
+        end("n=0", "return", 4.0, published=67.0, published_deviation=3.0),
+        end("n=1", "return", 3.0),
+    ]
+    table = headline_table(study(final=final, spread=[growth("n=1", "n-step", 1)]))
+    assert table.columns == ("n", "0", "1")
     assert table.rows == [
-        ("n=0", "final return", "4.00 (0.50)", "67.0 (3.0)"),
-        ("n=1", "final return", "3.00 (0.50)", "–"),
+        ("return at the end", "4.00 (0.50)", "3.00 (0.50)"),
+        ("return at the end, published", "67.0 (3.0)", "–"),
+    ]
+
+
+def test_what_the_noise_comes_from():
+    name = "optimiser=adam"
+    radius = {"configuration": name, "when": "all", "quantity": "spectral radius"}
+    sizes = {"largest": 0.0069, "largest_error": 0.0001}
+    table = headline_table(
+        study(
+            final=[end(name, "return", 4.0)],
+            curvature=[
+                radius | sizes | {"operator": "paper, I + H"},
+                radius | {"operator": "augmented"},
+            ],
+            cuts=[
+                measured(name, "removed", 0.0, cut="full"),
+                measured(name, "removed", 0.481, cut="no-memory"),
+                measured(name, "removed", -0.04, cut="no-hessian"),
+            ],
+            sources=[
+                measured(name, "share", 0.999, source="validation trajectories"),
+                measured(name, "share", 0.2, source="coherence of the terms"),
+            ],
+            sensitivity=[measured(name, "growth", 8.2)],
+        )
+    )
+    assert table.rows[1:] == [
+        ("growth, ‖∂θ/∂η‖", "8.20 [4.10, 16.4]"),
+        ("largest ρ(I + H) − 1", "0.00690 ± 0.00010"),
+        ("removed, no-memory (%)", "48 [24, 96]"),
+        ("removed, no-hessian (%)", "−4 [−8, −2]"),
+        ("from validation trajectories (%)", "100 [50, 200]"),
+    ]
+
+
+def test_many_configurations_stand_below_one_another():
+    names = [f"estimator=mix n={n}" for n in (1, 3, 5, 7, 10)]
+    final = [end(name, "return", 4.0) for name in names]
+    table = headline_table(study(final=final, spread=[growth(names[1], "mix", 3)]))
+    assert table.columns == ("configuration", "quantity", "value")
+    assert table.rows[:3] == [
+        (names[0], "return at the end", "4.00 (0.50)"),
+        (names[1], "return at the end", "4.00 (0.50)"),
+        ("", "growth, mix, n=3", "6.00 [3.00, 12.0]"),
     ]
 
 
 def test_only_the_first_metric_and_a_name_for_a_single_configuration():
-    table = headline_table(study([end("", "return", 4.0), end("", "inner loss", 1.0)], []))
-    assert table.rows == [("all runs", "final return", "4.00 (0.50)")]
+    table = headline_table(study(final=[end("", "return", 4.0), end("", "inner loss", 1.0)]))
+    assert table.columns == ("configuration", "all runs")
+    assert table.rows == [("return at the end", "4.00 (0.50)")]
 
 
 def test_nothing_measured_yet():
-    assert headline_table(study([], [])).rows == []
+    assert headline_table(study()).rows == []

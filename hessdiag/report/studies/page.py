@@ -6,6 +6,7 @@ from typing import Any
 from hessdiag.report.html import DrawnFigure, style, template
 from hessdiag.report.studies.data import StudyData, intervals
 from hessdiag.report.studies.extent import count, scale
+from hessdiag.report.studies.headline import are_few, headline_table
 from hessdiag.report.studies.placement import place
 from hessdiag.report.studies.tables import (
     cell_table,
@@ -47,6 +48,7 @@ def study_page(data: StudyData, drawn: Mapping[str, DrawnFigure]) -> str:
         answers=list(zip(answers, placed.answers, placed.above, strict=True)),
         beside=placed.beside,
         sections=placed.sections,
+        headline=headline_table(data) if are_few(data) else None,
         standings=_standings(data),
         final=final_table(data),
         growth=growth_table(data),

@@ -21,9 +21,19 @@ def interval_text(row: Row | None, name: str, transform: Callable[[float], float
         return with_interval(*(float(transform(end)) for end in (value, low, high)))
 
 
+def percent_text(row: Row, name: str) -> str:
+    """`48 [42, 54]`: a share of a row with its interval, in whole percent."""
+    value, low, high = (_hundredths(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]"
+
+
 def deviation_text(row: Row | None, value: str, deviation: str) -> str:
     """`67 (3)`: a mean, and the standard deviation over seeds in brackets."""
     if row is None or row.get(value) is None:
         return MISSING
     spread = row.get(deviation)
     return plain(row[value]) + (f" ({plain(spread, digits=2)})" if spread is not None else "")
+
+
+def _hundredths(share: float | None) -> str:
+    return MISSING if share is None else f"{round(100 * share):d}".replace("-", "−")
