@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from hessdiag.report.studies import headline_table, load_study
 from hessdiag.train.presets import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+FINDINGS = README.partition("## Two commands")[0]
 
 
 def blocks(language: str) -> list[str]:
@@ -84,3 +86,12 @@ def test_presets_are_described_as_they_are():
             samples,
         )
         assert f"{points} × {samples}" in README
+
+
+def test_the_table_of_findings_is_that_of_the_report():
+    table = headline_table(load_study(ROOT / "reports/mechanism"))
+    lines = [line for line in FINDINGS.splitlines() if line.startswith("|")]
+    heading, _, *rows = (tuple(map(str.strip, line.strip("|").split("|"))) for line in lines)
+    assert heading == table.columns
+    assert len(rows) >= 6
+    assert set(rows) <= set(table.rows)

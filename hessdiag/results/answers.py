@@ -7,6 +7,7 @@ import numpy as np
 
 from hessdiag.results.advice import advice
 from hessdiag.results.configuration import Configuration, Row, find
+from hessdiag.results.contradictions import contradictions
 from hessdiag.results.mechanism import BOUNDED, COHERENCE
 from hessdiag.results.moments import ALL, PHASES
 from hessdiag.results.standings import Evidence, Standings
@@ -15,12 +16,6 @@ from hessdiag.variance import SPECTRAL
 from hessdiag.variance.contest import SAME
 
 ACCUMULATION = "E3 accumulation, coherent"
-PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
-    "E3": ("no-hessian", "no-memory"),
-    "E4": ("no-hessian",),
-}
-MATTERS = 0.1  # share of the log-growth beyond which a path does play a part
-CUT = {"no-hessian": "the Hessian path", "no-memory": "the optimiser's memory"}
 
 
 def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
@@ -47,7 +42,7 @@ def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
 def _published(of: Configuration) -> Iterator[str]:
     yield f"{_radii(of)} {_reach(of)} {_verdict(of)}"
     yield from _optimiser(of)
-    yield from _under_the_optimiser(of.standings)
+    yield from _under_the_optimiser(of)
 
 
 def _radii(of: Configuration) -> str:
@@ -88,6 +83,9 @@ def _verdict(of: Configuration) -> str:
             "the identity."
         )
     if SPECTRAL in contest.winners:
+        against = " ".join(contradictions(SPECTRAL, of))
+        if against:
+            return f"The published explanation predicts the size, as close as any other. {against}"
         return "The published explanation holds here: no other comes closer."
     if contest.winners:
         return "The published explanation does not hold here: others predict the growth better."
@@ -119,9 +117,9 @@ def _optimiser(of: Configuration) -> Iterator[str]:
         )
 
 
-def _under_the_optimiser(made: Standings) -> Iterator[str]:
+def _under_the_optimiser(of: Configuration) -> Iterator[str]:
     """How the paper's explanation fares when read with the operators that really act."""
-    contest = made.contest
+    contest = of.standings.contest
     if contest is None:
         return
     readings = [
@@ -132,7 +130,11 @@ def _under_the_optimiser(made: Standings) -> Iterator[str]:
     if not readings:
         return
     errors = listed(f"{factor(one.log_error)} ({one.label})" for one in readings)
-    if {one.label for one in readings} & set(contest.winners):
+    winners = [one.label for one in readings if one.label in contest.winners]
+    against = [" ".join(contradictions(label, of)) for label in winners]
+    if winners and all(against):
+        outcome = f"So read, it predicts the size, as close as any other. {against[0]}"
+    elif winners:
         outcome = "So read, it holds: no other comes surely closer."
     elif contest.winners:
         outcome = "So read, it does not hold either: another is surely closer."
@@ -149,7 +151,7 @@ def _mechanism(of: Configuration) -> Iterator[str]:
     contest = of.standings.contest
     if contest is not None:
         yield contest.reason + _yardstick(of.standings)
-        yield from _contradictions(contest.standings[0].label, of.cuts)
+        yield from contradictions(contest.standings[0].label, of)
     yield from _silent(of.evidence)
     for cut, what in (
         ("no-hessian", "Cutting the Hessian path"),
@@ -213,18 +215,6 @@ def _yardstick(made: Standings) -> str:
         " The norm of the derivative of θ in η, measured instead of predicted, comes within a "
         f"factor of {factor(made.yardstick.log_error)}: {meaning}."
     )
-
-
-def _contradictions(closest: str, cuts: Sequence[Row]) -> Iterator[str]:
-    """Where cuts contradict what the closest explanation presumes: its size is a coincidence."""
-    for cut in PRESUMED.get(closest[:2], ()):
-        row = find(cuts, when=ALL, cut=cut)
-        if row is not None and (row["removed_low"] > MATTERS or row["removed_high"] < -MATTERS):
-            yield (
-                f"{closest} has it that {CUT[cut]} plays no part; cutting it removes "
-                f"{percent(row, 'removed')} of the log-growth, so that its size is no proof of "
-                "its mechanism."
-            )
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[str]:

@@ -74,7 +74,8 @@ def test_the_questions_come_in_their_order():
 
 
 def test_the_published_explanation_holds_where_it_wins():
-    assert "explanation holds here" in text(configuration("E1 spectral radius", radius=0.1), 0)
+    one = configuration("E1 spectral radius", radius=0.1, hessian=0.25)
+    assert "explanation holds here" in text(one, 0)
 
 
 def test_it_does_not_where_another_wins():
@@ -154,6 +155,26 @@ def test_cuts_contradict_what_the_closest_explanation_presumes(growth, cuts, con
     made = text(configuration(growth, radius=0.1, **cuts), 1)
     assert made.count("plays no part") == len(contradicted)
     assert all(what in made for what in contradicted)
+
+
+@pytest.mark.parametrize(("hessian", "contradicted"), [(0.0, True), (0.25, False)])
+def test_radii_that_fit_are_contradicted_where_the_hessian_path_makes_nothing(
+    hessian, contradicted
+):
+    """Of log 6.3, log 4 is the number of terms: a quarter is the radii's."""
+    one = configuration("E1 spectral radius", radius=0.1, hessian=hessian)
+    says = "E1 spectral radius has it that the Hessian path makes 25 % of the log-growth; cutting"
+    assert (says in text(one, 1)) == contradicted
+    assert (says in text(one, 0)) == contradicted
+    assert ("explanation holds here" in text(one, 0)) != contradicted
+
+
+def test_products_that_fit_are_contradicted_too():
+    products = {"E2 products, preconditioned": np.array([2.9, 5.6, 9.0])}
+    growth = products["E2 products, preconditioned"] * 1.02
+    without = {"also": products, "radius": 0.1}
+    assert "So read, it predicts the size" in text(configuration(growth, **without), 0)
+    assert "So read, it holds" in text(configuration(growth, hessian=0.4, **without), 0)
 
 
 @pytest.mark.parametrize(
