@@ -1,5 +1,6 @@
 """The table that opens a study's report, and that `hessdiag show` prints."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def test_what_the_noise_comes_from():
         ("removed, no-hessian (%)", "−4 [−8, −2]"),
         ("from validation trajectories (%)", "100 [50, 200]"),
     ]
+
+
+def test_shares_without_an_interval_or_with_an_endless_one():
+    """As of one seed, or of two that differ much."""
+    shares = [(None, None), (-math.inf, math.inf), (math.nan, math.nan)]
+    cuts = [
+        measured("", "removed", 0.481, cut=cut) | {"removed_low": low, "removed_high": high}
+        for cut, (low, high) in zip("abc", shares, strict=True)
+    ]
+    table = headline_table(study(final=[end("", "return", 4.0)], cuts=cuts))
+    assert [row[1] for row in table.rows[1:]] == ["48", "48 [−∞, ∞]", "48 [–, –]"]
 
 
 def test_many_configurations_stand_below_one_another():

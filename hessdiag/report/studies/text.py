@@ -1,5 +1,6 @@
 """Numbers of a study's rows as text."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -22,9 +23,11 @@ def interval_text(row: Row | None, name: str, transform: Callable[[float], float
 
 
 def percent_text(row: Row, name: str) -> str:
-    """`48 [42, 54]`: a share of a row with its interval, in whole percent."""
-    value, low, high = (_hundredths(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
-    return f"{value} [{low}, {high}]"
+    """`48 [42, 54]`: a share of a row with its interval, where it has one, in whole percent."""
+    value, low, high = (row.get(f"{name}{end}") for end in ("", "_low", "_high"))
+    if low is None or high is None:
+        return _hundredths(value)
+    return f"{_hundredths(value)} [{_hundredths(low)}, {_hundredths(high)}]"
 
 
 def deviation_text(row: Row | None, value: str, deviation: str) -> str:
@@ -36,4 +39,6 @@ def deviation_text(row: Row | None, value: str, deviation: str) -> str:
 
 
 def _hundredths(share: float | None) -> str:
-    return MISSING if share is None else f"{round(100 * share):d}".replace("-", "−")
+    if share is None or not math.isfinite(share):
+        return plain(share)
+    return f"{round(100 * share):d}".replace("-", "−")
