@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from hessdiag.report import write_report
-from hessdiag.report.studies import write_study_report
-from hessdiag.results import study_results
+from hessdiag.report.studies import load_study, write_study_report
+from hessdiag.results import answered, study_results
 from hessdiag.study import (
     TOGETHER,
     Cell,
@@ -92,6 +92,12 @@ def report_on(directory: StudyDirectory, cells) -> Path:
     """Make a study's results and report from the cells that have begun; returns the page."""
     directory.write_results(study_results(directory, cells))
     return write_study_report(directory.path)
+
+
+def report_on_tables(path: Path) -> Path:
+    """Make a study's answers and report from its tables alone; returns the page."""
+    StudyDirectory(path).write_results(answered(load_study(path).results))
+    return write_study_report(path)
 
 
 def _plan(groups_of_cells: Sequence[Sequence[Cell]]) -> int:

@@ -10,7 +10,7 @@ import click
 def report(directory: Path) -> None:
     """Make report.html and its figures again from the files in DIRECTORY, a run or a study.
 
-    A study whose runs are no longer there is reported from its results.json.
+    A study whose runs are no longer there is reported from the tables in its results.json.
     """
     if (directory / "cells").is_dir():
         from hessdiag.study import StudyDirectory
@@ -20,9 +20,9 @@ def report(directory: Path) -> None:
         study = StudyDirectory.open(directory)
         page = report_on(study, study.grid.cells())
     elif (directory / "study.json").is_file():
-        from hessdiag.report.studies import write_study_report
+        from .drive_study import report_on_tables
 
-        page = write_study_report(directory)
+        page = report_on_tables(directory)
     else:
         from hessdiag.report import write_report
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hessdiag.results.configuration import Configuration, find
+from hessdiag.results.configuration import Configuration, Row, find
+from hessdiag.results.mechanism import BOUNDED
 from hessdiag.results.moments import ALL
 from hessdiag.results.words import percent, ratio
 
@@ -24,41 +25,62 @@ def _signal(of: Configuration) -> Iterator[str]:
     rows = [r for r in of.spread if r.get("when") == ALL and np.isfinite(r.get("signal", np.nan))]
     if not rows:
         return
-    best, one = max(rows, key=lambda row: row["signal"]), find(rows, horizon=1)
-    highest = "A single meta-gradient has its highest signal-to-noise ratio at"
-    if best["horizon"] == 1:
-        yield f"{highest} one step ({ratio(best, 'signal')})."
-        return
-    beside = f", at one step {ratio(one, 'signal')}" if one else ""
-    sure = one is None or best["signal_low"] > one["signal_high"]
+    best, one = max(rows, key=_size), find(rows, horizon=1)
+    others = [row for row in rows if row["horizon"] != best["horizon"]]
+    rival = (
+        one if one and one["horizon"] != best["horizon"] else max(others, key=_size, default=one)
+    )
+    sure = rival in (None, best) or best["signal_low"] > rival["signal_high"]
+    beside = "" if rival in (None, best) else f", at {_at(rival)}"
     yield (
-        f"{highest} {best['horizon']} steps ({best['estimator']}: {ratio(best, 'signal')}{beside})"
+        f"A single meta-gradient has its highest signal-to-noise ratio at {_at(best)}{beside}"
         + ("." if sure else "; the intervals overlap, so that this decides nothing.")
     )
 
 
+def _size(row: Row) -> float:
+    return row["signal"]
+
+
+def _at(row: Row) -> str:
+    """A number of steps, and the ratio there; at one step all estimators are the same."""
+    if row["horizon"] == 1:
+        return f"one step ({ratio(row, 'signal')})"
+    return f"{row['horizon']} steps ({row['estimator']}: {ratio(row, 'signal')})"
+
+
 def _curvature(of: Configuration) -> Iterator[str]:
+    """Of the whole Hessian, and of its unstable part: what amplifies may hide behind what damps."""
     row = find(of.cuts, when=ALL, cut="no-hessian")
     if row is None:
         return
-    if row["removed_low"] > MUCH:
+    bounded = find(of.cuts, when=ALL, cut=BOUNDED)
+    also = ""
+    if bounded is not None:
+        also = f", deflating the unstable eigenvalues found {percent(bounded, 'removed')}"
+    cuts = [row, *([bounded] if bounded else [])]
+    most = max(cuts, key=lambda cut: cut["removed_low"])
+    if most["removed_low"] > MUCH:
         yield (
-            f"Curvature carries {percent(row, 'removed')} of the log-growth: a smaller "
+            f"Curvature carries {percent(most, 'removed')} of the log-growth: a smaller "
             "inner learning rate, or deflating eigenvalues outside the stable interval, is where "
             "to begin."
         )
     elif row["removed_high"] < 0 and row["removed"] < -LITTLE:
         yield (
             f"Curvature damps: cutting the Hessian path removes {percent(row, 'removed')} of the "
-            "log-growth, that is, makes it larger. Keep it."
+            f"log-growth, that is, makes it larger{also}. Keep it."
         )
-    elif row["removed_high"] < LITTLE:
+    elif all(cut["removed_high"] < LITTLE for cut in cuts):
         yield (
-            "Taming curvature will not help: cutting the whole Hessian path removes "
-            f"{percent(row, 'removed')} of the log-growth."
+            "Taming curvature will not help much: cutting the whole Hessian path removes "
+            f"{percent(row, 'removed')} of the log-growth{also}."
         )
     else:
-        yield f"Whether taming curvature helps is not decided: {percent(row, 'removed')}."
+        yield (
+            f"Whether taming curvature helps is not decided: cutting the whole Hessian path "
+            f"removes {percent(row, 'removed')} of the log-growth{also}."
+        )
 
 
 def _memory(of: Configuration) -> Iterator[str]:

@@ -8,11 +8,11 @@ import numpy as np
 from hessdiag.results.advice import advice
 from hessdiag.results.configuration import Configuration, Row, find
 from hessdiag.results.contradictions import contradictions
-from hessdiag.results.mechanism import BOUNDED, COHERENCE
+from hessdiag.results.mechanism import BOUNDED, COHERENCE, SINGLE
 from hessdiag.results.moments import ALL, PHASES
 from hessdiag.results.standings import Evidence, Standings
 from hessdiag.results.words import factor, listed, percent, ratio, span
-from hessdiag.variance import SPECTRAL
+from hessdiag.variance import SPECTRAL, Contest, Standing
 from hessdiag.variance.contest import SAME
 
 ACCUMULATION = "E3 accumulation, coherent"
@@ -41,6 +41,7 @@ def answers(configurations: Sequence[Configuration]) -> list[dict[str, Any]]:
 
 def _published(of: Configuration) -> Iterator[str]:
     yield f"{_radii(of)} {_reach(of)} {_verdict(of)}"
+    yield from _deflation(of)
     yield from _optimiser(of)
     yield from _under_the_optimiser(of)
 
@@ -75,8 +76,10 @@ def _verdict(of: Configuration) -> str:
     contest = of.standings.contest
     if contest is None:
         return "Not decided: nothing can be compared."
-    same = next((s.same_as for s in contest.standings if s.label == SPECTRAL), ())
-    if ACCUMULATION in same:
+    standing = next((s for s in contest.standings if s.label == SPECTRAL), None)
+    if standing is None:
+        return "Not decided: its prediction is not known at every probe."
+    if ACCUMULATION in standing.same_as:
         return (
             "The published explanation is not what makes the difference here: its prediction "
             "cannot be told from mere accumulation of the terms (E3, coherent), with every product "
@@ -87,9 +90,23 @@ def _verdict(of: Configuration) -> str:
         if against:
             return f"The published explanation predicts the size, as close as any other. {against}"
         return "The published explanation holds here: no other comes closer."
-    if contest.winners:
-        return "The published explanation does not hold here: others predict the growth better."
+    if standing.beaten:
+        return f"The published explanation does not hold here: {_closer(contest)}."
     return f"Whether it holds is not decided. {contest.reason}"
+
+
+def _closer(contest: Contest) -> str:
+    return f"{contest.standings[0].label} is surely closer"
+
+
+def _deflation(of: Configuration) -> Iterator[str]:
+    """What the instability that the paper names makes of the growth, by taking it away."""
+    row = find(of.cuts, when=ALL, cut=BOUNDED)
+    if row is not None:
+        yield (
+            f"The paper's instability taken away: {_lowered(_deflating(of.cuts))} removes "
+            f"{percent(row, 'removed')} of the log-growth at {row['horizon']} steps."
+        )
 
 
 def _optimiser(of: Configuration) -> Iterator[str]:
@@ -130,21 +147,28 @@ def _under_the_optimiser(of: Configuration) -> Iterator[str]:
     if not readings:
         return
     errors = listed(f"{factor(one.log_error)} ({one.label})" for one in readings)
-    winners = [one.label for one in readings if one.label in contest.winners]
-    against = [" ".join(contradictions(label, of)) for label in winners]
-    if winners and all(against):
-        outcome = f"So read, it predicts the size, as close as any other. {against[0]}"
-    elif winners:
-        outcome = "So read, it holds: no other comes surely closer."
-    elif contest.winners:
-        outcome = "So read, it does not hold either: another is surely closer."
-    else:
-        outcome = "Whether it holds so read is not decided."
     yield (
         "Read with the operators that the optimiser applies, its predictions are off by a factor "
         f"of {errors}, and those of the closest explanation by "
-        f"{factor(contest.standings[0].log_error)} ({contest.standings[0].label}; rms). {outcome}"
+        f"{factor(contest.standings[0].log_error)} ({contest.standings[0].label}; rms). "
+        + _read_so(readings, contest, of)
     )
+
+
+def _read_so(readings: Sequence[Standing], contest: Contest, of: Configuration) -> str:
+    """Whether any of these readings of the paper's explanation holds."""
+    telling = [one for one in readings if ACCUMULATION not in one.same_as]
+    if not telling:
+        return "So read, they cannot be told from mere accumulation of the terms either."
+    winners = [one.label for one in telling if one.label in contest.winners]
+    against = [" ".join(contradictions(label, of)) for label in winners]
+    if winners and all(against):
+        return f"So read, it predicts the size, as close as any other. {against[0]}"
+    if winners:
+        return "So read, it holds: no other comes surely closer."
+    if all(one.beaten for one in telling):
+        return f"So read, it does not hold either: {_closer(contest)}."
+    return "Whether it holds so read is not decided."
 
 
 def _mechanism(of: Configuration) -> Iterator[str]:
@@ -189,6 +213,10 @@ def _silent(found: Evidence) -> Iterator[str]:
         yield f"Not compared, because they are not defined at every probe: {listed(some)}."
 
 
+def _lowered(words: str) -> str:
+    return words[0].lower() + words[1:]
+
+
 def _deflating(cuts: Sequence[Row]) -> str:
     """The cut that bounds the Hessian, and how much of it that is."""
     row = find(cuts, when=ALL, cut=BOUNDED)
@@ -219,9 +247,12 @@ def _yardstick(made: Standings) -> str:
 
 def _sources(rows: Sequence[Row]) -> Iterator[str]:
     shares = [row for row in rows if row["source"] != COHERENCE]
-    if shares:
-        parts = listed(f"{percent(row, 'share')} come from {row['source']}" for row in shares)
-        yield f"Of the variance at the longest horizon, {parts}.{_beyond(shares)}"
+    whole = [row for row in shares if row["source"] != SINGLE]
+    if whole:
+        parts = listed(f"{percent(row, 'share')} come from {row['source']}" for row in whole)
+        single = find(shares, source=SINGLE)
+        alone = f", of which {percent(single, 'share')} from {SINGLE} alone" if single else ""
+        yield f"Of the variance at the longest horizon, {parts}{alone}.{_beyond(shares)}"
     coherence = find(rows, source=COHERENCE)
     if coherence is not None and np.isfinite(coherence["share"]):
         size = ratio(coherence, "share")

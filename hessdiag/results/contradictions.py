@@ -5,13 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from hessdiag.results.configuration import Configuration, find
+from hessdiag.results.mechanism import BOUNDED
 from hessdiag.results.moments import ALL
-from hessdiag.results.words import percent
+from hessdiag.results.words import listed, percent
 
 MATTERS = 0.1  # share of the log-growth beyond which a path does play a part
 PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
     "E3": ("no-hessian", "no-memory"),
     "E4": ("no-hessian",),
+}
+CURVATURE = {
+    "no-hessian": "with the Hessian path cut,",
+    BOUNDED: "with the unstable eigenvalues found deflated,",
 }
 CUT = {"no-hessian": "the Hessian path", "no-memory": "the optimiser's memory"}
 
@@ -27,12 +32,27 @@ def contradictions(label: str, of: Configuration) -> Iterator[str]:
         row = find(of.cuts, when=ALL, cut=cut)
         if row is not None and (row["removed_low"] > MATTERS or row["removed_high"] < -MATTERS):
             yield _sentence(label, f"{CUT[cut]} plays no part", percent(row, "removed"))
-    row = find(of.cuts, when=ALL, cut="no-hessian")
-    if row is not None and label[:2] in ("E1", "E2"):
-        share = _beyond_the_number_of_terms(label, of)
-        if share - row["removed_high"] > MATTERS:
-            says = f"the Hessian path makes {100 * share:.0f} % of the log-growth"
-            yield _sentence(label, says, percent(row, "removed"))
+    if label[:2] in ("E1", "E2"):
+        yield from _more_than_curvature_makes(label, of)
+
+
+def _more_than_curvature_makes(label: str, of: Configuration) -> Iterator[str]:
+    """Whether no cut of curvature removes as much as an explanation says that curvature makes.
+
+    The whole Hessian amplifies in some directions and damps in others: cutting it may remove less
+    than deflating its unstable eigenvalues alone does.
+    """
+    rows = {cut: find(of.cuts, when=ALL, cut=cut) for cut in CURVATURE}
+    measured = {CURVATURE[cut]: row for cut, row in rows.items() if row is not None}
+    if not measured:
+        return
+    share = _beyond_the_number_of_terms(label, of)
+    if share - max(row["removed_high"] for row in measured.values()) > MATTERS:
+        removed = listed(f"{what} {percent(row, 'removed')}" for what, row in measured.items())
+        yield (
+            f"{label} has it that curvature makes {100 * share:.0f} % of the log-growth; {removed} "
+            "of it is what goes, so that its size is no proof of its mechanism."
+        )
 
 
 def _beyond_the_number_of_terms(label: str, of: Configuration) -> float:

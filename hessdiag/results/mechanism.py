@@ -11,6 +11,7 @@ from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import phases
 
 COHERENCE = "coherence of the terms"
+SINGLE = "single inner steps"
 BOUNDED = "stable-hessian"  # the cut that leaves out eigenpairs
 
 
@@ -62,7 +63,7 @@ def source_rows(
     read: dict[str, Callable[[xarray.Dataset], float]] = {
         "validation trajectories": lambda p: p.validation_share.isel(horizon=-1),
         "inner trajectories": lambda p: p.inner_share.isel(horizon=-1),
-        "single inner steps": lambda p: p.step_share.isel(horizon=-1).sum(),
+        SINGLE: lambda p: p.step_share.isel(horizon=-1).sum(),
         COHERENCE: lambda p: p.coherence.isel(cut_horizon=-1),
     }
     needs = ("validation_share", "inner_share", "step_share", "coherence")

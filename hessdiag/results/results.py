@@ -4,17 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hessdiag.meta import ESTIMATORS
-from hessdiag.results.answers import answers
 from hessdiag.results.cells import CellResult, by_configuration, read_cells
-from hessdiag.results.configuration import Configuration
+from hessdiag.results.from_tables import answered
 from hessdiag.results.learning import final_rows, learning_rows
 from hessdiag.results.mechanism import curvature_rows, cut_rows, sensitivity_rows, source_rows
 from hessdiag.results.mixing import mixing_rows
 from hessdiag.results.published import with_published
 from hessdiag.results.spread import spread_rows
 from hessdiag.results.standings import (
-    Evidence,
-    Standings,
     comparison_rows,
     evidence,
     joint_rows,
@@ -22,12 +19,10 @@ from hessdiag.results.standings import (
     standings,
 )
 from hessdiag.results.terms import term_rows
-from hessdiag.study import Cell, CellStatus, StudyDirectory
+from hessdiag.study import Cell, CellStatus, StudyDirectory, as_written
 from hessdiag.train.settings import Settings, dotted
 
 FORMAT_VERSION = 1
-
-PARTS = ("curvature", "cuts", "sources", "sensitivity", "mixing", "spread")  # that answers use
 
 Rows = list[dict[str, Any]]
 
@@ -42,16 +37,12 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
     found = read_cells(directory, cells)
     confidence = cells[0].settings.probe.confidence
     tables: dict[str, Rows] = {}
-    known = []
     for name, results in by_configuration(found).items():
-        made = _measured(name, results, confidence)
-        compared, of_n_step = _compared(name, results, confidence)
-        if of_n_step is not None:
-            known.append(Configuration(name, *of_n_step, *(made[part] for part in PARTS)))
-        for table, rows in (made | compared).items():
+        made = _measured(name, results, confidence) | _compared(name, results, confidence)
+        for table, rows in made.items():
             tables.setdefault(table, []).extend(rows)
     about = found[0].about if found else None
-    return {
+    measured = {
         "format_version": FORMAT_VERSION,
         "confidence": confidence,
         "problem": about.summary if about else "",
@@ -59,19 +50,16 @@ def study_results(directory: StudyDirectory, cells: Sequence[Cell]) -> dict[str,
         "groups": list(found[0].groups) if found else [],
         "cells": [_state(cell, directory.status(cell), found) for cell in cells],
         "tables": tables,
-        "answers": answers(known),
         "scale": _scale(cells),
         "our_choices": _choices(found),
         "settings": _settings(found),
     }
+    return {**measured, "answers": answered(as_written(measured))["answers"]}
 
 
-def _compared(
-    name: str, results: Sequence[CellResult], confidence: float
-) -> tuple[dict[str, Rows], tuple[Evidence, Standings] | None]:
-    """Explanations against both estimators; and what they are about, the n-step one."""
+def _compared(name: str, results: Sequence[CellResult], confidence: float) -> dict[str, Rows]:
+    """Explanations against both estimators."""
     tables: dict[str, Rows] = {"comparisons": [], "standings": [], "joint": []}
-    of_n_step = None
     for estimator in ESTIMATORS:
         measured = evidence(results, estimator=estimator)
         if measured is not None:
@@ -79,9 +67,7 @@ def _compared(
             tables["comparisons"] += comparison_rows(name, measured)
             tables["standings"] += standing_rows(name, estimator, outcome)
             tables["joint"] += joint_rows(name, estimator, outcome)
-            if estimator == "n-step":
-                of_n_step = measured, outcome
-    return tables, of_n_step
+    return tables
 
 
 def _measured(name: str, results: Sequence[CellResult], confidence: float) -> dict[str, Rows]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
+from scipy.stats import norm
 
 from hessdiag.meta import mix_weights
 from hessdiag.results.cells import CellResult
@@ -118,11 +119,22 @@ def standings(found: Evidence, *, confidence: float) -> Standings:
     options = {"confidence": confidence, "resamples": RESAMPLES}
     at = (found.measured, found.predicted, found.seeds)
     alone, joint = fits(*at, rng=np.random.default_rng(1), **options)
-    decided = contest(*at, rng=np.random.default_rng(0), **options)
+    noise = _noise(found, confidence)
+    decided = contest(*at, rng=np.random.default_rng(0), noise=noise, **options)
     measured = contest(
         found.measured, found.yardstick, found.seeds, rng=np.random.default_rng(0), **options
     )
     return Standings(decided, alone, joint, measured.standings[0] if measured else None)
+
+
+def _noise(found: Evidence, confidence: float) -> float:
+    """Rms standard error of the logarithm of the measured growth, from its intervals."""
+    if found.ends is None:
+        return 0.0
+    low, high = np.log(found.ends)
+    errors = (high - low) / (2.0 * norm.ppf(0.5 + confidence / 2.0))
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else 0.0
 
 
 def comparison_rows(name: str, found: Evidence) -> list[dict[str, Any]]:

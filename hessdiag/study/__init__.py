@@ -6,6 +6,7 @@ from hessdiag.study.groups import TOGETHER, groups
 from hessdiag.study.plan import planned
 from hessdiag.study.study import Study, StudyObserver
 from hessdiag.study.study_directory import CellStatus, StudyDirectory
+from hessdiag.study.written import as_read, as_written
 
 __all__ = [
     "TOGETHER",
@@ -16,6 +17,8 @@ __all__ = [
     "Study",
     "StudyDirectory",
     "StudyObserver",
+    "as_read",
+    "as_written",
     "calibrate",
     "groups",
     "planned",

@@ -1,6 +1,5 @@
 """The study directory: the grid, and a run directory per cell."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 from hessdiag.errors import UsageError
 from hessdiag.study.failure import Failure
 from hessdiag.study.grid import Cell, Grid
+from hessdiag.study.written import as_written
 from hessdiag.train.provenance import with_resumption
 from hessdiag.train.run_directory import RunDirectory
 
 FORMAT_VERSION = 1
-DIGITS = 7  # of the numbers in results.json: those of single precision
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class StudyDirectory:
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Replace what all cells say together; NaN and infinities become null."""
-        self._files.write_json("results.json", _finite(results), indent=None)
+        self._files.write_json("results.json", as_written(results), indent=None)
 
     def is_reported(self, cell: Cell) -> bool:
         """Whether the report of a cell's run is as new as its summary."""
@@ -162,14 +161,3 @@ class StudyDirectory:
 
     def _failure(self, cell: Cell) -> Path:
         return self.path / "cells" / f"{cell.slug}.failed"
-
-
-def _finite(value: Any) -> Any:
-    """A document that JSON can hold."""
-    if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value

@@ -29,6 +29,7 @@ class Standing(NamedTuple):
     bias: Interval  # mean of log(predicted / measured): its calibration
     wins: float  # share of the resamples in which its log-error is the smallest
     same_as: tuple[str, ...]  # others whose predictions cannot be told from its own
+    beaten: bool  # paired by run, the closest explanation is surely closer
 
 
 class Contest(NamedTuple):
@@ -47,14 +48,16 @@ def contest(
     confidence: float,
     resamples: int,
     rng: np.random.Generator,
+    noise: float = 0.0,
 ) -> Contest | None:
     """Compare explanations on the logarithm of the growth, resampling whole clusters.
 
     Probes of one run are not independent: runs (seeds) are what is resampled and compared. An
     explanation wins if its log-error is the smallest and small enough to speak of the size, and if
     paired by run its mean squared log-error is below that of every other with different
-    predictions, by Student's t. Resampling alone would decide too often: of three runs, one
-    resample in nine holds a single one.
+    predictions, by Student's t. One that the closest is surely below is beaten, also where nothing
+    wins. Resampling alone would decide too often: of three runs, one resample in nine holds a
+    single one.
 
     Args:
         measured: (P, H) growth at P probes and H horizons beyond the first.
@@ -63,6 +66,8 @@ def contest(
         confidence: level of the intervals.
         resamples: bootstrap resamples.
         rng: randomness of the bootstrap.
+        noise: rms standard error of log(measured), of which no explanation can be freed: it adds to
+            how far the closest may be and still speak of the size.
 
     Returns:
         None where there is nothing to compare.
@@ -81,6 +86,8 @@ def contest(
     same = coinciding({name: predicted[name] for name in labels}, tolerance=SAME)
     best = [labels[k] for k in rms.argmin(axis=0)]
     options = (len(groups), confidence)
+    first = int(squares.mean(axis=1).argmin())
+    closest = (labels[first], *same[labels[first]])
     standings = [
         Standing(
             name,
@@ -90,12 +97,12 @@ def contest(
             bootstrap_t_interval(errors[k].mean(), bias[k], *options),
             float(np.mean([winner in (name, *same[name]) for winner in best])),
             same[name],
+            name not in closest and _surely_positive(squares[k] - squares[first]),
         )
         for k, name in enumerate(labels)
     ]
     standings.sort(key=lambda standing: float(standing.log_error.value))
-    by_label = dict(zip(labels, squares, strict=True))
-    return Contest(standings, *_verdict(standings, by_label, len(groups)))
+    return Contest(standings, *_verdict(standings, len(groups), noise))
 
 
 def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
@@ -107,33 +114,32 @@ def _log(values: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, np.finfo(np.float64).tiny))
 
 
-def _verdict(
-    standings: list[Standing], squares: Mapping[str, np.ndarray], clusters: int
-) -> tuple[tuple[str, ...], str]:
+def _verdict(standings: list[Standing], clusters: int, noise: float) -> tuple[tuple[str, ...], str]:
     first = standings[0]
     error = float(np.exp(first.log_error.value))
     beside = f"{first.label} comes closest, within a factor of {error:.2f} (rms)"
     if clusters < FEWEST:
         return (), f"Not decided: {clusters} runs are too few to compare. {beside}."
-    rivals = [other for other in standings[1:] if other.label not in first.same_as]
     alike = [
         other.label
-        for other in rivals
-        if not _surely_positive(squares[other.label] - squares[first.label])
+        for other in standings[1:]
+        if not other.beaten and other.label not in first.same_as
     ]
     if alike:
         return (), (
             f"Not decided: {beside}, but paired by run it is not surely closer than "
             f"{_some(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
         )
-    if first.log_error.low > CLOSE:
+    within = np.hypot(CLOSE, noise)
+    if first.log_error.low > within:
+        noisy = ", the noise of the measured growth included" if noise > 0 else ""
         return (), (
-            f"Not decided: {beside}, which is further than a factor of {np.exp(CLOSE):.2f}; none "
-            "of the explanations considered predicts the size."
+            f"Not decided: {beside}, which is further than a factor of {np.exp(within):.2f}{noisy};"
+            " none of the explanations considered predicts the size."
         )
     winners = (first.label, *first.same_as)
     tie = (
-        f"; its predictions cannot be told from those of {' and '.join(first.same_as)}"
+        f"; its predictions cannot be told from those of {'; '.join(first.same_as)}"
         if first.same_as
         else ""
     )
@@ -152,7 +158,9 @@ def _some(names: list[str]) -> str:
 
 
 def _surely_positive(differences: np.ndarray) -> bool:
-    """Whether Student's interval of their mean lies above zero."""
+    """Whether Student's interval of their mean lies above zero; never with too few clusters."""
     count = len(differences)
+    if count < FEWEST:
+        return False
     error = differences.std(ddof=1) / np.sqrt(count)
     return bool(differences.mean() > student_t.ppf(0.5 + SURE / 2.0, count - 1) * error)

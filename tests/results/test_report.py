@@ -7,6 +7,7 @@ import shutil
 from html.parser import HTMLParser
 
 import pytest
+from hessdiag.cli.drive_study import report_on_tables  # pyright: ignore[reportMissingImports]
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
@@ -150,10 +151,13 @@ def test_figures_are_files_for_other_tools(study):
     assert {row["configuration"] for row in standings} == {"optimiser=adam", "optimiser=sgd"}
 
 
-def test_without_its_runs_the_same_report_is_made_from_the_results(study, tmp_path):
+def test_without_its_runs_the_same_answers_and_report_are_made_from_the_tables(study, tmp_path):
     for name in ("study.json", "results.json"):
         shutil.copy(study.path / name, tmp_path / name)
-    again = write_study_report(tmp_path)
+    results = json.loads((study.path / "results.json").read_text())
+    (tmp_path / "results.json").write_text(json.dumps(results | {"answers": []}))
+    again = report_on_tables(tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text()) == results
     assert again.read_bytes() == (study.path / "report.html").read_bytes()
     for file in (study.path / "figures").iterdir():
         assert (tmp_path / "figures" / file.name).read_bytes() == file.read_bytes()

@@ -13,7 +13,7 @@ SHAPES = {
 }
 
 
-def judged(truth, *, noise, runs=5, probes=4, seed=0, extra=None):
+def judged(truth, *, noise, runs=5, probes=4, seed=0, extra=None, known_noise=0.0):
     """Growth as `truth` says, with noise of each run and of each probe."""
     rng = np.random.default_rng(seed)
     clusters = np.repeat(np.arange(runs), probes)
@@ -28,6 +28,7 @@ def judged(truth, *, noise, runs=5, probes=4, seed=0, extra=None):
         confidence=0.95,
         resamples=200,
         rng=rng,
+        noise=known_noise,
     )
     assert made is not None
     return made
@@ -82,6 +83,30 @@ def test_a_size_that_nothing_predicts_is_not_decided():
     assert "none of the explanations considered predicts the size" in made.reason
     assert made.standings[0].label == "memory"
     assert made.standings[0].bias.high < -np.log(50)
+
+
+@pytest.mark.parametrize("runs", [5, 20])
+def test_noise_of_the_measurement_is_no_fault_of_the_true_explanation(runs):
+    """However many runs show ever more surely that the noise is larger than the tolerance."""
+    noise, truth = 0.3, SHAPES["memory"]
+    options = {"noise": noise, "runs": runs}
+    total = np.sqrt(2) * noise  # of each run and of each probe
+    seeds = range(40)
+    nothing = "none of the explanations considered predicts the size"
+    aware = [judged(truth, seed=seed, known_noise=total, **options).reason for seed in seeds]
+    assert sum(nothing in reason for reason in aware) == 0
+    unaware = [judged(truth, seed=seed, **options).reason for seed in seeds]
+    assert runs < 20 or sum(nothing in reason for reason in unaware) >= 38
+
+
+def test_what_is_surely_farther_than_the_closest_is_beaten_even_where_nothing_wins():
+    made = judged(100 * SHAPES["memory"], noise=0.05)
+    beaten = {standing.label: standing.beaten for standing in made.standings}
+    assert beaten == {"memory": False, "linear": True, "root": True}
+    twin = judged(SHAPES["linear"], noise=0.05, extra={"twin": SHAPES["linear"] * 1.001})
+    assert not any(one.beaten for one in twin.standings if one.label in ("linear", "twin"))
+    few = judged(SHAPES["linear"], noise=0.01, runs=2)
+    assert not any(standing.beaten for standing in few.standings)
 
 
 def test_explanations_that_coincide_win_together():
