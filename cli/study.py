@@ -44,6 +44,9 @@ def study(
 ) -> int:
     """Run every combination of some settings, each as a run of its own.
 
+    NAME is a study that comes with the tool, which flags change: mechanism (what makes
+    meta-gradients noisy), or table1, fig3, fig4, fig5 of Bonnet et al. 2021.
+
     A cell that fails does not stop the rest; Ctrl-C saves, and --resume goes on without repeating
     finished cells. A TOML file holds settings as for `hessdiag run`, and a table [vary] of lists.
     """

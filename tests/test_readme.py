@@ -53,7 +53,7 @@ def test_the_toml_example_is_accepted(tmp_path):
     file.write_text(example)
     settings = resolve({}, file)
     assert settings.probe.samples == tomllib.loads(example)["probe"]["samples"]
-    assert settings.learning.optimiser == "sgd"
+    assert (settings.learning.optimiser, settings.learning.b2) == ("rmsprop", 0.99)
 
 
 @pytest.mark.slow

@@ -5,8 +5,7 @@ from hessdiag.meta.estimators import ESTIMATORS, Estimator, MetaStep, meta_step,
 from hessdiag.meta.inner_update import InnerState, InnerUpdate, annealing
 from hessdiag.meta.meta_parameters import hyper_parameters, initial_eta
 from hessdiag.meta.optimisers import (
-    FIRST_MOMENT_DECAY,
-    OPTIMISERS,
+    constants_of,
     inner_optimiser,
     meta_optimiser,
 )
@@ -21,9 +20,7 @@ from hessdiag.meta.unroll import Unroll, point, unroll
 __all__ = [
     "COUNTERFACTUALS",
     "ESTIMATORS",
-    "FIRST_MOMENT_DECAY",
     "FULL",
-    "OPTIMISERS",
     "STABLE",
     "Estimator",
     "InnerState",
@@ -38,6 +35,7 @@ __all__ = [
     "all_horizons",
     "all_horizons_from",
     "annealing",
+    "constants_of",
     "hyper_parameters",
     "initial_eta",
     "inner_optimiser",

@@ -8,8 +8,8 @@ faster than √v. The forward update is optax's to the last bit.
 A transformation maps a gradient to a direction; the learning rate is applied by the inner update.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -57,28 +57,59 @@ def clip_to_norm(gradient: Any, max_norm: float) -> Any:
     return jax.tree.map(lambda leaf: scale * leaf, gradient)
 
 
-OPTIMISERS: dict[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": scale_by_adam,
-    "sgd": optax.identity,
-    "momentum": lambda: optax.trace(decay=0.9),
-    "rmsprop": optax.scale_by_rms,  # its ε is inside the root, which is smooth at zero
+class _Optimiser(NamedTuple):
+    """How an inner optimiser is made, and its constants with their defaults, optax's."""
+
+    make: Callable[..., optax.GradientTransformation]
+    constants: Mapping[str, float]
+
+
+def _rmsprop(b2: float, eps: float) -> optax.GradientTransformation:
+    return optax.scale_by_rms(decay=b2, eps=eps)  # ε inside the root, which is smooth at zero
+
+
+OPTIMISERS = {
+    "adam": _Optimiser(scale_by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
+    "sgd": _Optimiser(optax.identity, {}),
+    "momentum": _Optimiser(lambda b1: optax.trace(decay=b1), {"b1": 0.9}),
+    "rmsprop": _Optimiser(_rmsprop, {"b2": 0.9, "eps": 1e-8}),
 }
 
 
-FIRST_MOMENT_DECAY = {"adam": 0.9, "momentum": 0.9}  # β₁ of those that average gradients
+def constants_of(name: str, **given: float | None) -> dict[str, float]:
+    """The constants of an optimiser: what is given, defaults where that is None.
 
-
-def inner_optimiser(name: str) -> optax.GradientTransformation:
-    """The direction of the optimiser called `name`.
+    Args:
+        name: of the optimiser.
+        given: `b1`, decay of the averaged gradient; `b2`, of the averaged squares; `eps`.
 
     Raises:
-        UsageError: unknown name.
+        UsageError: unknown name; a constant that the optimiser does not have, or out of range.
     """
     if name not in OPTIMISERS:
         raise UsageError(
             f"learning.optimiser: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}"
         )
-    return OPTIMISERS[name]()
+    made = dict(OPTIMISERS[name].constants)
+    for key, value in given.items():
+        if value is None:
+            continue
+        if key not in made:
+            allowed = ", ".join(f"learning.{one}" for one in made) or "none"
+            raise UsageError(
+                f"learning.{key}: {name} has no such constant; allowed with it: {allowed}"
+            )
+        if not (value > 0 if key == "eps" else 0 <= value < 1):
+            allowed = "more than 0" if key == "eps" else "0 to below 1"
+            raise UsageError(f"learning.{key}: {value!r} is not allowed; allowed: {allowed}")
+        made[key] = value
+    return made
+
+
+def inner_optimiser(name: str, **given: float | None) -> optax.GradientTransformation:
+    """The direction of the optimiser called `name`, with constants as `constants_of` has them."""
+    constants = constants_of(name, **given)
+    return OPTIMISERS[name].make(**constants)
 
 
 def meta_optimiser(learning_rate: float, *, clip_norm: float = 0.0) -> optax.GradientTransformation:

@@ -35,6 +35,9 @@ class Learning:
 
     Attributes:
         optimiser: inner optimiser, a name known to `hessdiag.meta.optimisers`.
+        b1: decay of its averaged gradient (Adam, momentum); None leaves the optimiser's default.
+        b2: decay of its averaged squared gradient (Adam, RMSProp); None as above.
+        eps: ε, outside Adam's root and inside RMSProp's; None as above.
         learning_rate: inner learning rate α at the start.
         schedule: "constant", or "linear" annealing to 0 over training.
         clip_norm: global-norm clipping of the inner gradient; 0 turns it off.
@@ -44,6 +47,9 @@ class Learning:
     """
 
     optimiser: str = "adam"
+    b1: float | None = None
+    b2: float | None = None
+    eps: float | None = None
     learning_rate: float = 1e-3
     schedule: str = "constant"
     clip_norm: float = 0.0

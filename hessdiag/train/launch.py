@@ -24,6 +24,8 @@ OUR_CHOICES = (
     "The learning-rate schedule goes on through an unroll: inner step j at iteration t uses "
     "α_{t+j}.",
     "Meta-gradients and their standard deviations are with respect to the unconstrained η.",
+    "E2 takes the products over the last inner steps of the longest unroll for those of shorter "
+    "ones, which end earlier.",
     "Probes are spaced evenly inside training; the last iterations are left out, because the "
     "annealed learning rate makes every meta-gradient vanish there.",
 )

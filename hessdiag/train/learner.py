@@ -23,7 +23,7 @@ from hessdiag.meta import (
     meta_step,
     paths_called,
 )
-from hessdiag.train.settings import Settings
+from hessdiag.train.settings import Settings, constants
 
 
 class TrainState(NamedTuple):
@@ -87,7 +87,7 @@ class Learner:
         self.problem = problems.make(settings.env, settings.problem)
         self.update = InnerUpdate(
             self.problem,
-            inner_optimiser(learning.optimiser),
+            inner_optimiser(learning.optimiser, **constants(learning)),
             annealing(learning.schedule, learning.learning_rate, settings.train.iterations),
             clip_norm=learning.clip_norm,
             transform=learning.transform,

@@ -162,6 +162,11 @@ def flatten(settings: Settings) -> dict[str, Any]:
     return dotted(dataclasses.asdict(settings))
 
 
+def constants(learning: Learning) -> dict[str, float | None]:
+    """What is set of the inner optimiser's own constants."""
+    return {"b1": learning.b1, "b2": learning.b2, "eps": learning.eps}
+
+
 def measured_horizon(settings: Settings) -> int:
     """The longest horizon that probes measure."""
     return settings.probe.n or settings.n

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessdiag.errors import UsageError
-from hessdiag.meta import COUNTERFACTUALS
+from hessdiag.meta import COUNTERFACTUALS, constants_of
 from hessdiag.problems.base import Learning
 from hessdiag.spectra import ALL_OPERATORS
 from hessdiag.train.settings import (
     ProbeSettings,
     Settings,
     TrainSettings,
+    constants,
     flag_of,
     flatten,
     measured_horizon,
@@ -111,7 +112,7 @@ def cast_to(kind: Any, key: str, value: Any) -> Any:
     try:
         return _CASTS[kind](value) if kind in _CASTS else value
     except (TypeError, ValueError, OverflowError) as error:
-        wanted = getattr(kind, "__name__", str(kind))
+        wanted = _WANTED.get(kind) or getattr(kind, "__name__", str(kind))
         raise UsageError(f"{flag_of(key)}: {value!r} is not allowed; allowed: {wanted}") from error
 
 
@@ -144,6 +145,15 @@ def _pair(value: Any) -> tuple[float, float]:
     return _number(low), _number(high)
 
 
+def _integers(value: Any) -> tuple[int, ...]:
+    """Integers from a list, from one text with commas, or a single one."""
+    if isinstance(value, str):
+        return tuple(int(word) for word in value.split(","))
+    if isinstance(value, int):
+        return (_integer(value),)
+    return tuple(_integer(entry) for entry in value)
+
+
 def _words(value: Any) -> tuple[str, ...]:
     """Words from a list, or from one text with commas; "none" is none of them."""
     entries = value.split(",") if isinstance(value, str) else value
@@ -158,10 +168,13 @@ _CASTS = {
     str: _text,
     float | None: lambda value: None if value is None else _number(value),
     str | None: lambda value: None if value is None else _text(value),
-    tuple[int, ...]: lambda value: tuple(_integer(entry) for entry in value),
+    tuple[int, ...]: lambda value: _integers(value),
     tuple[float, float]: lambda value: _pair(value),
     tuple[str, ...]: lambda value: _words(value),
 }
+
+
+_WANTED = {tuple[int, ...]: "integers with commas between"}
 
 
 def _check_ranges(settings: Settings) -> None:
@@ -183,6 +196,7 @@ def _check_ranges(settings: Settings) -> None:
     for key, choices in _ONE_OF.items():
         if flat[key] not in choices:
             refuse(key, ", ".join(choice for choice in choices if choice))
+    constants_of(settings.learning.optimiser, **constants(settings.learning))
     if settings.kappa is not None and not 0 <= settings.kappa <= 1:
         refuse("kappa", "0 to 1")
     if settings.estimator != "n-step" and settings.n == 0:

@@ -7,10 +7,10 @@ from jaxtyping import PRNGKeyArray
 
 from hessdiag import spectra, variance
 from hessdiag.errors import NotFiniteError
-from hessdiag.meta import ESTIMATORS, FIRST_MOMENT_DECAY, InnerUpdate, all_horizons, mix_weights
+from hessdiag.meta import ESTIMATORS, InnerUpdate, all_horizons, constants_of, mix_weights
 from hessdiag.train.chunks import Chunks
 from hessdiag.train.learner import TrainState
-from hessdiag.train.settings import Settings, measured_horizon
+from hessdiag.train.settings import Settings, constants, measured_horizon
 
 
 class VarianceProbe:
@@ -114,13 +114,14 @@ def prediction_variables(
     Raises:
         UsageError: one of those fails.
     """
+    learning = settings.learning
     shifted = [[step.shifted for step in loop.hessians if step.shifted] for loop in measured]
     evidence = variance.Evidence(
         radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
         radius_error=np.array(
             [[s.spectral_radius_minus_one_error for s in row] for row in shifted]
         ),
-        memory=FIRST_MOMENT_DECAY.get(settings.learning.optimiser),
+        memory=constants_of(learning.optimiser, **constants(learning)).get("b1"),
         operator_radii=_operator_radii(measured),
         product_norms=_product_norms(measured),
         **of_terms,

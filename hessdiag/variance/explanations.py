@@ -77,7 +77,12 @@ def operator_radius(operator: str) -> "Explanation":
 
 
 def product_norms(operator: str) -> "Explanation":
-    """E2: Σ_{k≤i} ‖P_k‖, real products instead of radii; the interval spans the unrolls."""
+    """E2: Σ_{k≤i} ‖P_k‖, real products instead of radii; the interval spans the unrolls.
+
+    The P_k are over the last inner steps of the whole unroll, and so those of the longest horizon i
+    = n. At shorter ones, whose products end earlier, they stand for them: an approximation of ours,
+    good where curvature changes little within an unroll.
+    """
 
     def explain(evidence: Evidence) -> Interval | None:
         norms = evidence.product_norms.get(operator)

@@ -21,6 +21,10 @@ def clipping(max_norm: float) -> optax.GradientTransformation:
 
 PAIRS = {
     "adam": (scale_by_adam(), optax.scale_by_adam()),
+    "adam, its constants set": (
+        inner_optimiser("adam", b1=0.5, b2=0.8, eps=1e-3),
+        optax.scale_by_adam(0.5, 0.8, 1e-3),
+    ),
     "clip, active": (clipping(0.5), optax.clip_by_global_norm(0.5)),
     "clip, idle": (clipping(1e6), optax.clip_by_global_norm(1e6)),
 }
@@ -78,3 +82,28 @@ def test_unknown_optimiser_is_refused():
         UsageError, match="'lion' is unknown; allowed: adam, sgd, momentum, rmsprop"
     ):
         inner_optimiser("lion")
+
+
+@pytest.mark.parametrize(
+    ("name", "constants", "stock"),
+    [
+        ("momentum", {"b1": 0.5}, optax.trace(0.5)),
+        ("rmsprop", {"b2": 0.7, "eps": 1e-2}, optax.scale_by_rms(0.7, 1e-2)),
+        ("rmsprop", {"b2": None}, optax.scale_by_rms()),
+        ("sgd", {}, optax.identity()),
+    ],
+)
+def test_constants_are_optax_s(name, constants, stock):
+    ours = inner_optimiser(name, **constants)
+    our_state, their_state = ours.init(gradients(0)), stock.init(gradients(0))
+    for step in range(3):
+        our_direction, our_state = ours.update(gradients(step), our_state)
+        their_direction, their_state = stock.update(gradients(step), their_state)
+        assert_close(our_direction, their_direction, rounding=1)
+
+
+def test_a_constant_that_the_optimiser_does_not_have_is_refused():
+    with pytest.raises(UsageError, match=r"learning\.b1: sgd has no such constant; .* none"):
+        inner_optimiser("sgd", b1=0.9)
+    with pytest.raises(UsageError, match=r"rmsprop has no .* learning\.b2, learning\.eps"):
+        inner_optimiser("rmsprop", b1=0.9)

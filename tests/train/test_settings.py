@@ -44,8 +44,10 @@ from hessdiag.train.validation import from_flat
         ("probe.confidence", 1, r"probe\.confidence: 1\.0 is not allowed; allowed: between 0 and"),
         ("probe.at", [3000], r"probe\.at: \(3000,\) is not allowed; allowed: 0 to 2999"),
         ("probe.at", [-1], r"probe\.at: \(-1,\) is not allowed; allowed: 0 to 2999"),
-        ("probe.at", 3, r"probe\.at: 3 is not allowed; allowed: tuple"),
-        ("probe.at", [math.inf], r"probe\.at: \[inf\] is not allowed; allowed: tuple"),
+        ("probe.at", "soon", r"probe\.at: 'soon' is not allowed; allowed: integers with commas"),
+        ("probe.at", [math.inf], r"probe\.at: \[inf\] is not allowed; allowed: integers with"),
+        ("learning.b1", 1.0, r"learning\.b1: 1\.0 is not allowed; allowed: 0 to below 1"),
+        ("learning.eps", 0.0, r"learning\.eps: 0\.0 is not allowed; allowed: more than 0"),
         (
             "probe.operators",
             "update,newton",

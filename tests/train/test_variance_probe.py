@@ -132,6 +132,16 @@ def test_predictions_have_the_radii_of_every_operator_with_their_first_order_err
     assert np.isnan(made["prediction"][1][labels.index(label)]).all()
 
 
+@pytest.mark.parametrize(
+    ("constants", "decay"), [({}, 0.9), ({"learning.b1": 0.5}, 0.5), ({"learning.b1": 0.0}, 0.0)]
+)
+def test_the_memory_of_e4_is_that_of_the_settings(constants, decay):
+    settings = resolve({"env": "mrp", "n": 3, "learning.optimiser": "adam"} | constants)
+    labels, made = prediction_variables(settings, [loop_of([0.0, 2.0, 1.0])], {})
+    e4 = made["prediction"][1][labels.index("E4 optimiser memory, coherent")]
+    np.testing.assert_allclose(e4[1] - e4[0], 1.0 + decay)  # the older gradient, after two updates
+
+
 def test_the_example_of_a_seventh_explanation_predicts_beside_the_others(trained, monkeypatch):
     """The probe of docs/examples, with its numbers by hand."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
