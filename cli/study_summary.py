@@ -34,7 +34,10 @@ def _headline(data: StudyData) -> Table:
     name = data.study.get("name") or data.directory.name
     title = f"{name}: (standard deviations over seeds), [{data.confidence} intervals]"
     table = Table(title=Text(title, "italic"), title_justify="left")
-    for heading in cells.columns:
+    names, *configurations = cells.columns
+    longest = max((len(word) for row in cells.rows for word in row[0].split()), default=0)
+    table.add_column(names, width=longest)
+    for heading in configurations:
         table.add_column(heading, overflow="fold")
     for row in cells.rows:
         table.add_row(*(Text(text) for text in row))

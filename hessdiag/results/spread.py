@@ -9,6 +9,7 @@ import xarray
 from hessdiag.results.average import Average, logs, over_seeds
 from hessdiag.results.cells import CellResult
 from hessdiag.results.moments import KEPT, phases, probe_by_probe
+from hessdiag.variance import Bias, squared_bias
 
 
 class _Measured(NamedTuple):
@@ -73,7 +74,7 @@ def _read(probe: xarray.Dataset, groups: Mapping[str, Sequence[str]]) -> _Measur
         np.log(probe.growth.values),
         np.nanmean(ratio**2, axis=-1) - 1.0 / int(probe.attrs["samples"]),
         logs(by_group(std)),
-        by_group(bias**2 - error**2),
+        by_group(squared_bias(Bias(bias, error))),
         by_group(error**2),
     )
 

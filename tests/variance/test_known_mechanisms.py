@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from hessdiag.meta import (
     FULL,
@@ -16,7 +17,9 @@ from hessdiag.meta import (
     terms,
     unroll,
 )
+from hessdiag.meta.augmented import augmented, response
 from hessdiag.variance import Evidence, contest, predictions
+from hessdiag.variance.explanations import EXPLANATIONS, Radii
 from hessdiag.variance.growth import std_ratio
 from tests.oracles.synthetic import KNOWN, Quadratic
 
@@ -29,7 +32,7 @@ def sampled(problem, optimiser, rate):
 
     Meta-gradients (runs, K, n), and on other samples T·∂θ^(1)/∂η (runs, K, n), so that E6 does not
     share the noise of what it predicts; the reach of unit gradients (runs, K, n, n); the
-    eigenvalues of ∇²L (runs, size).
+    eigenvalues of ∇²L (runs, size); the Jacobian of one update in parameters and memory.
     """
     update = InnerUpdate(problem, inner_optimiser(optimiser), annealing("constant", rate, 1))
     eta = initial_eta(problem.meta_parameters)
@@ -53,25 +56,49 @@ def sampled(problem, optimiser, rate):
             return outer_growth(update, start, own_key, n=N)[:, 0]
 
         hessian = jax.hessian(lambda p: update.loss(p, eta, seen))(state.params)
+        respond = response(update, state)
+        flat, unravel = ravel_pytree(augmented(state))
+
+        def step(x):
+            return ravel_pytree(respond(x, update.gradient(x.params, eta, seen)))[0]
+
         keys, others = (jax.random.split(jax.random.fold_in(key, k), K) for k in (2, 3))
         growth, reach = jax.vmap(sample)(keys)
-        return growth, jax.vmap(other)(others), reach, jnp.linalg.eigvalsh(hessian)
+        jacobian = jax.jacfwd(lambda x: step(unravel(x)))(flat)
+        return growth, jax.vmap(other)(others), reach, jnp.linalg.eigvalsh(hessian), jacobian
 
     keys = jax.random.split(jax.random.key(0), SEEDS * RUNS)
     return jax.device_get(jax.jit(jax.vmap(run))(keys))
 
 
-def evidence(optimiser, rate, held, reach, eigenvalues):
+def evidence(optimiser, rate, held, reach, eigenvalues, jacobian):
     """What a probe would know of one run: all of it, so that all explanations compete."""
     radius = np.abs(1 - rate * eigenvalues).max()
+    size = len(eigenvalues)
+    one_step = jacobian[:size, :size]
+    products = [np.linalg.norm(np.linalg.matrix_power(one_step, k), 2) for k in range(N)]
     return Evidence(
         radius_minus_one=np.full((1, N), radius - 1),
         radius_error=np.zeros((1, N)),
         memory=0.9 if optimiser == "adam" else None,
-        product_norms={"paper": radius ** np.arange(N)[None]},  # symmetric, and always the same
+        operator_radii={
+            "preconditioned": always(one_step),  # parameters enter an update by the gradient alone
+            "update": always(one_step),
+            "augmented": always(jacobian),
+        },
+        product_norms={
+            "paper": radius ** np.arange(N)[None],  # symmetric, and always the same
+            "preconditioned": np.array([products]),
+        },
         reach=reach.mean(axis=0),
         outer_std=held.std(axis=0, ddof=1)[:, None],
     )
+
+
+def always(matrix):
+    """The spectral radius of a matrix, at every inner step."""
+    radius = np.abs(np.linalg.eigvals(matrix.astype(np.float64))).max()
+    return Radii(np.full((1, N), radius - 1), np.zeros((1, N)))
 
 
 def verdicts(case, *, error=0.0):
@@ -81,6 +108,7 @@ def verdicts(case, *, error=0.0):
     growth = np.stack([std_ratio(m.std(axis=0, ddof=1)[:, None])[:, 0] for m in meta_gradients])
     growth *= np.exp(error * np.random.default_rng(0).standard_normal(growth.shape))
     made = [predictions(evidence(optimiser, rate, *of_run)) for of_run in zip(*known, strict=True)]
+    assert len(made[0]) == len(EXPLANATIONS) - (0 if optimiser == "adam" else 2)  # E4
     for seed in range(SEEDS):
         runs = slice(seed * RUNS, (seed + 1) * RUNS)
         predicted = {
