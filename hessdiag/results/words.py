@@ -44,3 +44,14 @@ def span(values: np.ndarray) -> str:
 def _hundredths(share: float) -> str:
     """A share in whole percent; what rounds to zero has no sign."""
     return str(round(100 * share)).replace("-", "−")
+
+
+def deflating(row: Mapping[str, Any] | None) -> str:
+    """The cut that bounds the Hessian, and how much of it that is; its row, if there is one."""
+    found = row.get("left_out") if row else None
+    if found is None:
+        return "deflating eigenvalues of H outside the stable interval"
+    return (
+        "deflating those eigenvalues of H outside the stable interval that were found, "
+        f"{found:.2g} of each Hessian on average,"
+    )
