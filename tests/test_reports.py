@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ def rows(study: str, file: str, **wanted: str) -> list[dict[str, str]]:
     with (REPORTS / study / file).open() as opened:
         found = list(csv.DictReader(opened))
     return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_the_command_beside_a_report_is_the_one_that_made_it():
+    listed = (REPORTS / "README.md").read_text()
+    commands = dict(re.findall(r"^\| \[`([\w-]+)`\].*?\| `(hessdiag [^`]+)` \|", listed, re.M))
+    assert len(commands) == len(list(REPORTS.glob("*/report.html")))
+    for name, command in commands.items():
+        made = REPORTS / name / ("study.json" if "study" in command else "config.json")
+        assert json.loads(made.read_text())["provenance"]["command"] == command
 
 
 def interval(row: dict[str, str], name: str) -> tuple[float, float]:

@@ -27,14 +27,17 @@ def _signal(of: Configuration) -> Iterator[str]:
         return
     best, one = max(rows, key=_size), find(rows, horizon=1)
     others = [row for row in rows if row["horizon"] != best["horizon"]]
-    rival = (
-        one if one and one["horizon"] != best["horizon"] else max(others, key=_size, default=one)
-    )
-    sure = rival in (None, best) or best["signal_low"] > rival["signal_high"]
-    beside = "" if rival in (None, best) else f", at {_at(rival)}"
+    rival = one if one and best["horizon"] != 1 else max(others, key=_size, default=None)
+    beside = "" if rival is None else f", at {_at(rival)}"
+    if all(best["signal_low"] > row["signal_high"] for row in others):
+        verdict = "."
+    elif rival is one and rival and best["signal_low"] > rival["signal_high"]:
+        verdict = "; surely more than at one step, though not than at every other number of steps."
+    else:
+        verdict = "; the intervals overlap, so that this decides nothing."
     yield (
         f"A single meta-gradient has its highest signal-to-noise ratio at {_at(best)}{beside}"
-        + ("." if sure else "; the intervals overlap, so that this decides nothing.")
+        + verdict
     )
 
 
@@ -59,12 +62,17 @@ def _curvature(of: Configuration) -> Iterator[str]:
     if bounded is not None:
         also = f", deflating the unstable eigenvalues found {percent(bounded, 'removed')}"
     cuts = [row, *([bounded] if bounded else [])]
-    most = max(cuts, key=lambda cut: cut["removed_low"])
-    if most["removed_low"] > MUCH:
+    if row["removed_low"] > MUCH:
         yield (
-            f"Curvature carries {percent(most, 'removed')} of the log-growth: a smaller "
+            f"Curvature carries {percent(row, 'removed')} of the log-growth: a smaller "
             "inner learning rate, or deflating eigenvalues outside the stable interval, is where "
             "to begin."
+        )
+    elif bounded and bounded["removed_low"] > MUCH:
+        yield (
+            f"The unstable eigenvalues found carry {percent(bounded, 'removed')} of the "
+            "log-growth, though cutting the whole Hessian path removes "
+            f"{percent(row, 'removed')}: deflating them is where to begin."
         )
     elif row["removed_high"] < 0 and row["removed"] < -LITTLE:
         yield (

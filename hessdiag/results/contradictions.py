@@ -8,12 +8,14 @@ from hessdiag.results.configuration import Configuration, find
 from hessdiag.results.mechanism import BOUNDED
 from hessdiag.results.moments import ALL
 from hessdiag.results.words import listed, percent
+from hessdiag.variance import SPECTRAL
 
 MATTERS = 0.1  # share of the log-growth beyond which a path does play a part
 PRESUMED = {  # by how an explanation's name begins, the paths that it says play no part
     "E3": ("no-hessian", "no-memory"),
     "E4": ("no-hessian",),
 }
+PAPERS = (SPECTRAL, "E2 products, paper")  # explanations by I + H itself
 CURVATURE = {
     "no-hessian": "with the Hessian path cut,",
     BOUNDED: "with the unstable eigenvalues found deflated,",
@@ -40,9 +42,11 @@ def _more_than_curvature_makes(label: str, of: Configuration) -> Iterator[str]:
     """Whether no cut of curvature removes as much as an explanation says that curvature makes.
 
     The whole Hessian amplifies in some directions and damps in others: cutting it may remove less
-    than deflating its unstable eigenvalues alone does.
+    than deflating its unstable eigenvalues alone does. These are those of I + H: of other
+    operators the deflation says nothing.
     """
-    rows = {cut: find(of.cuts, when=ALL, cut=cut) for cut in CURVATURE}
+    cuts = [cut for cut in CURVATURE if cut != BOUNDED or label in PAPERS]
+    rows = {cut: find(of.cuts, when=ALL, cut=cut) for cut in cuts}
     measured = {CURVATURE[cut]: row for cut, row in rows.items() if row is not None}
     if not measured:
         return

@@ -37,7 +37,7 @@ def _radii(of: Configuration) -> str:
 def _reach(of: Configuration) -> str:
     """How much of the growth the radii can speak for."""
     predicted = of.evidence.predicted.get(SPECTRAL)
-    if predicted is None:
+    if predicted is None or not np.isfinite(predicted).all():
         return ""
     n, at, measured = of.evidence.horizons[-1], predicted[:, -1], of.evidence.measured[:, -1]
     share = np.median(np.log(at / n) / np.log(measured))
@@ -66,7 +66,7 @@ def _verdict(of: Configuration) -> str:
         if against:
             return f"The published explanation predicts the size, as close as any other. {against}"
         return "The published explanation holds here: no other comes closer."
-    if standing.beaten:
+    if contest.winners or standing.beaten:
         return f"The published explanation does not hold here: {_closer(contest)}."
     return f"Whether it holds is not decided. {contest.reason}"
 
@@ -80,7 +80,7 @@ def _deflation(of: Configuration) -> Iterator[str]:
     row = find(of.cuts, when=ALL, cut=BOUNDED)
     if row is not None:
         yield (
-            f"The paper's instability taken away: {deflating(row)} removes "
+            f"Part of the paper's instability taken away: {deflating(row)} removes "
             f"{percent(row, 'removed')} of the log-growth at {row['horizon']} steps."
         )
 
@@ -142,6 +142,6 @@ def _read_so(readings: Sequence[Standing], contest: Contest, of: Configuration) 
         return f"So read, it predicts the size, as close as any other. {against[0]}"
     if winners:
         return "So read, it holds: no other comes surely closer."
-    if all(one.beaten for one in telling):
+    if contest.winners or all(one.beaten for one in telling):
         return f"So read, it does not hold either: {_closer(contest)}."
     return "Whether it holds so read is not decided."

@@ -21,8 +21,8 @@ def answered(results: Mapping[str, Any]) -> dict[str, Any]:
         results: the content of results.json, whose numbers that are not finite are None.
     """
     tables = {name: [as_read(row) for row in rows] for name, rows in results["tables"].items()}
-    if not tables.get("comparisons"):
-        return {**results, "answers": []}
+    if "comparisons" not in tables:  # as in results of earlier versions, or of no run yet
+        return {"answers": [], **results}
     known = configurations(tables, confidence=results["confidence"])
     return {**results, "answers": answers([*known])}
 
@@ -34,7 +34,8 @@ def configurations(
     compared = [row for row in tables["comparisons"] if row["estimator"] == ABOUT]
     for name in dict.fromkeys(row["configuration"] for row in compared):
         own = {
-            part: [row for row in tables[part] if row["configuration"] == name] for part in PARTS
+            part: [row for row in tables.get(part, ()) if row["configuration"] == name]
+            for part in PARTS
         }
         found = _evidence([row for row in compared if row["configuration"] == name])
         yield Configuration(name, found, standings(found, confidence=confidence), **own)

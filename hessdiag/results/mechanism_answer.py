@@ -60,12 +60,14 @@ def _yardstick(made: Standings) -> str:
     """How close the measured sensitivity itself comes."""
     if made.yardstick is None:
         return ""
-    closest = made.contest.standings[0].log_error.value if made.contest else np.inf
-    meaning = (
-        "it is what noise of T passes through, and what E1 to E5 try to predict"
-        if made.yardstick.log_error.value < max(closest, SAME)
-        else "noise of T is not alike in all directions that it passes through"
-    )
+    own = made.yardstick.log_error
+    closest = made.contest.standings[0].log_error if made.contest else None
+    if closest is None or own.high < max(closest.low, SAME):
+        meaning = "it is what noise of T passes through, and what E1 to E5 try to predict"
+    elif own.low > closest.high:
+        meaning = "noise of T is not alike in all directions that it passes through"
+    else:
+        meaning = "whether that is closer than the closest explanation is not decided"
     return (
         " The norm of the derivative of θ in η, measured instead of predicted, comes within a "
         f"factor of {factor(made.yardstick.log_error)}: {meaning}."
@@ -73,7 +75,7 @@ def _yardstick(made: Standings) -> str:
 
 
 def _sources(rows: Sequence[Row]) -> Iterator[str]:
-    shares = [row for row in rows if row["source"] != COHERENCE]
+    shares = [row for row in rows if row["source"] != COHERENCE and np.isfinite(row["share"])]
     whole = [row for row in shares if row["source"] != SINGLE]
     if whole:
         parts = listed(f"{percent(row, 'share')} come from {row['source']}" for row in whole)

@@ -48,8 +48,8 @@ def _hundredths(share: float) -> str:
 
 def deflating(row: Mapping[str, Any] | None) -> str:
     """The cut that bounds the Hessian, and how much of it that is; its row, if there is one."""
-    found = row.get("left_out") if row else None
-    if found is None:
+    found = row.get("left_out", np.nan) if row else np.nan
+    if not np.isfinite(found):
         return "deflating eigenvalues of H outside the stable interval"
     return (
         "deflating those eigenvalues of H outside the stable interval that were found, "

@@ -29,7 +29,7 @@ class Standing(NamedTuple):
     bias: Interval  # mean of log(predicted / measured): its calibration
     wins: float  # share of the resamples in which its log-error is the smallest
     same_as: tuple[str, ...]  # others whose predictions cannot be told from its own
-    beaten: bool  # paired by run, the closest explanation is surely closer
+    beaten: bool  # paired by run, the closest is surely closer, chosen among all as it was
 
 
 class Contest(NamedTuple):
@@ -55,9 +55,9 @@ def contest(
     Probes of one run are not independent: runs (seeds) are what is resampled and compared. An
     explanation wins if its log-error is the smallest and small enough to speak of the size, and if
     paired by run its mean squared log-error is below that of every other with different
-    predictions, by Student's t. One that the closest is surely below is beaten, also where nothing
-    wins. Resampling alone would decide too often: of three runs, one resample in nine holds a
-    single one.
+    predictions, by Student's t. One that the closest is surely below, allowing for its having been
+    chosen as the closest, is beaten, also where nothing wins. Resampling alone would decide too
+    often: of three runs, one resample in nine holds a single one.
 
     Args:
         measured: (P, H) growth at P probes and H horizons beyond the first.
@@ -97,12 +97,19 @@ def contest(
             bootstrap_t_interval(errors[k].mean(), bias[k], *options),
             float(np.mean([winner in (name, *same[name]) for winner in best])),
             same[name],
-            name not in closest and _surely_positive(squares[k] - squares[first]),
+            name not in closest
+            and _surely_positive(squares[k] - squares[first], among=len(labels)),
         )
         for k, name in enumerate(labels)
     ]
     standings.sort(key=lambda standing: float(standing.log_error.value))
-    return Contest(standings, *_verdict(standings, len(groups), noise))
+    alike = [
+        one.label
+        for one in standings[1:]
+        if one.label not in closest
+        and not _surely_positive(squares[labels.index(one.label)] - squares[first])
+    ]
+    return Contest(standings, *_verdict(standings, alike, len(groups), noise))
 
 
 def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
@@ -114,17 +121,14 @@ def _log(values: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, np.finfo(np.float64).tiny))
 
 
-def _verdict(standings: list[Standing], clusters: int, noise: float) -> tuple[tuple[str, ...], str]:
+def _verdict(
+    standings: list[Standing], alike: list[str], clusters: int, noise: float
+) -> tuple[tuple[str, ...], str]:
     first = standings[0]
     error = float(np.exp(first.log_error.value))
     beside = f"{first.label} comes closest, within a factor of {error:.2f} (rms)"
     if clusters < FEWEST:
         return (), f"Not decided: {clusters} runs are too few to compare. {beside}."
-    alike = [
-        other.label
-        for other in standings[1:]
-        if not other.beaten and other.label not in first.same_as
-    ]
     if alike:
         return (), (
             f"Not decided: {beside}, but paired by run it is not surely closer than "
@@ -138,6 +142,8 @@ def _verdict(standings: list[Standing], clusters: int, noise: float) -> tuple[tu
             " none of the explanations considered predicts the size."
         )
     winners = (first.label, *first.same_as)
+    if first.log_error.low > CLOSE:
+        beside += f", the noise of the measured growth alone {np.exp(noise):.2f},"
     tie = (
         f"; its predictions cannot be told from those of {'; '.join(first.same_as)}"
         if first.same_as
@@ -157,10 +163,19 @@ def _some(names: list[str]) -> str:
     return f"{', '.join(names[:NAMED])} and {more} more"
 
 
-def _surely_positive(differences: np.ndarray) -> bool:
-    """Whether Student's interval of their mean lies above zero; never with too few clusters."""
+def _surely_positive(differences: np.ndarray, *, among: int = 2) -> bool:
+    """Whether Student's interval of their mean lies above zero; never with too few clusters.
+
+    Args:
+        differences: (C,) by cluster.
+        among: explanations that the better one was chosen from for being the best: Bonferroni's
+            correction for all that it might have been compared with.
+    """
     count = len(differences)
     if count < FEWEST:
         return False
     error = differences.std(ddof=1) / np.sqrt(count)
-    return bool(differences.mean() > student_t.ppf(0.5 + SURE / 2.0, count - 1) * error)
+    return bool(
+        differences.mean()
+        > student_t.ppf(1.0 - (1.0 - SURE) / 2.0 / max(among - 1, 1), count - 1) * error
+    )

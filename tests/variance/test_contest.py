@@ -85,6 +85,32 @@ def test_a_size_that_nothing_predicts_is_not_decided():
     assert made.standings[0].bias.high < -np.log(50)
 
 
+def test_noise_excuses_no_wrong_size():
+    made = judged(3 * SHAPES["memory"], noise=0.3, runs=20, known_noise=0.42)
+    assert made.winners == ()
+    assert "none of the explanations considered predicts the size" in made.reason
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+def test_of_equally_good_explanations_hardly_ever_one_is_beaten(runs):
+    """Though the closest of them is chosen by the data that it is compared on."""
+    rng = np.random.default_rng(0)
+    beaten, trials = 0, 400
+    for _ in range(trials):
+        errors = np.exp(0.1 * rng.standard_normal((12, runs, 4)))
+        made = contest(
+            np.ones((runs, 4)),
+            {f"E{k}": one for k, one in enumerate(errors)},
+            list(range(runs)),
+            confidence=0.95,
+            resamples=100,
+            rng=rng,
+        )
+        assert made is not None
+        beaten += next(one for one in made.standings if one.label == "E0").beaten
+    assert beaten <= 0.05 * trials
+
+
 @pytest.mark.parametrize("runs", [5, 20])
 def test_noise_of_the_measurement_is_no_fault_of_the_true_explanation(runs):
     """However many runs show ever more surely that the noise is larger than the tolerance."""
