@@ -143,7 +143,7 @@ def _verdict(
         )
     winners = (first.label, *first.same_as)
     if first.log_error.low > CLOSE:
-        beside += f", the noise of the measured growth alone {np.exp(noise):.2f},"
+        beside += f" beside noise of {np.exp(noise):.2f} in the measured growth"
     tie = (
         f"; its predictions cannot be told from those of {'; '.join(first.same_as)}"
         if first.same_as
