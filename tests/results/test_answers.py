@@ -137,6 +137,17 @@ def test_shares_are_told_early_middle_and_late():
     )
 
 
+def test_the_noise_of_the_measured_growth_is_read_from_its_intervals():
+    """1.3 times what E4 predicts: too far, unless intervals reach to half and twice as much."""
+    growth = 1.3 * np.array([2.9, 5.6, 9.0])
+    one = configuration(growth)
+    assert "none of the explanations considered predicts the size" in text(one, 1)
+    ends = np.stack([one.evidence.measured / 2, one.evidence.measured * 2])
+    noisy = one.evidence._replace(ends=ends)
+    made = one._replace(evidence=noisy, standings=standings(noisy, confidence=0.95))
+    assert "(rms) beside noise of 1.42 in the measured growth, and paired by run" in text(made, 1)
+
+
 def test_nothing_measured_nothing_said():
     assert answers([]) == []
 

@@ -6,6 +6,8 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import jax
+import numpy as np
 import pytest
 from hessdiag.cli.drive_study import report_on_tables  # pyright: ignore[reportMissingImports]
 
@@ -14,6 +16,9 @@ from hessdiag.errors import UsageError
 from hessdiag.report.studies import load_study, write_study_report
 from hessdiag.report.studies.figures import FIGURES
 from hessdiag.results import study_results
+from hessdiag.results.cells import by_configuration, read_cells
+from hessdiag.results.from_tables import configurations
+from hessdiag.results.standings import evidence
 from hessdiag.study import StudyDirectory
 from hessdiag.train.launch import OUR_CHOICES
 from tests.results.conftest import GRID
@@ -136,6 +141,19 @@ def test_a_study_without_answers_shows_its_figures_all_the_same(study, tmp_path)
     assert "curvature" in seen.ids
     assert "answers" not in seen.ids
     assert "None is recorded for this study." in seen.text
+
+
+def test_tables_hold_all_that_explanations_are_compared_on(study):
+    cells = GRID.cells()
+    tables = study_results(study, cells)["tables"]
+    read = {one.name: one.evidence for one in configurations(tables, confidence=0.95)}
+    measured = by_configuration(read_cells(study, cells))
+    assert read.keys() == measured.keys()
+    for name, results in measured.items():
+        direct = evidence(results, estimator="n-step")
+        assert direct is not None
+        for one, other in zip(direct, read[name], strict=True):
+            jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
 def test_figures_are_files_for_other_tools(study):
