@@ -10,7 +10,8 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 
 from benchmarks.snake_case import make_case
 from benchmarks.timing import medians, save
-from hessdiag.meta import COUNTERFACTUALS, Estimator, meta_step, mix_weights, terms, unroll
+from hessdiag.inner import COUNTERFACTUALS
+from hessdiag.meta import Estimator, meta_step, mix_weights, terms, unroll
 from hessdiag.problems.snake import Snake
 
 LONGEST = 10

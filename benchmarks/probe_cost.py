@@ -12,9 +12,10 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 from benchmarks.snake_case import compiled_step, make_case
 from benchmarks.timing import save
 from hessdiag import spectra
+from hessdiag.inner.linearised import linearised_step
 from hessdiag.meta import Estimator, Start, unroll
+from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.problems.snake import Snake
-from hessdiag.train.inner_operators import linearised_step
 
 N, HISTORY, REPEATS = 5, 100, 3
 
@@ -35,9 +36,9 @@ def main() -> None:
         state, env_state = iterate(state, env_state, jax.random.key(100 + t))
     points = jax.jit(lambda *at: unroll(update, *at, n=N))(Start(state, eta, env_state), case.key)
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
-    loop = spectra.InnerLoop(
+    loop = InnerLoop(
         lambda point: linearised_step(update, point[0], eta, point[1]),
-        spectra.InnerLoopSettings(tolerance=1e-3),
+        InnerLoopSettings(tolerance=1e-3),
     )
     step, at = compiled_step(case, Estimator("n-step", n=N, kappa=None, monte_carlo=1, remat=True))
 
@@ -84,7 +85,7 @@ def _seconds(call) -> float:
     return time.perf_counter() - began
 
 
-def _products(measured: spectra.InnerLoopSpectra) -> dict[str, int]:
+def _products(measured: InnerLoopSpectra) -> dict[str, int]:
     """Products that the results report, without checks, balancing and departures."""
     made = {"Hessians": sum(step.ends.matvecs for step in measured.hessians)}
     for name in ("preconditioned", "augmented"):

@@ -6,15 +6,9 @@ from typing import Any
 
 import jax
 
-from hessdiag.meta import (
-    Estimator,
-    InnerUpdate,
-    Start,
-    annealing,
-    initial_eta,
-    inner_optimiser,
-    meta_step,
-)
+from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
+from hessdiag.meta import Estimator, Start, meta_step
+from hessdiag.problems import initial_eta
 from hessdiag.problems.snake import Snake
 from tests.oracles.networks import StockBoardActorCritic
 

@@ -16,7 +16,7 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers.target import SnakeData, snake_data, snake_target
-from hessdiag.meta import hyper_parameters
+from hessdiag.problems import hyper_parameters
 
 AGREEMENT = 1e-4  # relative; both sides multiply in float32
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from hessdiag.record.provenance import utc_now
+from hessdiag.record.run_directory import RunDirectory
 from hessdiag.report import write_report
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
-from hessdiag.train.provenance import utc_now
 from hessdiag.train.run import Run
-from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings
 
 from .compilation import set_up_compilation

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from hessdiag.analysis import answered, study_results
+from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.report import write_report
 from hessdiag.report.studies import load_study, write_study_report
-from hessdiag.results import answered, study_results
 from hessdiag.study import (
     TOGETHER,
     Cell,
@@ -24,7 +25,6 @@ from hessdiag.study import (
     planned,
 )
 from hessdiag.train.interrupt import Interrupted, StopRequest
-from hessdiag.train.provenance import provenance, utc_now
 
 from .compilation import set_up_compilation
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, Plan, plan_table

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hessdiag.front_door import (
+    from hessdiag.api import (
         InnerLoopResult,
         OptaxUpdate,
         SpectrumResult,
@@ -24,6 +24,6 @@ def __getattr__(name: str) -> Any:
     """The front door, imported when it is first used: the command line starts without JAX."""
     if name not in __all__:
         raise AttributeError(f"module 'hessdiag' has no attribute {name!r}")
-    import hessdiag.front_door
+    import hessdiag.api
 
-    return getattr(hessdiag.front_door, name)
+    return getattr(hessdiag.api, name)

@@ -4,11 +4,8 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: workers share the cores
 
-# Compilation dominates, and most programs run once or twice: subprocesses inherit both.
-CHEAP = {
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
-}
+# Compilation dominates, and most programs run once or twice: subprocesses inherit it.
+CHEAP = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 BEFORE = dict(os.environ)
 for name, value in CHEAP.items():
     os.environ.setdefault(name, value)

@@ -6,18 +6,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+_MACHINERY = {"meta", "inner", "problems", "rl", "spectra"}
+_TRAINING = _MACHINERY | {"probes", "train", "study", "statistics", "record"}
 BELOW = {  # what each part may import besides itself and hessdiag.errors
     "rl": set(),
-    "problems": {"rl"},
-    "meta": {"spectra", "problems", "rl"},
     "spectra": set(),
-    "report": set(),
-    "front_door": {"spectra", "report"},
-    "variance": {"meta", "spectra", "problems", "rl"},
-    "train": {"variance", "meta", "spectra", "problems", "rl"},
-    "study": {"train", "variance", "meta", "spectra", "problems", "rl"},
-    "results": {"study", "train", "variance", "meta", "spectra", "problems", "rl"},
-    "cli": {"results", "study", "train", "report", "variance", "meta", "spectra", "problems", "rl"},
+    "statistics": set(),
+    "record": set(),
+    "problems": {"rl"},
+    "inner": {"problems", "rl", "spectra"},
+    "meta": _MACHINERY,
+    "probes": _MACHINERY | {"statistics", "record"},
+    "train": _TRAINING - {"study"},
+    "study": _TRAINING,
+    "analysis": {"record", "statistics"},
+    "report": {"analysis", "record", "statistics"},
+    "api": _TRAINING | {"analysis", "report"},
+    "cli": _TRAINING | {"analysis", "report", "api"},
 }
 FILES = {part: sorted((ROOT / "hessdiag" / part).rglob("*.py")) for part in BELOW if part != "cli"}
 FILES["cli"] = sorted((ROOT / "cli").rglob("*.py"))
@@ -43,8 +48,9 @@ def test_arrows_run_downward(part):
         assert ours <= allowed, f"{file.name} imports {ours - allowed}"
 
 
-def test_report_imports_no_jax():
-    for file in FILES["report"]:
+@pytest.mark.parametrize("part", ["record", "statistics", "analysis", "report"])
+def test_what_reads_records_imports_no_jax(part):
+    for file in FILES[part]:
         assert not any(name.split(".")[0] in ("jax", "jaxlib") for name in imported(file))
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from benchmarks.snake_case import make_case
 from hessdiag import spectra
-from hessdiag.meta import InnerUpdate
+from hessdiag.inner import InnerUpdate
 from hessdiag.problems.snake import Snake
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hessdiag.variance import Evidence, Interval
+from hessdiag.probes.explanations import Evidence
+from hessdiag.statistics import Interval
 
 
 def memory_on_products(evidence: Evidence) -> Interval | None:

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.meta.augmented import Augmented, augmented
-from hessdiag.meta.inner_update import Eta, InnerUpdate
-from hessdiag.meta.outliers import outliers
-from hessdiag.meta.paths import FULL, Paths
-from hessdiag.meta.pullback import pull_back
+from hessdiag.inner.augmented import Augmented, augmented
+from hessdiag.inner.cuts import FULL, Paths
+from hessdiag.inner.outliers import outliers
+from hessdiag.inner.pullback import pull_back
+from hessdiag.inner.update import Eta, InnerUpdate
 from hessdiag.meta.unroll import Unroll, point
 
 

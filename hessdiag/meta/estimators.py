@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from hessdiag.inner.cuts import FULL, Paths
+from hessdiag.inner.update import InnerState, InnerUpdate
 from hessdiag.meta.adjoint import adjoint_meta_gradient
-from hessdiag.meta.inner_update import InnerState, InnerUpdate
-from hessdiag.meta.paths import FULL, Paths
 from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import point, unroll
 

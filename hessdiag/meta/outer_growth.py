@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta.inner_update import InnerUpdate
-from hessdiag.meta.pullback import contract
+from hessdiag.inner.pullback import contract
+from hessdiag.inner.update import InnerUpdate
 from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import point, unroll
 

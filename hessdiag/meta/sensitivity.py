@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta.augmented import Augmented, augmented, response
-from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
-from hessdiag.meta.pullback import contract
+from hessdiag.inner.augmented import Augmented, augmented, response
+from hessdiag.inner.pullback import contract
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.sources import Sources, sources
 from hessdiag.meta.start import Start
 from hessdiag.meta.unroll import inner_sample, validation_sample

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from hessdiag.meta.inner_update import Eta, InnerState
+from hessdiag.inner.update import Eta, InnerState
 
 
 class Start(NamedTuple):

@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import spectra
-from hessdiag.meta.augmented import Augmented, augmented
-from hessdiag.meta.inner_update import Eta, InnerState, InnerUpdate
-from hessdiag.meta.outliers import Outliers, outliers
-from hessdiag.meta.paths import Paths
-from hessdiag.meta.pullback import pull_back
+from hessdiag.inner.augmented import Augmented, augmented
+from hessdiag.inner.cuts import Paths
+from hessdiag.inner.outliers import Outliers, outliers
+from hessdiag.inner.pullback import pull_back
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate
 from hessdiag.meta.unroll import Unroll, point
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.meta.inner_update import InnerState, InnerUpdate
+from hessdiag.inner.update import InnerState, InnerUpdate
 from hessdiag.meta.sources import sources
 from hessdiag.meta.start import Start
 from hessdiag.problems import Problem

@@ -2,6 +2,7 @@
 
 from hessdiag.problems.base import About, Learning, MetaParameter, Problem
 from hessdiag.problems.registry import BUILT_IN, callable_at, factory, make, settings_of
+from hessdiag.problems.scalars import hyper_parameters, initial_eta
 
 __all__ = [
     "BUILT_IN",
@@ -11,6 +12,8 @@ __all__ = [
     "Problem",
     "callable_at",
     "factory",
+    "hyper_parameters",
+    "initial_eta",
     "make",
     "settings_of",
 ]

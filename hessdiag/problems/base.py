@@ -34,7 +34,7 @@ class Learning:
     """How a problem is learned, unless flags or a TOML file say otherwise.
 
     Attributes:
-        optimiser: inner optimiser, a name known to `hessdiag.meta.optimisers`.
+        optimiser: inner optimiser, a name known to `hessdiag.inner.optimisers`.
         b1: decay of its averaged gradient (Adam, momentum); None leaves the optimiser's default.
         b2: decay of its averaged squared gradient (Adam, RMSProp); None as above.
         eps: ε, outside Adam's root and inside RMSProp's; None as above.

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from hessdiag.report.atomic import write_atomically
+from hessdiag.record.atomic import write_atomically
 from hessdiag.report.csv_text import csv_bytes
 from hessdiag.report.figures.files import write_figure
 from hessdiag.report.figures.registry import FIGURES

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import DTypeLike
 
 from hessdiag.rl.conv_products import (
     Bias,
@@ -50,7 +51,7 @@ class ConvPool(nn.Module):
 
     features: int
     form: str = "auto"
-    param_dtype: jnp.dtype = jnp.float32
+    param_dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Images) -> Pooled:

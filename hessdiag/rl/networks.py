@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, DTypeLike, Float
 
 from hessdiag.rl.conv import ConvPool
 
@@ -19,7 +19,7 @@ class ValueMLP(nn.Module):
     """
 
     hidden: Sequence[int]
-    param_dtype: jnp.dtype = jnp.float32
+    param_dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "N D"]) -> Float[Array, " N"]:
@@ -46,7 +46,7 @@ class BoardActorCritic(nn.Module):
     torso: int = 40
     head: int = 30
     conv_form: str = "auto"
-    param_dtype: jnp.dtype = jnp.float32
+    param_dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(

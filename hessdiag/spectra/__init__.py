@@ -33,28 +33,9 @@ from hessdiag.spectra.density import (
     mass_split,
     moment,
 )
-from hessdiag.spectra.finite_roots import with_finite_roots
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
 from hessdiag.spectra.golub_kahan import Bidiagonalisation, golub_kahan
-from hessdiag.spectra.inner_loop.gradient_paths import gradient_path
-from hessdiag.spectra.inner_loop.labelled import inner_loop_variables
-from hessdiag.spectra.inner_loop.labelled_operators import operator_names
-from hessdiag.spectra.inner_loop.loop import InnerLoop
-from hessdiag.spectra.inner_loop.measured import (
-    HessianSpectrum,
-    InnerLoopSpectra,
-    OperatorSpectrum,
-    PathNorm,
-    ProductNorm,
-)
-from hessdiag.spectra.inner_loop.settings import (
-    ALL_OPERATORS,
-    OPERATORS,
-    InnerLoopSettings,
-)
-from hessdiag.spectra.inner_loop.step import InnerStep, inner_step
-from hessdiag.spectra.inner_loop.step_products import product_over_steps
 from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
@@ -98,9 +79,7 @@ from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, x
 from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
-    "ALL_OPERATORS",
     "DENSE_LIMIT",
-    "OPERATORS",
     "ArnoldiDecomposition",
     "Bidiagonalisation",
     "BlockDecomposition",
@@ -108,20 +87,12 @@ __all__ = [
     "Departure",
     "Eigenpairs",
     "Extremes",
-    "HessianSpectrum",
-    "InnerLoop",
-    "InnerLoopSettings",
-    "InnerLoopSpectra",
-    "InnerStep",
     "LanczosDecomposition",
     "MassSplit",
     "NonSymmetricOperatorError",
     "NormMinusOne",
     "NotTransposableError",
     "Operator",
-    "OperatorSpectrum",
-    "PathNorm",
-    "ProductNorm",
     "RitzPairs",
     "RitzValues",
     "ShiftedExtremes",
@@ -154,15 +125,12 @@ __all__ = [
     "gauss_newton",
     "golub_kahan",
     "gradient_jacobian",
-    "gradient_path",
     "gram_minus_identity",
     "grid",
     "hessian",
     "hutch_plus_plus",
     "hutchinson",
     "identity_plus",
-    "inner_loop_variables",
-    "inner_step",
     "lanczos",
     "linear",
     "linearise",
@@ -173,9 +141,7 @@ __all__ = [
     "moment",
     "norm_minus_one",
     "one_lapack_thread",
-    "operator_names",
     "padded",
-    "product_over_steps",
     "repeat_check",
     "repeats",
     "require_declared_symmetric",
@@ -193,6 +159,5 @@ __all__ = [
     "symmetric_part",
     "symmetry_defect",
     "transpose_defect",
-    "with_finite_roots",
     "xtrace",
 ]

@@ -1,12 +1,12 @@
 """Grids of runs: planned, run one by one, resumable, and never stopped by one that fails."""
 
+from hessdiag.record.written import as_read, as_written
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell, Grid
 from hessdiag.study.groups import TOGETHER, groups
 from hessdiag.study.plan import planned
 from hessdiag.study.study import Study, StudyObserver
 from hessdiag.study.study_directory import CellStatus, StudyDirectory
-from hessdiag.study.written import as_read, as_written
 
 __all__ = [
     "TOGETHER",

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.meta import InnerUpdate
+from hessdiag.inner import InnerUpdate
+from hessdiag.probes.mechanism import MechanismProbe
+from hessdiag.probes.spread import VarianceProbe
 from hessdiag.train.learner import Learner, TrainState, run_keys
-from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
-from hessdiag.train.variance_probe import VarianceProbe
 
 
 @dataclass(frozen=True)

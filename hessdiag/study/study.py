@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hessdiag.record.run_directory import discard_unborn
 from hessdiag.study.failure import attempt
 from hessdiag.study.grid import Cell
 from hessdiag.study.groups import TOGETHER, groups
@@ -12,7 +13,6 @@ from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.run import Run
-from hessdiag.train.run_directory import discard_unborn
 from hessdiag.train.seed_run import SeedRun
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hessdiag.errors import UsageError
+from hessdiag.record.provenance import with_resumption
+from hessdiag.record.run_directory import RunDirectory
+from hessdiag.record.written import as_written
 from hessdiag.study.failure import Failure
 from hessdiag.study.grid import Cell, Grid
-from hessdiag.study.written import as_written
-from hessdiag.train.provenance import with_resumption
-from hessdiag.train.run_directory import RunDirectory
 
 FORMAT_VERSION = 1
 

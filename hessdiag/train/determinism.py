@@ -7,7 +7,8 @@ import jax
 
 from hessdiag import spectra
 from hessdiag.errors import UsageError
-from hessdiag.meta import InnerUpdate, initial_eta
+from hessdiag.inner import InnerUpdate
+from hessdiag.problems import initial_eta
 
 
 def require_deterministic(update: InnerUpdate, name: str) -> None:

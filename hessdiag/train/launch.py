@@ -8,11 +8,11 @@ import jax
 
 from hessdiag.errors import UsageError
 from hessdiag.problems import BUILT_IN
+from hessdiag.record.provenance import provenance, with_resumption
+from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
 from hessdiag.train.determinism import require_deterministic
 from hessdiag.train.learner import Learner
-from hessdiag.train.provenance import provenance, with_resumption
-from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings, dotted
 from hessdiag.train.validation import from_flat
 

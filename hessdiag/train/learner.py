@@ -9,20 +9,17 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import problems
-from hessdiag.meta import (
-    Estimator,
+from hessdiag.inner import (
     InnerState,
     InnerUpdate,
     Paths,
-    Start,
     annealing,
-    hyper_parameters,
-    initial_eta,
     inner_optimiser,
     meta_optimiser,
-    meta_step,
     paths_called,
 )
+from hessdiag.meta import Estimator, Start, meta_step
+from hessdiag.problems import hyper_parameters, initial_eta
 from hessdiag.train.settings import Settings, constants
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hessdiag import problems, variance
+from hessdiag import problems
 from hessdiag.errors import UsageError
+from hessdiag.probes.explanations import explanations_at
 from hessdiag.train.settings import Settings, dotted, flatten
 from hessdiag.train.validation import cast_to, from_flat
 
@@ -59,7 +60,7 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
     flat |= of_problem | dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
     flat |= {key: cast_to(type(value), key, flat[key]) for key, value in of_problem.items()}
     settings = from_flat(flat | {"preset": preset})
-    variance.explanations_at(settings.probe.explanations)  # refuses what cannot be found
+    explanations_at(settings.probe.explanations)  # refuses what cannot be found
     problem = problems.make(settings.env, settings.problem)  # refuses what it does not allow
     if "semi-gradient" in settings.probe.operators and not hasattr(
         problem, "inner_loss_with_targets"

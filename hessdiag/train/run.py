@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.probes.probe import Prober
+from hessdiag.record.run_directory import RunDirectory
 from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.lock_step import LockStep
 from hessdiag.train.observer import Observer
-from hessdiag.train.probe import Prober
-from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.seed_run import SeedRun
 from hessdiag.train.settings import Settings
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import xarray
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.probes.probe import Prober
+from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState, run_keys
 from hessdiag.train.observer import Observer
-from hessdiag.train.probe import Prober
-from hessdiag.train.run_directory import RunDirectory
 from hessdiag.train.settings import Settings, probe_iterations
 from hessdiag.train.summary import conclusions, headline, iteration_record
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hessdiag.meta import FULL, STABLE
+from hessdiag.inner import FULL, STABLE
+from hessdiag.probes.inner_loop import OPERATORS
 from hessdiag.problems.base import Learning
-from hessdiag.spectra import OPERATORS
 
 
 @dataclass(frozen=True)

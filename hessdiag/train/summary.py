@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray
 
-from hessdiag import variance
+from hessdiag.analysis.verdict import correlations, finding
 from hessdiag.train.learner import Info
 
 
@@ -38,9 +38,9 @@ def iteration_record(t: int, info: Info, names: Sequence[str]) -> dict[str, Any]
 
 def conclusions(probes: Sequence[xarray.Dataset]) -> dict[str, Any]:
     """What the probes of a run say: finding, correlations, and their headlines."""
-    correlations = variance.correlations(probes)
+    correlated = correlations(probes)
     return {
-        "finding": variance.finding(probes),
+        "finding": finding(probes),
         "correlation": {
             label: {
                 "value": found.value,
@@ -49,7 +49,7 @@ def conclusions(probes: Sequence[xarray.Dataset]) -> dict[str, Any]:
                 "probes": found.points,
                 "method": "Spearman",
             }
-            for label, found in correlations.items()
+            for label, found in correlated.items()
         },
         "probes": [headline(dataset) for dataset in probes],
     }

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessdiag.errors import UsageError
-from hessdiag.meta import COUNTERFACTUALS, constants_of
+from hessdiag.inner import COUNTERFACTUALS, constants_of
+from hessdiag.probes.inner_loop import ALL_OPERATORS
 from hessdiag.problems.base import Learning
-from hessdiag.spectra import ALL_OPERATORS
 from hessdiag.train.settings import (
     ProbeSettings,
     Settings,

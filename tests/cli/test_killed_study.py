@@ -35,7 +35,7 @@ COMMAND = [
 KILLED_INSIDE = """
 import os, signal, sys
 from hessdiag.cli.main import main
-from hessdiag.train.run_directory import RunDirectory
+from hessdiag.record.run_directory import RunDirectory
 
 write = RunDirectory.write_json
 made = []

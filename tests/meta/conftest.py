@@ -6,16 +6,9 @@ import jax
 import pytest
 
 from hessdiag import problems
-from hessdiag.meta import (
-    InnerUpdate,
-    Start,
-    Unroll,
-    annealing,
-    initial_eta,
-    inner_optimiser,
-    point,
-    unroll,
-)
+from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
+from hessdiag.meta import Start, Unroll, point, unroll
+from hessdiag.problems import initial_eta
 from tests.oracles.actor_critic import FrozenActorCritic
 from tests.oracles.meta_gradient import with_dead_units
 

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from hessdiag.meta import COUNTERFACTUALS, Estimator, meta_step, unroll
+from hessdiag.inner import COUNTERFACTUALS
+from hessdiag.meta import Estimator, meta_step, unroll
 from tests.meta.conftest import N, make_case
 
 

@@ -9,15 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.meta import (
-    COUNTERFACTUALS,
-    STABLE,
-    Paths,
-    adjoint_meta_gradient,
-    all_horizons,
-    mix_weights,
-    terms,
-)
+from hessdiag.inner import COUNTERFACTUALS, STABLE, Paths
+from hessdiag.meta import adjoint_meta_gradient, all_horizons, mix_weights, terms
 from tests.meta.conftest import ALPHA, N, make_case
 from tests.oracles.eq11_terms import DenseUnroll
 from tests.oracles.meta_gradient import fed, replayed_outer_loss

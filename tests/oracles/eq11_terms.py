@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.meta import Paths, point
-from hessdiag.meta.augmented import augmented
-from hessdiag.meta.inner_update import InnerState
+from hessdiag.inner import Paths
+from hessdiag.inner.augmented import augmented
+from hessdiag.inner.update import InnerState
+from hessdiag.meta import point
 
 
 class DenseUnroll:

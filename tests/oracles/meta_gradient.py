@@ -7,7 +7,8 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.meta import InnerUpdate, point
+from hessdiag.inner import InnerUpdate
+from hessdiag.meta import point
 
 
 def replayed_outer_loss(inner: Callable, outer: Callable, start, tx, *, horizon: int) -> Callable:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from hessdiag.record.atomic import write_atomically
 from hessdiag.report import write_report
-from hessdiag.report.atomic import write_atomically
 from hessdiag.report.figures.registry import FIGURES
 from tests.oracles.run_directory import OPERATORS, make_run_directory
 

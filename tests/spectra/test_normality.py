@@ -159,7 +159,7 @@ def test_the_numerical_range_ends(dtype):
         exact = np.linalg.eigvalsh((matrix + matrix.T) / 2)
         assert abs(ends.lowest - exact[0]) <= ends.lowest_error
         assert abs(ends.highest - exact[-1]) <= ends.highest_error
-        assert np.max(np.linalg.eigvals(matrix).real) <= ends.highest + ends.highest_error
+        assert np.max(np.real(np.linalg.eigvals(matrix))) <= ends.highest + ends.highest_error
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 30.0])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hessdiag.results import study_results
+from hessdiag.analysis import study_results
 from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one

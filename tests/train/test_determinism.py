@@ -10,7 +10,7 @@ import pytest
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
-from hessdiag.meta import InnerUpdate, annealing, inner_optimiser
+from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
 from hessdiag.problems.mrp import MarkovRewardProcess
 from hessdiag.train import launch
 from hessdiag.train.determinism import require_deterministic

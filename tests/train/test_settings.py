@@ -3,9 +3,9 @@ import math
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.meta import Paths
+from hessdiag.inner import Paths
+from hessdiag.probes.mechanism import MechanismProbe
 from hessdiag.train.learner import Learner
-from hessdiag.train.mechanism_probe import MechanismProbe
 from hessdiag.train.presets import resolve
 from hessdiag.train.settings import Settings, flatten, probe_iterations
 from hessdiag.train.validation import from_flat

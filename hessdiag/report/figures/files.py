@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hessdiag.report.atomic import write_atomically
+from hessdiag.record.atomic import write_atomically
 from hessdiag.report.csv_text import csv_bytes
 from hessdiag.report.figures.canvas import NARROW, WIDE, saved, styled
 from hessdiag.report.figures.inline_svg import inline_svg, standalone_svg

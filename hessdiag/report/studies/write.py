@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hessdiag.report.atomic import write_atomically
+from hessdiag.record.atomic import write_atomically
 from hessdiag.report.csv_text import csv_bytes
 from hessdiag.report.figures.files import write_figure
 from hessdiag.report.studies.data import load_study

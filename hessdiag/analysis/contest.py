@@ -1,0 +1,181 @@
+"""Which explanation predicts the measured growth best over many probes, and whether it is sure."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import t as student_t
+
+from hessdiag.statistics.bootstrap import Interval
+from hessdiag.statistics.clusters import (
+    bootstrap_t_interval,
+    cluster_draws,
+    coinciding,
+    members,
+)
+
+SURE = 0.95  # confidence at which a winner must be closer than each of its rivals
+CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
+SAME = 0.01  # relative difference of two predictions that no probe can resolve
+NAMED = 2  # rivals that a sentence names
+FEWEST = 3  # clusters: two have no spread to speak of
+
+
+class Standing(NamedTuple):
+    """How one explanation fares against the measured growth."""
+
+    label: str
+    log_error: Interval  # rms of log(predicted / measured)
+    bias: Interval  # mean of log(predicted / measured): its calibration
+    wins: float  # share of the resamples in which its log-error is the smallest
+    same_as: tuple[str, ...]  # others whose predictions cannot be told from its own
+    beaten: bool  # paired by run, the closest is surely closer, chosen among all as it was
+
+
+class Contest(NamedTuple):
+    """All explanations, best first, and the verdict."""
+
+    standings: list[Standing]
+    winners: tuple[str, ...]  # several where their predictions coincide; none if not decided
+    reason: str  # a sentence
+
+
+def contest(
+    measured: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    clusters: Sequence[int],
+    *,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+    noise: float = 0.0,
+) -> Contest | None:
+    """Compare explanations on the logarithm of the growth, resampling whole clusters.
+
+    Probes of one run are not independent: runs (seeds) are what is resampled and compared. An
+    explanation wins if its log-error is the smallest and small enough to speak of the size, and if
+    paired by run its mean squared log-error is below that of every other with different
+    predictions, by Student's t. One that the closest is surely below, allowing for its having been
+    chosen as the closest, is beaten, also where nothing wins. Resampling alone would decide too
+    often: of three runs, one resample in nine holds a single one.
+
+    Args:
+        measured: (P, H) growth at P probes and H horizons beyond the first.
+        predicted: by label, (P, H); explanations with entries that are not finite are left out.
+        clusters: the run of every probe.
+        confidence: level of the intervals.
+        resamples: bootstrap resamples.
+        rng: randomness of the bootstrap.
+        noise: rms standard error of log(measured), of which no explanation can be freed: it adds to
+            how far the closest may be and still speak of the size.
+
+    Returns:
+        None where there is nothing to compare.
+    """
+    labels = [name for name, values in predicted.items() if np.isfinite(values).all()]
+    usable = np.isfinite(measured).all() and (measured > 0).all() and measured.size > 0
+    if not labels or not usable:
+        return None
+    groups = members(np.asarray(clusters))
+    logs = {name: np.log(predicted[name] / measured) for name in labels}
+    errors = np.stack([_by_cluster(logs[name], groups) for name in labels])
+    squares = np.stack([_by_cluster(logs[name] ** 2, groups) for name in labels])
+    draws = cluster_draws(np.asarray(clusters), resamples, rng)
+    rms = np.sqrt(squares[:, draws].mean(axis=2))
+    bias = errors[:, draws].mean(axis=2)
+    same = coinciding({name: predicted[name] for name in labels}, tolerance=SAME)
+    best = [labels[k] for k in rms.argmin(axis=0)]
+    options = (len(groups), confidence)
+    first = int(squares.mean(axis=1).argmin())
+    closest = (labels[first], *same[labels[first]])
+    standings = [
+        Standing(
+            name,
+            bootstrap_t_interval(
+                np.sqrt(squares[k].mean()), rms[k], *options, scale=_log, back=np.exp
+            ),
+            bootstrap_t_interval(errors[k].mean(), bias[k], *options),
+            float(np.mean([winner in (name, *same[name]) for winner in best])),
+            same[name],
+            name not in closest
+            and _surely_positive(squares[k] - squares[first], among=len(labels)),
+        )
+        for k, name in enumerate(labels)
+    ]
+    standings.sort(key=lambda standing: float(standing.log_error.value))
+    alike = [
+        one.label
+        for one in standings[1:]
+        if one.label not in closest
+        and not _surely_positive(squares[labels.index(one.label)] - squares[first])
+    ]
+    return Contest(standings, *_verdict(standings, alike, len(groups), noise))
+
+
+def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """(C,) the mean over the probes and horizons of each cluster."""
+    return np.array([values[group].mean() for group in groups])
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(values, np.finfo(np.float64).tiny))
+
+
+def _verdict(
+    standings: list[Standing], alike: list[str], clusters: int, noise: float
+) -> tuple[tuple[str, ...], str]:
+    first = standings[0]
+    error = float(np.exp(first.log_error.value))
+    beside = f"{first.label} comes closest, within a factor of {error:.2f} (rms)"
+    if clusters < FEWEST:
+        return (), f"Not decided: {clusters} runs are too few to compare. {beside}."
+    if alike:
+        return (), (
+            f"Not decided: {beside}, but paired by run it is not surely closer than "
+            f"{_some(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
+        )
+    within = np.hypot(CLOSE, noise)
+    if first.log_error.low > within:
+        noisy = ", the noise of the measured growth included" if noise > 0 else ""
+        return (), (
+            f"Not decided: {beside}, which is further than a factor of {np.exp(within):.2f}{noisy};"
+            " none of the explanations considered predicts the size."
+        )
+    winners = (first.label, *first.same_as)
+    if first.log_error.low > CLOSE:
+        beside += f" beside noise of {np.exp(noise):.2f} in the measured growth"
+    tie = (
+        f"; its predictions cannot be told from those of {'; '.join(first.same_as)}"
+        if first.same_as
+        else ""
+    )
+    return winners, (
+        f"{beside}, and paired by run it is closer than every other ({clusters} runs, "
+        f"{100 * SURE:.0f} %){tie}."
+    )
+
+
+def _some(names: list[str]) -> str:
+    """The first of them, and how many more."""
+    more = len(names) - NAMED
+    if more <= 0:
+        return " and ".join(names)
+    return f"{', '.join(names[:NAMED])} and {more} more"
+
+
+def _surely_positive(differences: np.ndarray, *, among: int = 2) -> bool:
+    """Whether Student's interval of their mean lies above zero; never with too few clusters.
+
+    Args:
+        differences: (C,) by cluster.
+        among: explanations that the better one was chosen from for being the best: Bonferroni's
+            correction for all that it might have been compared with.
+    """
+    count = len(differences)
+    if count < FEWEST:
+        return False
+    error = differences.std(ddof=1) / np.sqrt(count)
+    return bool(
+        differences.mean()
+        > student_t.ppf(1.0 - (1.0 - SURE) / 2.0 / max(among - 1, 1), count - 1) * error
+    )

@@ -1,0 +1,152 @@
+"""How predictions follow the measured growth over probes and horizons, alone and jointly.
+
+Everything is on logarithms: an explanation that holds has slope one and a coefficient of
+determination near one. Intervals resample whole runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+
+from hessdiag.analysis.contest import SAME
+from hessdiag.statistics.bootstrap import Interval
+from hessdiag.statistics.clusters import (
+    bootstrap_t_interval,
+    cluster_draws,
+    coinciding,
+    members,
+)
+from hessdiag.statistics.least_squares import FLAT, gram, pooled, solved, within
+
+CERTAIN = 1.0 - 1e-9  # a correlation of one would lie infinitely far out
+
+
+class Fit(NamedTuple):
+    """How one prediction follows the measurement."""
+
+    label: str
+    slope: Interval  # of log(measured) on log(predicted)
+    r_squared: Interval
+    r_squared_within: Interval  # between probes, each horizon's means taken out
+    rank: Interval  # Spearman's correlation over probes and horizons
+    rank_at_longest: Interval  # over probes, at the longest horizon
+
+
+class JointFit(NamedTuple):
+    """All distinguishable predictions together, by least squares of smallest norm."""
+
+    labels: tuple[str, ...]
+    coefficients: Interval  # (L,) of the logarithms of the predictions
+    r_squared: Interval
+
+
+def fits(
+    measured: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    clusters: Sequence[int],
+    *,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> tuple[list[Fit], JointFit | None]:
+    """Regress the measured growth on every prediction, and on all of them.
+
+    Args:
+        measured: (P, H) growth at P probes and H horizons beyond the first.
+        predicted: by label, (P, H); those with entries that are not finite are left out.
+        clusters: the run of every probe.
+        confidence: level of the intervals.
+        resamples: bootstrap resamples.
+        rng: randomness of the bootstrap.
+
+    Returns:
+        A fit per prediction, and the joint one; nothing where there is nothing to fit. A slope
+        or a correlation with something that does not vary is NaN.
+    """
+    usable = {
+        name: values
+        for name, values in predicted.items()
+        if np.isfinite(values).all() and (values > 0).all()
+    }
+    if not usable or not measured.size or not (np.isfinite(measured) & (measured > 0)).all():
+        return [], None
+    groups = members(np.asarray(clusters))
+    draws = cluster_draws(np.asarray(clusters), resamples, rng)
+    y = np.log(measured)
+    made = [
+        _fit(name, np.log(values), y, groups, draws, confidence) for name, values in usable.items()
+    ]
+    return made, _joint(usable, y, groups, draws, confidence)
+
+
+def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
+    number = len(groups)
+    grams = np.stack([gram(x[group][..., None], y[group]) for group in groups])
+    resampled, whole = grams[draws].sum(axis=1), grams.sum(axis=0)
+    slopes, shares = solved(pooled(resampled))
+    slope, share = solved(pooled(whole))
+    _, shares_within = solved(within(resampled))
+    _, share_within = solved(within(whole))
+
+    def rank(values: np.ndarray, other: np.ndarray) -> Interval:
+        resampled = []
+        for draw in draws:
+            at = np.concatenate([groups[cluster] for cluster in draw])
+            resampled.append(_spearman(values[at], other[at]))
+        return _of_correlation(_spearman(values, other), np.array(resampled), number, confidence)
+
+    return Fit(
+        label,
+        bootstrap_t_interval(slope[0], slopes[:, 0], number, confidence),
+        _of_share(share, shares, number, confidence),
+        _of_share(share_within, shares_within, number, confidence),
+        rank(x, y),
+        rank(x[:, -1:], y[:, -1:]),
+    )
+
+
+def _joint(usable, y, groups, draws, confidence: float) -> JointFit | None:
+    same = coinciding(usable, tolerance=SAME)
+    labels: list[str] = []
+    for name in usable:
+        if not set(same[name]) & set(labels):
+            labels.append(name)
+    x = np.stack([np.log(usable[name]) for name in labels], axis=-1)
+    grams = np.stack([gram(x[group], y[group]) for group in groups])
+    coefficients, shares = solved(pooled(grams[draws].sum(axis=1)))
+    coefficient, share = solved(pooled(grams.sum(axis=0)))
+    return JointFit(
+        tuple(labels),
+        bootstrap_t_interval(coefficient, coefficients, len(groups), confidence),
+        _of_share(share, shares, len(groups), confidence),
+    )
+
+
+def _of_correlation(value, resampled, clusters: int, confidence: float) -> Interval:
+    """On Fisher's scale, where a correlation's spread does not depend on it."""
+    return bootstrap_t_interval(value, resampled, clusters, confidence, scale=_fisher, back=np.tanh)
+
+
+def _of_share(value, resampled, clusters: int, confidence: float) -> Interval:
+    """A coefficient of determination as the square of a correlation, which it is."""
+    return bootstrap_t_interval(
+        value,
+        resampled,
+        clusters,
+        confidence,
+        scale=lambda share: _fisher(np.sqrt(np.maximum(share, 0.0))),
+        back=lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
+    )
+
+
+def _fisher(correlation: np.ndarray) -> np.ndarray:
+    return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    x, y = x.ravel(), y.ravel()
+    if len(x) < 3 or np.ptp(x) <= FLAT * np.abs(x).max() or np.ptp(y) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])

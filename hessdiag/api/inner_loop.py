@@ -1,0 +1,195 @@
+"""Spectra of every operator along an optax inner loop, in one call."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray
+from jaxtyping import PyTree
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from hessdiag import spectra
+from hessdiag.api.inner_loop_programs import inner_loop_programs
+from hessdiag.api.not_converged import not_converged
+from hessdiag.api.not_finite import not_finite
+from hessdiag.api.optax_update import OptaxUpdate
+from hessdiag.api.plots import inner_loop_figure
+from hessdiag.api.result import Result, compact_table, described, provenance
+from hessdiag.probes.inner_loop import (
+    OPERATORS,
+    InnerLoopSettings,
+    InnerLoopSpectra,
+    inner_loop_variables,
+    operator_names,
+)
+from hessdiag.report.numbers import MISSING, with_error
+from hessdiag.report.operators import shown_error
+
+_ENDS = ("hessian_min", "hessian_max")
+_COORDINATES = {
+    "inner_step": "index of the inner step",
+    "operator": "what an inner step multiplies perturbations by",
+    "term": "index i of the product over the last i - 1 inner steps",
+}
+
+
+class InnerLoopResult(Result):
+    """Spectral radii, norms of products and normality of every operator, by inner step."""
+
+    slug = "inner-loop"
+
+    def tables(self) -> list[Table]:
+        """Hessians and spectral radii by inner step, and the norms of the products."""
+        made = [self._hessians()]
+        if self.dataset.sizes["operator"]:
+            made.append(self._radii())
+        if "product_norm_minus_one" in self.dataset:
+            made.append(self._products())
+        return made
+
+    def notes(self) -> list[str]:
+        """What is not finite, and where that comes from; what has not converged."""
+        return not_finite(self.dataset) + not_converged(self.dataset)
+
+    def figure(self) -> Figure:
+        """Radii and norms, with their errors."""
+        return inner_loop_figure(self.dataset)
+
+    def _hessians(self) -> Table:
+        table = compact_table("Hessian", "inner step", "smallest eigenvalue", "largest eigenvalue")
+        for j in self.dataset["inner_step"].values:
+            at = self.dataset.isel(unroll=0).sel(inner_step=j)
+            ends = (with_error(float(at[n]), float(at[f"{n}_error"])) for n in _ENDS)
+            table.add_row(str(j), *ends)
+        return table
+
+    def _radii(self) -> Table:
+        data = self.dataset.isel(operator_unroll=0)
+        names = data["operator"].values
+        table = compact_table("Spectral radius minus one", "inner step", *names)
+        for j in data["inner_step"].values:
+            at = data.sel(inner_step=j)
+            table.add_row(str(j), *(_radius(at.sel(operator=name)) for name in names))
+        table.caption = (
+            "± bound on the error; after ≈ the first-order error, where the bound says nothing"
+        )
+        return table
+
+    def _products(self) -> Table:
+        data = self.dataset.isel(operator_unroll=0)
+        names = data["operator"].values
+        table = compact_table(
+            "Norm of the product over the last i − 1 steps, minus one", "term i", *names
+        )
+        for i in data["term"].values[1:]:
+            norms = (data.sel(term=i, operator=name) for name in names)
+            table.add_row(
+                str(i),
+                *(
+                    with_error(float(at.product_norm_minus_one), float(at.product_norm_error))
+                    for at in norms
+                ),
+            )
+        return table
+
+
+@spectra.one_lapack_thread
+def inner_loop_spectra(
+    update: OptaxUpdate,
+    state: tuple[PyTree, Any],
+    batches: PyTree | list[Any],
+    *,
+    operators: tuple[str, ...] = OPERATORS,
+    products: bool = True,
+    starts: int = 2,
+    max_matvecs: int = 60,
+    tolerance: float = 1e-3,
+    chunk_size: int | None = None,
+    seed: int = 0,
+    progress: Callable[[], None] = lambda: None,
+) -> InnerLoopResult:
+    """Run an inner loop and measure what each of its steps multiplies perturbations by.
+
+    Programs are compiled at the first call, and those of the last few updates are kept: a call with
+    an equal update (the same functions), equal options and equal shapes compiles nothing again. As
+    under `jax.jit`, what a function closes over is then what it was when it was traced.
+
+    Args:
+        update: The inner update.
+        state: (parameters, optimiser state) before the first step: `update.init(params)`, or any
+            state of a run.
+        batches: The batch of every inner step: a list, or a pytree stacked along a leading axis.
+        operators: Some of "paper" (I - alpha Hessian, if the update has a learning rate),
+            "preconditioned", "update" and "augmented".
+        products: Measure the norms of products over inner steps, too.
+        starts: Random start vectors of each Hessian's spectrum.
+        max_matvecs: Products per run at the most.
+        tolerance: Residual, relative to the norm, at which the wanted end counts as converged.
+        chunk_size: Examples per chunk, for batches that do not fit into memory at once: the leaves
+            of each batch then have a common leading axis, over which the loss is a mean.
+        seed: Of start vectors and probes.
+        progress: Called after each spectrum.
+
+    Returns:
+        The result; print it, `plot` it, `save` it.
+
+    Raises:
+        NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
+        ValueError: If an operator is unknown, or if the update does not repeat.
+    """
+    unknown = sorted(set(operators) - set(OPERATORS))
+    if unknown:
+        raise ValueError(
+            f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(OPERATORS)}"
+        )
+    if isinstance(batches, list):
+        batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+    settings = InnerLoopSettings(
+        operators=tuple(operators),
+        products=products,
+        starts=starts,
+        max_matvecs=max_matvecs,
+        tolerance=tolerance,
+    )
+    programs = inner_loop_programs(update, chunk_size, settings)
+    if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
+        raise ValueError(
+            "the update is not deterministic: the same one, run or traced again, is another; fix "
+            "random keys and the order of the data"
+        )
+    points = programs.points(state, batches)
+    measured = [programs.loop.measure(points, jax.random.key(seed), progress=progress)]
+    n = len(jax.tree.leaves(batches)[0])
+    dataset = _dataset(measured, n)
+    dataset.attrs |= provenance(seed, tolerance, spectra.Space.like(state[0]).dtype)
+    return InnerLoopResult(dataset)
+
+
+def _dataset(measured: list[InnerLoopSpectra], n: int) -> xarray.Dataset:
+    variables = inner_loop_variables(measured)
+    dataset = xarray.Dataset(
+        {
+            name: (dims, values, {"long_name": text, "units": units})
+            for name, (dims, values, text, units) in variables.items()
+        },
+        coords={
+            "inner_step": np.arange(n),
+            "operator": operator_names(measured),
+            "term": np.arange(1, n + 1),
+        },
+    )
+    return described(dataset, _COORDINATES)
+
+
+def _radius(at: xarray.Dataset) -> str:
+    """The radius with the bound on its error, or with the estimate where that says more."""
+    value = float(at.operator_radius_minus_one)
+    if not np.isfinite(value):
+        return MISSING
+    errors = (at.operator_radius_error.values, at.operator_radius_estimate.values)
+    error, bounded = shown_error(np.asarray(value), *errors)
+    text = with_error(value, float(error))
+    return text if bounded else f"≈ {text}"

@@ -1,0 +1,128 @@
+"""What every result of the front door can do: print itself, plot itself, save itself."""
+
+import abc
+import importlib.metadata
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import xarray
+from jaxtyping import DTypeLike
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from hessdiag.record.atomic import write_atomically
+from hessdiag.report.figures.canvas import styled
+
+
+def compact_table(title: str, *headings: str) -> Table:
+    """An empty table for results: no frame, numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(str(heading), justify="right", no_wrap=True)
+    return table
+
+
+def described(dataset: xarray.Dataset, long_names: Mapping[str, str]) -> xarray.Dataset:
+    """The dataset with long names, and the unit 1 for all that is a number.
+
+    Args:
+        dataset: Changed in place.
+        long_names: Of some variables or coordinates; names that the dataset lacks are passed over.
+    """
+    for name in long_names.keys() & set(dataset.variables):
+        dataset[name].attrs["long_name"] = long_names[name]
+        if dataset[name].dtype.kind in "biuf":
+            dataset[name].attrs["units"] = "1"
+    return dataset
+
+
+def provenance(seed: int, tolerance: float, dtype: DTypeLike) -> dict[str, Any]:
+    """Where numbers come from, as attributes of their dataset.
+
+    Args:
+        seed: Of start vectors and probes.
+        tolerance: At which values counted as converged.
+        dtype: Of the products.
+    """
+    versions = {name: importlib.metadata.version(name) for name in ("hessdiag", "jax")}
+    return {
+        "seed": seed,
+        "tolerance": tolerance,
+        "dtype": np.dtype(dtype).name,
+        **{f"{name}_version": version for name, version in versions.items()},
+    }
+
+
+class Result(abc.ABC):
+    """A labelled dataset with a name.
+
+    Attributes:
+        dataset: All numbers, labelled. Each variable has a `long_name`, numbers have `units`; the
+            dataset's own attributes say where they come from.
+    """
+
+    slug: ClassVar[str]
+
+    def __init__(self, dataset: xarray.Dataset):
+        self.dataset = dataset
+
+    @abc.abstractmethod
+    def tables(self) -> list[Table]:
+        """What is printed."""
+
+    def notes(self) -> list[str]:
+        """What is printed after the tables, a line each: what went wrong."""
+        return []
+
+    @abc.abstractmethod
+    def figure(self) -> Figure:
+        """What is plotted."""
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        console = Console(file=text, width=160, color_system=None)
+        for table in self.tables():
+            console.print(table)
+            console.print()
+        for note in self.notes():
+            console.print(note, soft_wrap=True, markup=False, highlight=False)
+        return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
+
+    __repr__ = __str__
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw the result.
+
+        Args:
+            path: Where to save it, as PNG, SVG or PDF by its suffix; None to leave it unsaved.
+
+        Returns:
+            The matplotlib figure, which a notebook displays.
+        """
+        with styled(self.slug):
+            figure = self.figure()
+            if path is not None:
+                figure.savefig(path, bbox_inches="tight")
+        return figure
+
+    def save(self, path: str | Path) -> Path:
+        """Write the dataset as NetCDF; `xarray.open_dataset` reads it.
+
+        Args:
+            path: The file, replaced if it exists; whole or not there, also if the process is
+                killed. Its folder must exist.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        path = Path(path).expanduser()
+        write_atomically(path, bytes(self.dataset.to_netcdf(engine="h5netcdf")))
+        return path

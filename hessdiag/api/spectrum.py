@@ -1,0 +1,259 @@
+"""The spectrum of a loss's Hessian, or of any symmetric operator on its parameters, in one call."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import xarray
+from jaxtyping import Array, Float, PyTree
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from hessdiag import spectra
+from hessdiag.api.plots import spectrum_figure
+from hessdiag.api.result import Result, compact_table, described, provenance
+from hessdiag.api.spectrum_programs import (
+    Build,
+    Loss,
+    SpectrumPrograms,
+    spectrum_programs,
+)
+from hessdiag.report.numbers import plain, with_error
+
+_GRID = 512
+_LONG_NAMES = {
+    "lowest": "smallest eigenvalue",
+    "lowest_error": "bound on the error of the smallest eigenvalue",
+    "highest": "largest eigenvalue",
+    "highest_error": "bound on the error of the largest eigenvalue",
+    "trace": "sum of all eigenvalues",
+    "trace_error": "standard error of the trace; of an exact spectrum, a bound",
+    "mass_negative": "share of negative eigenvalues",
+    "mass_negative_error": "standard error of the share of negative eigenvalues",
+    "mass_zero": "share of eigenvalues that are zero to rounding",
+    "mass_zero_error": "standard error of the share of zeros",
+    "mass_undecided": "share whose sign the errors leave open",
+    "mass_undecided_error": "standard error of the share whose sign is open",
+    "start_disagreement": "distance of the starts' ends over their errors",
+    "orthogonality": "largest entry of |QQ' - I|",
+    "matvecs": "products spent",
+    "converged": "whether both ends met the tolerance from every start",
+    "grid": "eigenvalue",
+    "density": "smoothed spectral density",
+    "cumulative": "share of eigenvalues at or below",
+    "cumulative_error": "standard error of the share of eigenvalues at or below",
+    "cumulative_least": "least share at or below that the quadratures allow",
+    "cumulative_most": "largest share at or below that the quadratures allow",
+    "ritz_value": "Ritz value",
+    "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
+    "ritz_error": "bound on the error of the Ritz value",
+    "top_value": "eigenvalues by falling modulus",
+    "top_error": "bound on the error of each",
+    "top_converged": "whether each met the tolerance",
+}
+
+
+class SpectrumResult(Result):
+    """Extremes, largest eigenvalues, trace and density of one operator."""
+
+    slug = "spectrum"
+
+    def tables(self) -> list[Table]:
+        """Every number with its error."""
+        data = self.dataset
+        table = compact_table(data.attrs["title"], "quantity", "value")
+        for text, name in (
+            ("smallest eigenvalue", "lowest"),
+            ("largest eigenvalue", "highest"),
+            ("trace", "trace"),
+        ):
+            table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
+        for text, name in (
+            ("negative eigenvalues, share", "mass_negative"),
+            ("zero to rounding, share", "mass_zero"),
+            ("sign not resolved, share", "mass_undecided"),
+        ):
+            table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
+        table.add_row("products spent", str(int(data["matvecs"])))
+        if data["start_disagreement"] > 1:
+            text = f"{plain(float(data['start_disagreement']))} times their errors"
+            table.add_row("starts disagree by", text)
+        if _skewed(data):
+            table.add_row("basis orthogonal to", plain(float(data["orthogonality"])))
+        table.add_row("ends converged", _convergence(data))
+        if "top_value" not in data:
+            return [table]
+        top = compact_table("Largest in modulus", "eigenvalue", "converged")
+        for value, error, converged in zip(
+            data["top_value"].values,
+            data["top_error"].values,
+            data["top_converged"].values,
+            strict=True,
+        ):
+            top.add_row(with_error(value, error), "yes" if converged else "no")
+        return [table, top]
+
+    def figure(self) -> Figure:
+        """Density and cumulative measure."""
+        return spectrum_figure(self.dataset)
+
+
+@spectra.one_lapack_thread
+def spectrum(
+    loss: Loss,
+    params: PyTree[Float[Array, "..."]],
+    batch: Any,
+    *,
+    operator: Build | None = None,
+    top: int = 0,
+    starts: int = 4,
+    matvecs: int = 60,
+    tolerance: float = 1e-4,
+    chunk_size: int | None = None,
+    seed: int = 0,
+) -> SpectrumResult:
+    """Measure the spectrum of the Hessian of a loss.
+
+    Small problems (`spectra.DENSE_LIMIT` parameters) are solved whole by LAPACK.
+
+    Programs are compiled at the first call. Those of the last few losses and operators are kept: a
+    call with the same function, options and shapes compiles nothing again. As under `jax.jit`, what
+    a function closes over is then what it was when it was traced.
+
+    Args:
+        loss: (params, batch) -> scalar, a mean over the batch. It must give the same value each
+            time: fix dropout and data order before.
+        params: Where to differentiate; any pytree of floating arrays.
+        batch: Whatever the loss wants; an argument of the compiled program.
+        operator: (params, batch) -> another operator to measure instead of the Hessian, symmetric
+            and on the space of `params`, such as `spectra.gauss_newton` or
+            `spectra.empirical_fisher`; the loss is then not used.
+        top: How many eigenvalues of largest modulus to find besides, with their errors.
+        starts: Random start vectors, over which densities get their standard errors.
+        matvecs: Products per start.
+        tolerance: Residual, relative to the norm, at which eigenvalues count as converged.
+        chunk_size: Examples per chunk, for batches that do not fit into memory at once: the batch's
+            leaves then have a common leading axis, over which the loss or the operator is a mean.
+        seed: Of the start vectors.
+
+    Returns:
+        The result; print it, `plot` it, `save` it.
+
+    Raises:
+        NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
+        ValueError: If the operator's products do not repeat, or if it is not on the space of
+            `params`.
+    """
+    programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
+    key = jax.random.key(seed)
+    check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
+    space = spectra.Space.like(params)
+    probe = jax.random.normal(check_key, (space.size,), space.dtype)
+    if not programs.repeats(params, batch, probe):
+        named = "the loss" if operator is None else "operator="
+        raise ValueError(
+            f"{named} is not deterministic: the same product, run or traced again, is another; "
+            "fix random keys and the order of the data"
+        )
+    runs = _runs(programs, params, batch, start_key, starts, matvecs, tolerance)
+    dataset = _dataset(runs, spectra.extremes(runs))
+    if runs[0].exact:
+        dataset["trace"], dataset["trace_error"] = _exact_trace(runs[0])
+    else:
+        trace = programs.trace(params, batch, trace_key, matvecs=matvecs)
+        dataset["trace"] = float(trace.estimate)
+        dataset["trace_error"] = float(trace.standard_error)
+        dataset["matvecs"] = dataset["matvecs"] + int(trace.matvecs)
+    if top:
+        found, spent = _top(programs, params, batch, runs, top_key, top, tolerance)
+        dataset = dataset.assign(found)
+        dataset["matvecs"] = dataset["matvecs"] + spent
+    dataset.attrs["title"] = "Hessian" if operator is None else "operator"
+    dataset.attrs |= provenance(seed, tolerance, space.dtype)
+    return SpectrumResult(described(dataset, _LONG_NAMES))
+
+
+def _skewed(data: xarray.Dataset) -> bool:
+    """Whether the basis lost so much orthogonality that eigenvalues may be counted twice."""
+    return bool(data["orthogonality"] > np.finfo(data.attrs["dtype"]).eps ** 0.5)
+
+
+def _convergence(data: xarray.Dataset) -> str:
+    if not np.isfinite(data["highest"]):
+        return "no: a product is not finite"
+    if not data["converged"]:
+        return "no: see the errors"
+    return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
+
+
+def _runs(
+    programs: SpectrumPrograms, params, batch, key, starts, matvecs, tolerance
+) -> list[spectra.RitzValues]:
+    if spectra.Space.like(params).size <= spectra.DENSE_LIMIT:
+        return [spectra.matrix_spectrum(np.asarray(programs.matrix(params, batch)))]
+    runs = programs.decompositions(params, batch, key, tolerance, starts=starts, matvecs=matvecs)
+    return spectra.ritz_values_per_start(runs)
+
+
+def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
+    axis = spectra.grid(runs, _GRID)
+    total, total_error = spectra.cumulative(runs, axis)
+    least, most = spectra.cumulative_bounds(runs, axis)
+    # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
+    split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
+    known = 1.0 if np.isfinite(ends.highest) else np.nan
+    numbers = {
+        "lowest": ends.lowest,
+        "lowest_error": ends.lowest_error,
+        "highest": ends.highest,
+        "highest_error": ends.highest_error,
+        "mass_negative": known * split.above[0],
+        "mass_negative_error": known * split.above[1],
+        "mass_zero": known * split.zero[0],
+        "mass_zero_error": known * split.zero[1],
+        "mass_undecided": known * split.undecided[0],
+        "mass_undecided_error": known * split.undecided[1],
+        "start_disagreement": ends.disagreement,
+        "orthogonality": ends.orthogonality,
+        "matvecs": ends.matvecs,
+        "converged": ends.converged,
+    }
+    arrays: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        "density": (("grid",), spectra.density(runs, axis)),
+        "cumulative": (("grid",), total),
+        "cumulative_error": (("grid",), total_error),
+        "cumulative_least": (("grid",), least),
+        "cumulative_most": (("grid",), most),
+    }
+    for name, field in (
+        ("ritz_value", "values"),
+        ("ritz_weight", "weights"),
+        ("ritz_error", "errors"),
+    ):
+        rows = spectra.padded([getattr(run, field) for run in runs], 1)
+        arrays[name] = (("start", "ritz"), rows)
+    return xarray.Dataset(numbers | arrays, coords={"grid": axis})
+
+
+def _exact_trace(run: spectra.RitzValues) -> tuple[float, float]:
+    return float(np.sum(run.values)), float(np.sum(run.errors))
+
+
+def _top(
+    programs: SpectrumPrograms, params, batch, runs, key, num: int, tolerance: float
+) -> tuple[dict, int]:
+    """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
+    if runs[0].exact:
+        values, errors, spent = runs[0].values, runs[0].errors, 0
+        converged = np.isfinite(values)
+    else:
+        found = spectra.ritz_pairs(programs.pairs(params, batch, key, tolerance, num=num))
+        values, errors, spent = found.values, found.errors, found.matvecs
+        converged = found.converged
+    order = np.argsort(-np.abs(values))[:num]
+    rows = {
+        "top_value": (("rank",), values[order]),
+        "top_error": (("rank",), errors[order]),
+        "top_converged": (("rank",), np.asarray(converged)[order]),
+    }
+    return rows, spent

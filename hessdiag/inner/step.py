@@ -1,0 +1,272 @@
+"""One update of an optimiser, linearised: every operator that its Jacobian is made of.
+
+The update is theta' = theta + u(c(g), s, theta) with g = grad L(theta), s the optimiser's state and
+c what comes before the optimiser, such as clipping. All operators share one linearised gradient, so
+that a product of any of them costs one product of the Hessian.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from hessdiag.inner.finite_roots import with_finite_roots
+from hessdiag.spectra.curvature import symmetric_on
+from hessdiag.spectra.linearise import linearise
+from hessdiag.spectra.operators import Operator, identity_plus
+from hessdiag.spectra.spaces import Space
+
+Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
+"""(gradient, optimiser state, parameters) -> (change of the parameters, new state), as in optax."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class InnerStep:
+    """The operators of one inner update at one point.
+
+    A pytree of arrays: inner steps are stacked by `jax.lax.map` and `jax.vmap`, and cross the
+    boundaries of jitted functions, without being linearised again.
+
+    All operators but `hessian` are of the form I + N and carry N as `minus_identity`, computed
+    without ever forming I + N. Transposed products use the symmetry of the Hessian.
+
+    Attributes:
+        learning_rate: alpha, a scalar; None where there is none to speak of.
+        gradient: g, flat.
+        clip_ratio: <c(g), g> / <g, g>: what c multiplies the length of g by.
+        params: The space of the parameters.
+        memory: The space of the optimiser's state, floating-point leaves only.
+    """
+
+    learning_rate: Float[Array, ""] | None
+    gradient: Float[Array, " d"]
+    clip_ratio: Float[Array, ""]
+    _curve: Callable  # tangents of theta -> tangents of g
+    _clip: Callable  # tangents of g -> tangents of c(g)
+    _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
+    _move_targets: Callable | None  # tangents of theta -> tangents of the semi-gradient
+    params: Space = field(metadata={"static": True})
+    memory: Space = field(metadata={"static": True})
+
+    @property
+    def hessian(self) -> Operator:
+        """Hessian of the inner loss."""
+        return symmetric_on(self.params, self._curve)
+
+    @property
+    def paper(self) -> Operator:
+        """I + H = I - alpha Hessian (Bonnet et al. 2021, eq. 11): a step of gradient descent.
+
+        Raises:
+            ValueError: If the step has no learning rate.
+        """
+        if self.learning_rate is None:
+            raise ValueError("I - alpha H needs a learning rate, and this inner step has none")
+        return identity_plus(-self.learning_rate * self.hessian)
+
+    @property
+    def semi_gradient(self) -> Operator:
+        """I - alpha dg/dtheta for a semi-gradient g whose bootstrap targets move with theta.
+
+        Not what a meta-gradient multiplies by, which holds targets constant, but what the iterates
+        of semi-gradient descent do. It is not symmetric.
+
+        Raises:
+            ValueError: If the step has no learning rate or no semi-gradient.
+        """
+        if self.learning_rate is None or self._move_targets is None:
+            raise ValueError("this inner step has no learning rate or no semi-gradient")
+        move, rate = self._move_targets, self.learning_rate
+        precisely = jax.default_matmul_precision("highest")
+
+        def transposed(u):
+            return -rate * jax.linear_transpose(move, self.gradient)(u)[0]
+
+        return identity_plus(
+            Operator(
+                precisely(lambda v: -rate * move(v)),
+                precisely(transposed),
+                self.params,
+                self.params,
+            )
+        )
+
+    @property
+    def preconditioned(self) -> Operator:
+        """I + D c H with D = du / dc(g), the optimiser's own response; c acts as a number.
+
+        What the step would multiply by if the length to clip to moved with the gradient.
+        """
+        ratio = self.clip_ratio
+
+        def product(v):
+            return self._from_gradient(ratio * self.hessian.product(v))
+
+        def transposed(u):
+            return self.hessian.product(ratio * self._respond_back(u, self._no_memory())[2])
+
+        return identity_plus(Operator(product, transposed, self.params, self.params))
+
+    @property
+    def update(self) -> Operator:
+        """The exact Jacobian of theta' in theta, clipping and weight decay included."""
+
+        def product(v):
+            return self._respond(v, self._no_memory(), self._clipped_change(v))[0]
+
+        def transposed(u):
+            to_params, _, to_clipped = self._respond_back(u, self._no_memory())
+            return to_params + self.hessian.product(self._clip_back(to_clipped))
+
+        return identity_plus(Operator(product, transposed, self.params, self.params))
+
+    @property
+    def augmented(self) -> Operator:
+        """The exact Jacobian of (theta', s') in (theta, s): the update with its memory."""
+        space, size = self.params * self.memory, self.params.size
+
+        def product(x):
+            v, memory = x[:size], x[size:]
+            change, after = self._respond(v, memory, self._clipped_change(v))
+            return jnp.concatenate([change, after - memory])
+
+        def transposed(y):
+            to_params, to_memory, to_clipped = self._respond_back(y[:size], y[size:])
+            back = self.hessian.product(self._clip_back(to_clipped))
+            return jnp.concatenate([to_params + back, to_memory - y[size:]])
+
+        return identity_plus(Operator(product, transposed, space, space))
+
+    @property
+    def response(self) -> Operator:
+        """The derivative of (theta', s') in g, clipping included."""
+        still, size = jnp.zeros_like(self.gradient), self.params.size
+
+        def product(v):
+            return jnp.concatenate(self._respond(still, self._no_memory(), self._clip(v)))
+
+        def transposed(y):
+            return self._clip_back(self._respond_back(y[:size], y[size:])[2])
+
+        return Operator(product, transposed, self.params, self.params * self.memory)
+
+    @property
+    def updates_as_preconditioned(self) -> Bool[Array, ""]:
+        """Whether `update` and `preconditioned` are one operator.
+
+        They differ where clipping is active and where the update depends on the parameters
+        themselves, as with weight decay. Random changes of each alone tell.
+        """
+        shape, dtype = (2, *self.gradient.shape), self.gradient.dtype
+        v, of_gradient = jax.random.normal(jax.random.key(0), shape, dtype)
+        by_params = self._respond(v, self._no_memory(), jnp.zeros_like(v))[0]
+        clipped = self._clip(of_gradient)
+        return jnp.all(by_params == 0) & jnp.array_equal(clipped, self.clip_ratio * of_gradient)
+
+    @property
+    def response_scale(self) -> Float[Array, " d"]:
+        """Sqrt |D 1|, entry by entry; 1 where that vanishes.
+
+        Where D is diagonal, as in every optimiser that treats parameters one by one, and of one
+        sign, dividing rows and multiplying columns by it makes `preconditioned` symmetric.
+        """
+        scale = jnp.sqrt(jnp.abs(self._from_gradient(jnp.ones_like(self.gradient))))
+        return jnp.where(scale > 0, scale, 1)
+
+    def _clip_back(self, to_clipped: Float[Array, " d"]) -> Float[Array, " d"]:
+        return jax.linear_transpose(self._clip, self.gradient)(to_clipped)[0]
+
+    def _respond_back(self, to_change: Float[Array, " d"], to_memory: Float[Array, " k"]):
+        """Cotangents of (theta, s, c(g)) from those of (u, s')."""
+        at = (self.gradient, self._no_memory(), self.gradient)
+        return jax.linear_transpose(self._respond, *at)((to_change, to_memory))
+
+    def _no_memory(self) -> Float[Array, " k"]:
+        return jnp.zeros(self.memory.size, self.memory.dtype)
+
+    def _clipped_change(self, v: Float[Array, " d"]) -> Float[Array, " d"]:
+        return self._clip(self.hessian.product(v))
+
+    def _from_gradient(self, change: Float[Array, " d"]) -> Float[Array, " d"]:
+        return self._respond(jnp.zeros_like(change), self._no_memory(), change)[0]
+
+
+def inner_step(
+    loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
+    rule: Rule,
+    params: PyTree[Float[Array, "..."]],
+    opt_state: Any,
+    *,
+    clip: Callable[[PyTree], PyTree] | None = None,
+    learning_rate: Float[Array, ""] | float | None = None,
+    semi_gradient: Callable[[PyTree], PyTree] | None = None,
+) -> InnerStep:
+    """Linearise one inner update.
+
+    Call it inside the jitted function that uses the operators, outside any loop over products.
+    Roots inside `rule` and `clip` have slope zero at zero (`with_finite_roots`): Adam has a
+    derivative where the gradient was always zero, too.
+
+    Args:
+        loss: L(theta); batch and randomness are closed over.
+        rule: The optimiser's update; for an optax optimiser, its `update`.
+        params: theta.
+        opt_state: s. Its integer leaves, counters, are held at their values.
+        clip: c, gradient -> gradient; None for none. Clipping inside `rule` is differentiated, too,
+            but then belongs to D.
+        learning_rate: alpha of the operator I - alpha H; None if it is not asked for.
+        semi_gradient: theta -> g(theta) with bootstrap targets that move with theta, for the
+            operator of that name; None if it is not asked for.
+
+    Returns:
+        The operators.
+    """
+    space = Space.like(params)
+    theta = space.ravel(params)
+    with jax.default_matmul_precision("highest"):
+        gradient, curve = linearise(jax.grad(lambda p: loss(space.unravel(p))), theta)
+    leaves, structure = jax.tree.flatten(opt_state)
+    memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
+    memory = Space.like(memory_leaves, dtype=space.dtype)
+
+    def clipped(g):
+        return g if clip is None else space.ravel(clip(space.unravel(g)))
+
+    def respond(theta, memory_flat, clipped_gradient):
+        held = iter(memory.unravel(memory_flat))
+        merged = [next(held) if _is_floating(leaf) else leaf for leaf in leaves]
+        state = jax.tree.unflatten(structure, merged)
+        change, after = rule(space.unravel(clipped_gradient), state, space.unravel(theta))
+        remembered = [leaf for leaf in jax.tree.leaves(after) if _is_floating(leaf)]
+        return space.ravel(change), memory.ravel(remembered)
+
+    move_targets = None
+    if semi_gradient is not None:
+        with jax.default_matmul_precision("highest"):
+            _, move_targets = linearise(
+                lambda p: space.ravel(semi_gradient(space.unravel(p))), theta
+            )
+    after_clip, clip_product = linearise(with_finite_roots(clipped), gradient)
+    _, respond_product = linearise(
+        with_finite_roots(respond), theta, memory.ravel(memory_leaves), after_clip
+    )
+    length = jnp.vdot(gradient, gradient)
+    return InnerStep(
+        learning_rate=None if learning_rate is None else jnp.asarray(learning_rate, space.dtype),
+        gradient=gradient,
+        clip_ratio=jnp.where(length > 0, jnp.vdot(after_clip, gradient) / length, 1),
+        _curve=curve,
+        _clip=clip_product,
+        _respond=respond_product,
+        _move_targets=move_targets,
+        params=space,
+        memory=memory,
+    )
+
+
+def _is_floating(leaf) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)

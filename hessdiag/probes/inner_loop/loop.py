@@ -1,0 +1,122 @@
+"""Spectra of every operator along an inner loop, from programs that are compiled once.
+
+The inner steps are linearised together, once, and everything else replays those linearisations:
+one compiled program per operator serves all inner steps, inner loops and products of any length.
+"""
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+
+from hessdiag.inner.step import InnerStep
+from hessdiag.probes.inner_loop.gradient_paths import GradientPaths
+from hessdiag.probes.inner_loop.hessians import Hessians
+from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
+from hessdiag.probes.inner_loop.product_norms import ProductNorms, of_one_step
+from hessdiag.probes.inner_loop.radii import Radii
+from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings
+
+Progress = Callable[[], None]
+
+
+class InnerLoop:
+    """Measures inner loops of one kind; all programs are compiled at first use.
+
+    Args:
+        linearise: A point of the inner loop (any pytree of arrays: parameters, optimiser state,
+            batch, ...) -> its `InnerStep`; pure and jit-able.
+        settings: What is measured.
+    """
+
+    def __init__(
+        self,
+        linearise: Callable[[Any], InnerStep],
+        settings: InnerLoopSettings,
+    ):
+        self._settings = settings
+        self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
+        self._is_alike = jax.jit(
+            lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
+        )
+        self._hessians = Hessians(settings)
+        self._radii = Radii(settings)
+        self._norms = ProductNorms(settings)
+        self._paths = GradientPaths(settings)
+
+    def of_hessians_alone(self) -> Self:
+        """The same programs for Hessians, without other operators and products."""
+        alone = copy.copy(self)
+        alone._settings = dataclasses.replace(
+            self._settings, operators=(), products=False, paths=False
+        )
+        return alone
+
+    def units(self, n: int) -> int:
+        """Calls of `progress` that `measure` makes for n inner steps with a learning rate."""
+        others = len(self._others)
+        return n * (1 + others + (1 + others) * self._settings.products + self._settings.paths)
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        """The operators besides the paper's, in their order."""
+        return tuple(name for name in ALL_OPERATORS[1:] if name in self._settings.operators)
+
+    def measure(
+        self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
+    ) -> InnerLoopSpectra:
+        """Measure one inner loop.
+
+        Args:
+            points: The points of its n inner steps, stacked.
+            key: Randomness of start vectors and probes.
+            progress: Called after each spectrum; may raise to abandon the measurement.
+
+        Raises:
+            NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
+        """
+        steps = self._linearise(points)
+        hessian_key, operator_key, product_key = jax.random.split(key, 3)
+        path_key = jax.random.fold_in(key, 3)
+        hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
+        for j in range(len(steps.gradient)):
+            own_key = jax.random.fold_in(hessian_key, j)
+            hessian, lowest = self._hessians.measure(steps, j, own_key)
+            hessians.append(hessian)
+            progress()
+        names = self._others
+        alike = bool(names) and bool(self._is_alike(steps))
+        computed = _without_copies(names, alike)
+        operators = self._radii.measure(steps, computed, operator_key, progress)
+        products = {}
+        if self._settings.products:
+            paper = of_one_step(hessians[-1], lowest)
+            first = () if paper is None else ("paper",)
+            update = "preconditioned" if alike and "update" not in computed else "update"
+            products = self._norms.measure(
+                steps, first + computed, product_key, paper, update, progress
+            )
+            products = _with_copies(products, first + names, progress)
+        operators = _with_copies(operators, names, progress)
+        paths = self._paths.measure(steps, path_key, progress) if self._settings.paths else []
+        return InnerLoopSpectra(hessians, operators, products, paths)
+
+
+def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:
+    """The operators to compute: where it is the preconditioned one, the update is not repeated."""
+    if alike and {"preconditioned", "update"} <= set(names):
+        return tuple(name for name in names if name != "update")
+    return names
+
+
+def _with_copies(made: dict[str, list], names: tuple[str, ...], progress: Progress):
+    """Results under every name that was asked for."""
+    for name in [name for name in names if name not in made]:
+        made[name] = made["preconditioned"]
+        for _ in made[name]:
+            progress()
+    return {name: made[name] for name in names}

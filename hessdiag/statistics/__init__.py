@@ -1,0 +1,32 @@
+"""Statistics of batches of meta-gradients, with intervals. NumPy alone."""
+
+from hessdiag.statistics.bias import Bias, bias_to, squared_bias
+from hessdiag.statistics.bootstrap import Interval, bca_interval, bca_interval_of_moments
+from hessdiag.statistics.correlation import Correlation, rank_correlation
+from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
+from hessdiag.statistics.defined import mean_defined
+from hessdiag.statistics.growth import Spread, measure_spread, mixed
+from hessdiag.statistics.mixing import mixed_growth
+from hessdiag.statistics.nested import Shares, nested_shares
+
+__all__ = [
+    "Bias",
+    "Coherence",
+    "Correlation",
+    "CutGrowth",
+    "Interval",
+    "Shares",
+    "Spread",
+    "bca_interval",
+    "bca_interval_of_moments",
+    "bias_to",
+    "coherence",
+    "cut_growth",
+    "mean_defined",
+    "measure_spread",
+    "mixed",
+    "mixed_growth",
+    "nested_shares",
+    "rank_correlation",
+    "squared_bias",
+]

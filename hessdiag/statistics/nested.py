@@ -1,0 +1,74 @@
+"""Where the variance of a meta-gradient comes from: validation, inner trajectories, single steps.
+
+By the law of total variance, Var = E[Var(· | inner)] + Var(E[· | inner]), given the inner
+trajectories. Pairs of meta-gradients that share some of their randomness estimate each part without
+bias: the covariance of a pair is the variance of the expectation given what it shares.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hessdiag.statistics.bootstrap import Interval, bca_interval
+from hessdiag.statistics.defined import mean_defined
+
+
+class Shares(NamedTuple):
+    """Parts of the variance, shares as means over meta-parameters; intervals over the K samples."""
+
+    validation: Interval  # (n,): E[Var(· | inner trajectories)] over the total
+    inner: Interval  # (n,): Var(E[· | inner trajectories]) over the total
+    steps: Interval  # (n, n): entry (i−1, j): Var(E[· | τ^(j)]) over the total; NaN for j ≥ i
+    std: Interval  # (n, m): root of the sum of both parts, as an independent sample's would be
+
+
+def nested_shares(
+    pairs: np.ndarray,
+    sharing_one: np.ndarray,
+    *,
+    confidence: float,
+    resamples: int,
+    rng: np.random.Generator,
+) -> Shares:
+    """Shares of the variance by source of randomness.
+
+    Shares of validation and inner trajectories are of their sum, which is the total of the same
+    pairs: whether it is the variance of independent samples is for `std` to say. Those of single
+    steps need not reach the share of all inner trajectories: the rest is interaction between steps.
+
+    Args:
+        pairs: (K, 2, n, m) i-step meta-gradients; a pair shares its inner trajectories.
+        sharing_one: (K, n, n, m), entry (k, j): drawn anew but for τ^(j), shared with pair k.
+        confidence: level of the intervals.
+        resamples: bootstrap resamples.
+        rng: randomness of the bootstrap.
+    """
+    n = pairs.shape[2]
+    packed = np.concatenate([pairs, sharing_one], axis=1).astype(np.float64)
+
+    def statistic(samples: np.ndarray) -> np.ndarray:
+        centred = samples - samples.mean(axis=0)
+        first, second, others = centred[:, 0], centred[:, 1], centred[:, 2:]
+        freedom = len(samples) - 1
+        inner = (first * second).sum(axis=0) / freedom
+        validation = 0.5 * ((first - second) ** 2).sum(axis=0) / freedom
+        own = (0.5 * (first + second)[:, None] * others).sum(axis=0) / freedom  # (step, i, m)
+        total = validation + inner
+        parts = np.concatenate([validation[None], inner[None], own])
+        varying = total > 0
+        shares = np.where(varying, parts / np.where(varying, total, 1.0), np.nan)
+        return mean_defined(shares, axis=-1).T  # (i, part)
+
+    def std(samples: np.ndarray) -> np.ndarray:
+        first, second = np.moveaxis(samples - samples.mean(axis=0), 1, 0)
+        return np.sqrt(0.5 * (first**2 + second**2).sum(axis=0) / (len(samples) - 1))
+
+    options = {"confidence": confidence, "resamples": resamples, "rng": rng}
+    whole = bca_interval(statistic, packed, **options)
+    later = np.arange(n)[None, :] >= np.arange(1, n + 1)[:, None]  # steps after the horizon
+    return Shares(
+        Interval(*(part[:, 0] for part in whole)),
+        Interval(*(part[:, 1] for part in whole)),
+        Interval(*(np.where(later, np.nan, part[:, 2:]) for part in whole)),
+        bca_interval(std, pairs.astype(np.float64), **options),
+    )

@@ -1,0 +1,66 @@
+"""What every result can do, on one that needs no computation."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+
+from hessdiag.api.plots import spectrum_figure
+from hessdiag.api.result import Result
+
+
+class Numbers(Result):
+    slug = "numbers"
+
+    def tables(self):
+        return []
+
+    def figure(self):
+        return spectrum_figure(self.dataset)
+
+
+@pytest.fixture
+def result():
+    return Numbers(xarray.Dataset({"it": ("x", np.arange(3.0))}, attrs={"seed": 0}))
+
+
+def read(path) -> xarray.Dataset:
+    with xarray.open_dataset(path, engine="h5netcdf") as saved:
+        return saved.load()
+
+
+def test_a_saved_file_replaces_the_old_one_and_leaves_nothing_else(result, tmp_path):
+    path = tmp_path / "it.nc"
+    path.write_bytes(b"old")
+    assert result.save(str(path)) == path
+    assert read(path).identical(result.dataset)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_file_alone(result, tmp_path, monkeypatch):
+    """Whatever stops it stops it before the renaming."""
+    path = result.save(tmp_path / "it.nc")
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    changed = Numbers(result.dataset + 1)
+    for target in (path, tmp_path / "new.nc"):
+        with pytest.raises(KeyboardInterrupt):
+            changed.save(target)
+    assert list(tmp_path.iterdir()) == [path]
+    assert read(path).identical(result.dataset)
+
+
+def test_a_folder_that_is_not_there_is_refused(result, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        result.save(tmp_path / "nowhere" / "it.nc")
+
+
+def test_the_home_folder_may_be_abbreviated(result, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert result.save("~/it.nc") == Path(tmp_path / "it.nc")
+    assert read(tmp_path / "it.nc").identical(result.dataset)
