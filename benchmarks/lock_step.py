@@ -7,7 +7,8 @@ import jax
 from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from benchmarks.timing import medians, save
-from hessdiag.train.learner import Learner, run_keys
+from hessdiag.meta.streams import run_keys
+from hessdiag.train.learner import Learner
 from hessdiag.train.lock_step import LockStep
 from hessdiag.train.presets import resolve
 from hessdiag.train.seed_run import SeedRun

@@ -10,8 +10,17 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 
 from benchmarks.snake_case import make_case
 from benchmarks.timing import medians, save
-from hessdiag.inner import COUNTERFACTUALS
-from hessdiag.meta import Estimator, meta_step, mix_weights, terms, unroll
+from hessdiag.inner import CUTS
+from hessdiag.meta import (
+    ESTIMATORS,
+    Options,
+    Validation,
+    mix_weights,
+    sources,
+    streams,
+    terms,
+    unroll,
+)
 from hessdiag.problems.snake import Snake
 
 LONGEST = 10
@@ -24,13 +33,13 @@ def main() -> None:
     set_up_compilation()
     case = make_case(Snake())
     at = (case.start, case.key)
-    shared = jax.jit(lambda *at: _shared(case.update, *at)).lower(*at).compile()
-    together = np.asarray(shared(*at).contributions.sum(axis=2))
-    estimators = [Estimator("n-step", n) for n in STEPS] + [Estimator("mix", n) for n in MIXES]
+    shared = jax.jit(lambda *at: _shared(case.system, *at)).lower(*at).compile()
+    together = np.asarray(shared(*at).meta_gradients)
+    estimators = [("n-step", n) for n in STEPS] + [("mix", n) for n in MIXES]
     shared_seconds, naive_seconds, worst = [], 0.0, 0.0
-    for name, paths in COUNTERFACTUALS.items():  # few programs at a time: they take much memory
-        programs = {one: _one(case.update, one, paths, at) for one in estimators}
-        calls = {str(one): lambda run=run: run(*at) for one, run in programs.items()}
+    for name, cut in CUTS.items():  # few programs at a time: they take much memory
+        programs = {which: _one(case.system, *which, cut, at) for which in estimators}
+        calls = {str(which): lambda run=run: run(*at) for which, run in programs.items()}
         seconds = medians({"shared": lambda: shared(*at), **calls}, repeats=2)
         shared_seconds.append(seconds.pop("shared"))
         naive_seconds += sum(seconds.values())
@@ -39,7 +48,7 @@ def main() -> None:
                 value = np.asarray(program(*at))
                 worst = max(worst, _difference(together, name, estimator, value))
     shared_time = float(np.median(shared_seconds))
-    number = len(COUNTERFACTUALS) * len(estimators)
+    number = len(CUTS) * len(estimators)
     save(
         "mechanism_cost",
         "python -m benchmarks.mechanism_cost",
@@ -68,24 +77,21 @@ def main() -> None:
     )
 
 
-def _shared(update, start, key):
-    points = unroll(update, start, key, n=LONGEST, validate_all=True)
-    paths = tuple(COUNTERFACTUALS.values())
-    return terms(update, start.eta, points, horizons=HORIZONS, paths=paths, key=key)
+def _shared(system, start, key):
+    points = unroll(system, start, sources(key, LONGEST), objective=Validation())
+    cuts = tuple(CUTS.values())
+    return terms(system, start, points, horizons=HORIZONS, cuts=cuts, key=streams.deflation(key))
 
 
-def _one(update, estimator: Estimator, paths, at):
-    follow = Estimator(estimator.kind, estimator.n, paths=paths)
-    step = jax.jit(lambda *at: meta_step(follow, update, *at).meta_gradient)
+def _one(system, kind: str, n: int, cut, at):
+    estimator = ESTIMATORS[kind](Options(n=n, cut=cut))
+    step = jax.jit(lambda start, key: estimator(system, start, key, ()).meta_gradient)
     return step.lower(*at).compile()
 
 
-def _difference(together: np.ndarray, name: str, estimator: Estimator, value) -> float:
-    steps = together[list(COUNTERFACTUALS).index(name)]
-    if estimator.kind == "mix":
-        expected = mix_weights(estimator.n) @ steps[: estimator.n]
-    else:
-        expected = steps[HORIZONS.index(estimator.n)]
+def _difference(together: np.ndarray, name: str, estimator: tuple[str, int], value) -> float:
+    steps, (kind, n) = together[list(CUTS).index(name)], estimator
+    expected = mix_weights(n) @ steps[:n] if kind == "mix" else steps[HORIZONS.index(n)]
     return float(np.abs(value - expected).max() / np.abs(expected).max())
 
 

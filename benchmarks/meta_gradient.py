@@ -4,9 +4,10 @@ import jax
 import numpy as np
 
 from benchmarks.floor import floor_seconds
-from benchmarks.snake_case import StockSnake, compiled_step, make_case
+from benchmarks.snake_case import StockSnake, compiled_step, make_case, n_step
 from benchmarks.timing import medians, save
-from hessdiag.meta import Estimator, all_horizons
+from hessdiag.meta import Validation, sources
+from hessdiag.meta.forward import forward_meta_gradients
 from hessdiag.problems.snake import Snake
 
 N = 5
@@ -20,12 +21,15 @@ def main() -> None:
         ("ours, stored", ours, False),
         ("stock", stock, True),
     ):
-        call, at = compiled_step(case, Estimator("n-step", N, remat=remat))
+        call, at = compiled_step(case, n_step(N, remat=remat))
         calls[name] = lambda call=call, at=at: call(*at)
         memory[name] = getattr(call.memory_analysis(), "temp_size_in_bytes", 0) / 2**20
         values[name] = np.asarray(calls[name]())
-    sweep = jax.jit(lambda: all_horizons(ours.update, ours.start, ours.key, n=N))
-    single = [compiled_step(ours, Estimator("n-step", i)) for i in range(1, N + 1)]
+    drawn = sources(ours.key, N)
+    sweep = jax.jit(
+        lambda: forward_meta_gradients(ours.system, ours.start, drawn, Validation(), ())
+    )
+    single = [compiled_step(ours, n_step(i)) for i in range(1, N + 1)]
     calls["all horizons, forward"] = sweep
     calls["all horizons, reverse"] = lambda: [call(*at) for call, at in single]
     seconds = medians(calls, repeats=5)

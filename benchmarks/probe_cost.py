@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
-from benchmarks.snake_case import compiled_step, make_case
+from benchmarks.snake_case import compiled_step, make_case, n_step
 from benchmarks.timing import save
 from hessdiag import spectra
-from hessdiag.inner.linearised import linearised_step
-from hessdiag.meta import Estimator, Start, unroll
+from hessdiag.inner import linearised_step
+from hessdiag.meta import Start, sources, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.problems.snake import Snake
 
@@ -24,23 +24,24 @@ N, HISTORY, REPEATS = 5, 100, 3
 def main() -> None:
     set_up_compilation()
     case = make_case(Snake())
-    update, problem = case.update, case.update.problem
+    system, update = case.system, case.system.update
 
     @jax.jit
     def iterate(state, env_state, key):
-        env_state, seen = problem.rollout(state.params, env_state, key)
-        return update(state, eta, seen), env_state
+        env_state, seen = system.rollout(state.params, eta, env_state, key)
+        return update(state, seen, eta), env_state
 
     state, eta, env_state = case.start
     for t in range(HISTORY):  # Adam's first steps are signs, and their spectra easy
         state, env_state = iterate(state, env_state, jax.random.key(100 + t))
-    points = jax.jit(lambda *at: unroll(update, *at, n=N))(Start(state, eta, env_state), case.key)
+    start = Start(state, eta, env_state)
+    points = jax.jit(lambda start: unroll(system, start, sources(case.key, N)))(start)
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
     loop = InnerLoop(
-        lambda point: linearised_step(update, point[0], eta, point[1]),
+        lambda point: linearised_step(update, *point, eta),
         InnerLoopSettings(tolerance=1e-3),
     )
-    step, at = compiled_step(case, Estimator("n-step", n=N, kappa=None, monte_carlo=1, remat=True))
+    step, at = compiled_step(case, n_step(N))
 
     def probe():
         return loop.measure((states, points.trajectories), jax.random.key(5))

@@ -6,9 +6,8 @@ from typing import Any
 
 import jax
 
-from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
-from hessdiag.meta import Estimator, Start, meta_step
-from hessdiag.problems import initial_eta
+from hessdiag.inner import annealing, clip_to_norm, inner_optimiser
+from hessdiag.meta import ESTIMATORS, Estimator, Options, Start, System
 from hessdiag.problems.snake import Snake
 from tests.oracles.networks import StockBoardActorCritic
 
@@ -26,24 +25,30 @@ class StockSnake(Snake):
 class Case:
     """A training state to measure at."""
 
-    update: InnerUpdate
+    system: System
     start: Start
     key: jax.Array
 
 
 def make_case(problem: Snake) -> Case:
     """The state before the first iteration of the default run."""
-    schedule = annealing("linear", problem.learning.learning_rate, 200)
-    update = InnerUpdate(
-        problem, inner_optimiser("adam"), schedule, clip_norm=problem.learning.clip_norm
+    learning = problem.learning
+    rate = annealing("linear", learning.learning_rate, 200)
+    system = System.of(
+        problem, inner_optimiser("adam", rate), rate, clip=clip_to_norm(learning.clip_norm)
     )
-    params, env_state = jax.jit(problem.init)(jax.random.key(0))
-    eta = initial_eta(problem.meta_parameters)
-    return Case(update, Start(update.init(params), eta, env_state), jax.random.key(1))
+    eta = system.init_eta(jax.random.key(0))
+    params, env_state = jax.jit(problem.start)(eta, jax.random.key(0))
+    return Case(system, Start(system.update.init(params), eta, env_state), jax.random.key(1))
+
+
+def n_step(n: int, **options) -> Estimator:
+    """The n-step estimator."""
+    return ESTIMATORS["n-step"](Options(n=n, **options))
 
 
 def compiled_step(case: Case, estimator: Estimator):
-    """A call without arguments that computes one meta-gradient."""
-    step = jax.jit(lambda *at: meta_step(estimator, case.update, *at).meta_gradient)
-    at = (case.start, case.key)
-    return step.lower(*at).compile(), at
+    """A program that computes one meta-gradient, and its arguments."""
+    step = jax.jit(lambda start, key: estimator(case.system, start, key, ()).meta_gradient)
+    operands = (case.start, case.key)
+    return step.lower(*operands).compile(), operands

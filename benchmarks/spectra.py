@@ -22,10 +22,10 @@ def main() -> None:
     case = make_case(Snake())
     inner, eta, env_state = case.start
     params = inner.params
-    _, trajectories = case.update.problem.rollout(params, env_state, case.key)
+    _, trajectories = case.system.rollout(params, eta, env_state, case.key)
 
     def loss(params):
-        return case.update.loss(params, eta, trajectories)
+        return case.system.update.loss(params, eta, trajectories)
 
     calls = _calls(loss, params)
     seconds = medians(

@@ -53,10 +53,10 @@ class SnakeData(NamedTuple):
 def snake_data() -> SnakeData:
     """The training state that `benchmarks.spectra` measures at."""
     case = make_case(Snake())
-    rollout = jax.jit(case.update.problem.rollout)
+    rollout = jax.jit(case.system.rollout)
     inner, eta, env_state = case.start
-    _, trajectories = rollout(inner.params, env_state, case.key)
-    return SnakeData(case.update, inner.params, eta, trajectories)
+    _, trajectories = rollout(inner.params, eta, env_state, case.key)
+    return SnakeData(case.system.update, inner.params, eta, trajectories)
 
 
 def snake_target(data: SnakeData | None = None) -> Target:

@@ -15,9 +15,9 @@ from hessdiag import spectra
 from hessdiag.api.inner_loop_programs import inner_loop_programs
 from hessdiag.api.not_converged import not_converged
 from hessdiag.api.not_finite import not_finite
-from hessdiag.api.optax_update import OptaxUpdate
 from hessdiag.api.plots import inner_loop_figure
 from hessdiag.api.result import Result, compact_table, described, provenance
+from hessdiag.inner import InnerState, InnerUpdate
 from hessdiag.probes.inner_loop import (
     OPERATORS,
     InnerLoopSettings,
@@ -98,8 +98,8 @@ class InnerLoopResult(Result):
 
 @spectra.one_lapack_thread
 def inner_loop_spectra(
-    update: OptaxUpdate,
-    state: tuple[PyTree, Any],
+    update: InnerUpdate,
+    state: InnerState | tuple[PyTree, Any],
     batches: PyTree | list[Any],
     *,
     operators: tuple[str, ...] = OPERATORS,

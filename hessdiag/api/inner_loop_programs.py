@@ -3,12 +3,11 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from hessdiag import spectra
 from hessdiag.api.kept import kept
-from hessdiag.api.optax_update import OptaxUpdate
-from hessdiag.inner import InnerStep, inner_step
+from hessdiag.inner import InnerState, InnerUpdate, linearised_step
+from hessdiag.inner.update import LossWithoutEta
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
 
 
@@ -28,39 +27,29 @@ class InnerLoopPrograms:
         loop: Measures them.
     """
 
-    def __init__(self, update: OptaxUpdate, chunk_size: int | None, settings: InnerLoopSettings):
+    def __init__(self, update: InnerUpdate, chunk_size: int | None, settings: InnerLoopSettings):
         if chunk_size is not None:
-            update = dataclasses.replace(update, loss=spectra.chunked(update.loss, chunk_size))
+            assert isinstance(update.loss, LossWithoutEta)
+            chunked = LossWithoutEta(spectra.chunked(update.loss.loss, chunk_size))
+            update = dataclasses.replace(update, loss=chunked)
         self.repeats = spectra.repeat_check(
-            lambda state, batch: (jax.grad(update.loss)(state[0], batch), update(state, batch))
+            lambda state, batch: (update.gradient(state[0], None, batch), update(state, batch))
         )
         self.points = jax.jit(lambda state, batches: _points(update, state, batches))
-        self.loop = InnerLoop(lambda point: _linearised(update, *point), settings)
+        self.loop = InnerLoop(lambda point: linearised_step(update, *point), settings)
 
 
 @kept
 def inner_loop_programs(
-    update: OptaxUpdate, chunk_size: int | None, settings: InnerLoopSettings
+    update: InnerUpdate, chunk_size: int | None, settings: InnerLoopSettings
 ) -> InnerLoopPrograms:
     """The programs of these arguments, see `InnerLoopPrograms`, or those kept of them."""
     return InnerLoopPrograms(update, chunk_size, settings)
 
 
-def _points(update: OptaxUpdate, state, batches):
+def _points(update: InnerUpdate, state, batches):
     def step(state, batch):
         return update(state, batch), state
 
-    _, states = jax.lax.scan(step, state, batches)
-    return states, batches, jnp.arange(len(jax.tree.leaves(batches)[0]))
-
-
-def _linearised(update: OptaxUpdate, state, batch, step) -> InnerStep:
-    params, opt_state = state
-    return inner_step(
-        lambda p: update.loss(p, batch),
-        update.optimiser.update,
-        params,
-        opt_state,
-        clip=update.clip,
-        learning_rate=update.rate(step),
-    )
+    _, states = jax.lax.scan(step, InnerState(*state), batches)
+    return states, batches

@@ -1,41 +1,47 @@
-"""One inner update: optimisers, the augmented state, the linearised step, cuts."""
+"""One inner update: optimisers, the linearised step with its operators, cuts, the way back."""
 
-from hessdiag.inner.augmented import Augmented, augmented, response
-from hessdiag.inner.cuts import COUNTERFACTUALS, FULL, STABLE, Paths, paths_called
+from hessdiag.inner.cuts import CUTS, FULL, STABLE, Cut, cut_called
 from hessdiag.inner.finite_roots import with_finite_roots
-from hessdiag.inner.linearised import linearised_step
-from hessdiag.inner.optimisers import constants_of, inner_optimiser, meta_optimiser
+from hessdiag.inner.linearise import linearised_step
+from hessdiag.inner.memory import Memory, held_memory
+from hessdiag.inner.optimisers import (
+    annealing,
+    clip_to_norm,
+    constants_of,
+    inner_optimiser,
+    meta_optimiser,
+)
 from hessdiag.inner.outliers import Outliers, outliers, without
 from hessdiag.inner.products import product_over_steps
-from hessdiag.inner.pullback import PulledBack, contract, pull_back
-from hessdiag.inner.step import InnerStep, inner_step
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate, annealing
+from hessdiag.inner.pullback import Cotangent, PulledBack, pull_back
+from hessdiag.inner.step import InnerStep
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate, OptaxUpdate
 
 __all__ = [
-    "COUNTERFACTUALS",
+    "CUTS",
     "FULL",
     "STABLE",
-    "Augmented",
+    "Cotangent",
+    "Cut",
     "Eta",
     "InnerState",
     "InnerStep",
     "InnerUpdate",
+    "Memory",
+    "OptaxUpdate",
     "Outliers",
-    "Paths",
     "PulledBack",
     "annealing",
-    "augmented",
+    "clip_to_norm",
     "constants_of",
-    "contract",
+    "cut_called",
+    "held_memory",
     "inner_optimiser",
-    "inner_step",
     "linearised_step",
     "meta_optimiser",
     "outliers",
-    "paths_called",
     "product_over_steps",
     "pull_back",
-    "response",
     "with_finite_roots",
     "without",
 ]

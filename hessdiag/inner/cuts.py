@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Paths:
+class Cut:
     """What a meta-gradient differentiates through, besides the η in each inner gradient.
 
     Attributes:
@@ -42,37 +42,37 @@ class Paths:
         return self.memory and self.trace is None and not self.as_sgd
 
 
-FULL = Paths()
+FULL = Cut()
 STABLE = (-2.0, 0.0)  # where |1 + eigenvalue| ≤ 1 (Bonnet et al. 2021, D.2)
 
-COUNTERFACTUALS: Mapping[str, Paths] = {
+CUTS: Mapping[str, Cut] = {
     "full": FULL,
-    "no-hessian": Paths(hessian=False),
-    "no-memory": Paths(memory=False),
-    "neither": Paths(hessian=False, memory=False),
-    "trace": Paths(trace=0.9),
-    "stable-hessian": Paths(inside=STABLE),
-    "as-sgd": Paths(as_sgd=True),
+    "no-hessian": Cut(hessian=False),
+    "no-memory": Cut(memory=False),
+    "neither": Cut(hessian=False, memory=False),
+    "trace": Cut(trace=0.9),
+    "stable-hessian": Cut(inside=STABLE),
+    "as-sgd": Cut(as_sgd=True),
 }
 """The full meta-gradient and six counterfactuals, as studies name them."""
 
 
-def paths_called(
+def cut_called(
     name: str,
     *,
     trace_decay: float,
     inside: tuple[float, float] = STABLE,
     matvecs: int = FULL.matvecs,
-) -> Paths:
+) -> Cut:
     """The counterfactual of that name.
 
     Args:
-        name: a key of `COUNTERFACTUALS`.
+        name: a key of `CUTS`.
         trace_decay: μ, where it has a trace.
         inside: bounds on the eigenvalues of H, where it has some.
         matvecs: products behind such bounds.
     """
-    paths = COUNTERFACTUALS[name]
-    if paths.trace is not None:
-        return replace(paths, trace=trace_decay)
-    return paths if paths.inside is None else replace(paths, inside=inside, matvecs=matvecs)
+    cut = CUTS[name]
+    if cut.trace is not None:
+        return replace(cut, trace=trace_decay)
+    return cut if cut.inside is None else replace(cut, inside=inside, matvecs=matvecs)

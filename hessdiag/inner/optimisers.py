@@ -1,12 +1,4 @@
-"""Inner optimisers that can be differentiated where their gradients are exactly zero.
-
-√v has an infinite slope at v = 0, so reverse mode turns Adam's update into NaN for every parameter
-whose gradient was zero so far (dead ReLU units), and a global norm does the same when the whole
-gradient vanishes. The roots here have slope zero at zero: the right limit, since m and g vanish
-faster than √v. The forward update is optax's to the last bit.
-
-A transformation maps a gradient to a direction; the learning rate is applied by the inner update.
-"""
+"""Inner optimisers by name, and the meta-optimiser."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,102 +6,116 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
 
 from hessdiag.errors import UsageError
-
-
-def safe_sqrt(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """√x, with derivative 0 instead of ∞ at x = 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
-
-
-def scale_by_adam(
-    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
-) -> optax.GradientTransformation:
-    """Adam's direction m̂ / (√v̂ + ε), differentiable at v = 0.
-
-    Args:
-        b1: decay of the first moment (default of optax and of Kingma & Ba 2015).
-        b2: decay of the second moment.
-        eps: added outside the root; there is no constant inside it.
-    """
-
-    def update(updates, state, params=None, **_):
-        del params
-        mu = optax.tree.update_moment(updates, state.mu, b1, 1)
-        nu = optax.tree.update_moment_per_elem_norm(updates, state.nu, b2, 2)
-        count = optax.safe_increment(state.count)
-        mu_hat = optax.tree.bias_correction(mu, b1, count)
-        nu_hat = optax.tree.bias_correction(nu, b2, count)
-        direction = jax.tree.map(lambda m, v: m / (safe_sqrt(v) + eps), mu_hat, nu_hat)
-        return direction, optax.ScaleByAdamState(count=count, mu=mu, nu=nu)
-
-    return optax.GradientTransformation(optax.scale_by_adam(b1, b2, eps).init, update)
-
-
-def clip_to_norm(gradient: Any, max_norm: float) -> Any:
-    """The gradient, scaled down to global norm `max_norm` where it is longer; smooth at zero."""
-    norm = safe_sqrt(optax.tree.norm(gradient, squared=True))
-    longer = norm > max_norm
-    scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
-    return jax.tree.map(lambda leaf: scale * leaf, gradient)
+from hessdiag.problems.registry import callable_at
 
 
 class _Optimiser(NamedTuple):
-    """How an inner optimiser is made, and its constants with their defaults, optax's."""
+    """Gradient → direction of descent, and its constants with optax's defaults."""
 
-    make: Callable[..., optax.GradientTransformation]
+    direction: Callable[..., optax.GradientTransformation]
     constants: Mapping[str, float]
 
 
+def _momentum(b1: float) -> optax.GradientTransformation:
+    return optax.trace(decay=b1)
+
+
 def _rmsprop(b2: float, eps: float) -> optax.GradientTransformation:
-    return optax.scale_by_rms(decay=b2, eps=eps)  # ε inside the root, which is smooth at zero
+    return optax.scale_by_rms(decay=b2, eps=eps)  # ε inside the root
 
 
 OPTIMISERS = {
-    "adam": _Optimiser(scale_by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
+    "adam": _Optimiser(optax.scale_by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
     "sgd": _Optimiser(optax.identity, {}),
-    "momentum": _Optimiser(lambda b1: optax.trace(decay=b1), {"b1": 0.9}),
+    "momentum": _Optimiser(_momentum, {"b1": 0.9}),
     "rmsprop": _Optimiser(_rmsprop, {"b2": 0.9, "eps": 1e-8}),
 }
 
+FLAG = "--optimiser"
+
 
 def constants_of(name: str, **given: float | None) -> dict[str, float]:
-    """The constants of an optimiser: what is given, defaults where that is None.
+    """The constants of an optimiser: what is given, optax's defaults where that is None.
 
     Args:
-        name: of the optimiser.
+        name: of the optimiser; one of the user's own has no constants that we know.
         given: `b1`, decay of the averaged gradient; `b2`, of the averaged squares; `eps`.
 
     Raises:
         UsageError: unknown name; a constant that the optimiser does not have, or out of range.
     """
-    if name not in OPTIMISERS:
+    if name not in OPTIMISERS and ":" not in name:
         raise UsageError(
-            f"learning.optimiser: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}"
+            f"{FLAG}: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}, or module:function"
         )
-    made = dict(OPTIMISERS[name].constants)
-    for key, value in given.items():
-        if value is None:
-            continue
-        if key not in made:
-            allowed = ", ".join(f"learning.{one}" for one in made) or "none"
+    known = dict(OPTIMISERS[name].constants) if name in OPTIMISERS else {}
+    chosen = {key: value for key, value in given.items() if value is not None}
+    for key, value in chosen.items():
+        if key not in known:
+            allowed = ", ".join(f"learning.{constant}" for constant in known) or "none"
             raise UsageError(
                 f"learning.{key}: {name} has no such constant; allowed with it: {allowed}"
             )
         if not (value > 0 if key == "eps" else 0 <= value < 1):
             allowed = "more than 0" if key == "eps" else "0 to below 1"
             raise UsageError(f"learning.{key}: {value!r} is not allowed; allowed: {allowed}")
-        made[key] = value
-    return made
+    return known | chosen
 
 
-def inner_optimiser(name: str, **given: float | None) -> optax.GradientTransformation:
-    """The direction of the optimiser called `name`, with constants as `constants_of` has them."""
+def inner_optimiser(
+    name: str, learning_rate: Callable | float, **given: float | None
+) -> optax.GradientTransformation:
+    """The optimiser called `name`, whose updates are changes of the parameters.
+
+    Args:
+        name: one of `OPTIMISERS`, or ``module:function`` of the user's own: a function of the
+            learning rate, as optax's optimisers are (`optax:lion`).
+        learning_rate: α, or a schedule of it over inner steps.
+        given: constants, as `constants_of` has them.
+
+    Raises:
+        UsageError: see `constants_of`; or the user's own gives no optax transformation.
+    """
     constants = constants_of(name, **given)
-    return OPTIMISERS[name].make(**constants)
+    if name in OPTIMISERS:
+        direction = OPTIMISERS[name].direction(**constants)
+        return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+    try:
+        optimiser = callable_at(name, flag=FLAG)(learning_rate)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a user's function may raise
+        raise UsageError(f"{FLAG}: {name!r} failed ({type(error).__name__}: {error})") from error
+    if not isinstance(optimiser, optax.GradientTransformation):
+        raise UsageError(
+            f"{FLAG}: {name!r} gave a {type(optimiser).__name__}; allowed: a function of the "
+            "learning rate that gives an optax transformation"
+        )
+    return optimiser
+
+
+def clip_to_norm(max_norm: float) -> Callable[[Any], Any]:
+    """Gradient → gradient, scaled down to global norm `max_norm` where it is longer.
+
+    Optax's divides by the norm where that is zero, which has no derivative there.
+    """
+
+    def clip(gradient):
+        norm = optax.tree.norm(gradient)
+        longer = norm > max_norm
+        scale = jnp.where(longer, max_norm / jnp.where(longer, norm, 1.0), 1.0)
+        return jax.tree.map(lambda leaf: scale * leaf, gradient)
+
+    return clip
+
+
+def annealing(kind: str, start: float, iterations: int) -> Callable:
+    """The learning rate at every inner step: "constant", or "linear" to 0 over `iterations`."""
+    if kind == "constant":
+        return optax.constant_schedule(start)
+    return optax.linear_schedule(start, 0.0, iterations)
 
 
 def meta_optimiser(learning_rate: float, *, clip_norm: float = 0.0) -> optax.GradientTransformation:

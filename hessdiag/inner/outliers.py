@@ -1,12 +1,13 @@
 """Eigenpairs of the inner loss's Hessian that a counterfactual leaves out."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hessdiag import spectra
+from hessdiag.inner.step import InnerStep
 
 RESOLVED = 1e-2  # residual below which a Ritz pair counts as an eigenpair, relative to the norm
 
@@ -20,11 +21,9 @@ class Outliers(NamedTuple):
 
 
 def outliers(
-    product: Any,
-    params: Any,
+    step: InnerStep,
     key: PRNGKeyArray,
     *,
-    alpha: Float[Array, ""] | float,
     inside: tuple[float, float],
     matvecs: int,
 ) -> Outliers:
@@ -35,21 +34,23 @@ def outliers(
     bound is not.
 
     Args:
-        product: θ-like pytree v ↦ ∇²L v.
-        params: θ.
+        step: an inner update with a learning rate α.
         key: randomness of the start vector.
-        alpha: the learning rate α.
         inside: bounds on the eigenvalues of H.
         matvecs: products at the most, Lanczos steps: those with more resolve more pairs.
     """
-    space = spectra.Space.like(params)
-    operator = spectra.symmetric(lambda v: product(v), params)
-    start = jax.random.normal(key, (space.size,), space.dtype)
+    assert step.learning_rate is not None
+    start = jax.random.normal(key, (step.params.size,), step.params.dtype)
     run = spectra.lanczos(
-        operator, start, max_matvecs=matvecs, tolerance=0.0, keep_basis=True, check_every=matvecs
+        step.hessian,
+        start,
+        max_matvecs=matvecs,
+        tolerance=0.0,
+        keep_basis=True,
+        check_every=matvecs,
     )
     values, vectors, residuals = spectra.ritz_vectors(run)
-    eigenvalues = -alpha * values
+    eigenvalues = -step.learning_rate * values
     outside = (eigenvalues < inside[0]) | (eigenvalues > inside[1])
     chosen = outside & (residuals <= RESOLVED * run.scale)  # false where nothing is active
     return Outliers(
@@ -57,8 +58,8 @@ def outliers(
     )
 
 
-def without(outliers: Outliers, v: Any, product: Any) -> Any:
+def without(
+    outliers: Outliers, v: Float[Array, " d"], product: Float[Array, " d"]
+) -> Float[Array, " d"]:
     """∇²L v less what the outliers contribute to it."""
-    space = spectra.Space.like(v)
-    along = outliers.values * (outliers.vectors @ space.ravel(v))
-    return jax.tree.map(jnp.subtract, product, space.unravel(along @ outliers.vectors))
+    return product - (outliers.values * (outliers.vectors @ v)) @ outliers.vectors

@@ -7,20 +7,14 @@ that a product of any of them costs one product of the Hessian.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float
 
-from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.spectra.curvature import symmetric_on
-from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.operators import Operator, identity_plus
 from hessdiag.spectra.spaces import Space
-
-Rule = Callable[[PyTree, Any, PyTree], tuple[PyTree, Any]]
-"""(gradient, optimiser state, parameters) -> (change of the parameters, new state), as in optax."""
 
 
 @jax.tree_util.register_dataclass
@@ -36,6 +30,7 @@ class InnerStep:
 
     Attributes:
         learning_rate: alpha, a scalar; None where there is none to speak of.
+        loss: L(theta).
         gradient: g, flat.
         clip_ratio: <c(g), g> / <g, g>: what c multiplies the length of g by.
         params: The space of the parameters.
@@ -43,9 +38,10 @@ class InnerStep:
     """
 
     learning_rate: Float[Array, ""] | None
+    loss: Float[Array, ""]
     gradient: Float[Array, " d"]
     clip_ratio: Float[Array, ""]
-    _curve: Callable  # tangents of theta -> tangents of g
+    _products: Callable  # w -> (Hessian w, d2L/(d eta d theta) w, g w)
     _clip: Callable  # tangents of g -> tangents of c(g)
     _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
     _move_targets: Callable | None  # tangents of theta -> tangents of the semi-gradient
@@ -55,7 +51,35 @@ class InnerStep:
     @property
     def hessian(self) -> Operator:
         """Hessian of the inner loss."""
-        return symmetric_on(self.params, self._curve)
+        return symmetric_on(self.params, lambda v: self._products(v)[0])
+
+    def products(self, w: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, " m"]]:
+        """Hessian times w, and the derivative of <g, w> in eta, at the price of one product.
+
+        Second derivatives are symmetric (what `stop_gradient` freezes counts as a constant), so
+        this is the transposed derivative of g in (theta, eta). Empty in eta where the step was
+        linearised without it.
+        """
+        to_params, to_eta, _ = jax.default_matmul_precision("highest")(self._products)(w)
+        return to_params, to_eta
+
+    def back_through_optimiser(
+        self, to_params: Float[Array, " d"], to_memory: Float[Array, " k"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " k"], Float[Array, " d"]]:
+        """Cotangents of theta, of the memory and of g, the gradient held, from those of x'."""
+        to_theta, to_state, to_clipped = self._respond_back(to_params, to_memory)
+        return to_params + to_theta, to_state, self.back_through_clipping(to_clipped)
+
+    def back_through_clipping(self, to_clipped: Float[Array, " d"]) -> Float[Array, " d"]:
+        """The cotangent of g from that of c(g)."""
+        return jax.linear_transpose(self._clip, self.gradient)(to_clipped)[0]
+
+    def respond(
+        self, theta: Float[Array, " d"], memory: Float[Array, " k"], gradient: Float[Array, " d"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " k"]]:
+        """The tangents of theta' and s' from those of theta, s and g."""
+        change, after = self._respond(theta, memory, self._clip(gradient))
+        return theta + change, after
 
     @property
     def paper(self) -> Operator:
@@ -120,7 +144,7 @@ class InnerStep:
 
         def transposed(u):
             to_params, _, to_clipped = self._respond_back(u, self._no_memory())
-            return to_params + self.hessian.product(self._clip_back(to_clipped))
+            return to_params + self.hessian.product(self.back_through_clipping(to_clipped))
 
         return identity_plus(Operator(product, transposed, self.params, self.params))
 
@@ -136,7 +160,7 @@ class InnerStep:
 
         def transposed(y):
             to_params, to_memory, to_clipped = self._respond_back(y[:size], y[size:])
-            back = self.hessian.product(self._clip_back(to_clipped))
+            back = self.hessian.product(self.back_through_clipping(to_clipped))
             return jnp.concatenate([to_params + back, to_memory - y[size:]])
 
         return identity_plus(Operator(product, transposed, space, space))
@@ -150,7 +174,7 @@ class InnerStep:
             return jnp.concatenate(self._respond(still, self._no_memory(), self._clip(v)))
 
         def transposed(y):
-            return self._clip_back(self._respond_back(y[:size], y[size:])[2])
+            return self.back_through_clipping(self._respond_back(y[:size], y[size:])[2])
 
         return Operator(product, transposed, self.params, self.params * self.memory)
 
@@ -177,9 +201,6 @@ class InnerStep:
         scale = jnp.sqrt(jnp.abs(self._from_gradient(jnp.ones_like(self.gradient))))
         return jnp.where(scale > 0, scale, 1)
 
-    def _clip_back(self, to_clipped: Float[Array, " d"]) -> Float[Array, " d"]:
-        return jax.linear_transpose(self._clip, self.gradient)(to_clipped)[0]
-
     def _respond_back(self, to_change: Float[Array, " d"], to_memory: Float[Array, " k"]):
         """Cotangents of (theta, s, c(g)) from those of (u, s')."""
         at = (self.gradient, self._no_memory(), self.gradient)
@@ -193,80 +214,3 @@ class InnerStep:
 
     def _from_gradient(self, change: Float[Array, " d"]) -> Float[Array, " d"]:
         return self._respond(jnp.zeros_like(change), self._no_memory(), change)[0]
-
-
-def inner_step(
-    loss: Callable[[PyTree[Float[Array, "..."]]], Float[Array, ""]],
-    rule: Rule,
-    params: PyTree[Float[Array, "..."]],
-    opt_state: Any,
-    *,
-    clip: Callable[[PyTree], PyTree] | None = None,
-    learning_rate: Float[Array, ""] | float | None = None,
-    semi_gradient: Callable[[PyTree], PyTree] | None = None,
-) -> InnerStep:
-    """Linearise one inner update.
-
-    Call it inside the jitted function that uses the operators, outside any loop over products.
-    Roots inside `rule` and `clip` have slope zero at zero (`with_finite_roots`): Adam has a
-    derivative where the gradient was always zero, too.
-
-    Args:
-        loss: L(theta); batch and randomness are closed over.
-        rule: The optimiser's update; for an optax optimiser, its `update`.
-        params: theta.
-        opt_state: s. Its integer leaves, counters, are held at their values.
-        clip: c, gradient -> gradient; None for none. Clipping inside `rule` is differentiated, too,
-            but then belongs to D.
-        learning_rate: alpha of the operator I - alpha H; None if it is not asked for.
-        semi_gradient: theta -> g(theta) with bootstrap targets that move with theta, for the
-            operator of that name; None if it is not asked for.
-
-    Returns:
-        The operators.
-    """
-    space = Space.like(params)
-    theta = space.ravel(params)
-    with jax.default_matmul_precision("highest"):
-        gradient, curve = linearise(jax.grad(lambda p: loss(space.unravel(p))), theta)
-    leaves, structure = jax.tree.flatten(opt_state)
-    memory_leaves = [leaf for leaf in leaves if _is_floating(leaf)]
-    memory = Space.like(memory_leaves, dtype=space.dtype)
-
-    def clipped(g):
-        return g if clip is None else space.ravel(clip(space.unravel(g)))
-
-    def respond(theta, memory_flat, clipped_gradient):
-        held = iter(memory.unravel(memory_flat))
-        merged = [next(held) if _is_floating(leaf) else leaf for leaf in leaves]
-        state = jax.tree.unflatten(structure, merged)
-        change, after = rule(space.unravel(clipped_gradient), state, space.unravel(theta))
-        remembered = [leaf for leaf in jax.tree.leaves(after) if _is_floating(leaf)]
-        return space.ravel(change), memory.ravel(remembered)
-
-    move_targets = None
-    if semi_gradient is not None:
-        with jax.default_matmul_precision("highest"):
-            _, move_targets = linearise(
-                lambda p: space.ravel(semi_gradient(space.unravel(p))), theta
-            )
-    after_clip, clip_product = linearise(with_finite_roots(clipped), gradient)
-    _, respond_product = linearise(
-        with_finite_roots(respond), theta, memory.ravel(memory_leaves), after_clip
-    )
-    length = jnp.vdot(gradient, gradient)
-    return InnerStep(
-        learning_rate=None if learning_rate is None else jnp.asarray(learning_rate, space.dtype),
-        gradient=gradient,
-        clip_ratio=jnp.where(length > 0, jnp.vdot(after_clip, gradient) / length, 1),
-        _curve=curve,
-        _clip=clip_product,
-        _respond=respond_product,
-        _move_targets=move_targets,
-        params=space,
-        memory=memory,
-    )
-
-
-def _is_floating(leaf) -> bool:
-    return jnp.issubdtype(jnp.result_type(leaf), jnp.floating)

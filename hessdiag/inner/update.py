@@ -1,9 +1,8 @@
-"""The inner update U: (x, η, τ) → x', with x = (parameters, optimiser state).
+"""One inner update U: (x, η, batch) → x', with x = (parameters, optimiser state).
 
-There is one definition of it, used by training, by every meta-gradient and by every operator.
+There is one definition of it, for training, meta-gradients, operators and the public calls.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,12 +12,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from hessdiag import spectra
-from hessdiag.inner.optimisers import clip_to_norm
-from hessdiag.problems import MetaParameter, Problem
-from hessdiag.problems.scalars import hyper_parameters
+from hessdiag.inner.finite_roots import with_finite_roots
 
 Eta = Float[Array, " m"]
+"""The unconstrained meta-parameters as a flat vector."""
+
+Schedule = Callable[..., Float[Array, ""] | float]
+"""Inner step count → α."""
 
 
 class InnerState(NamedTuple):
@@ -26,91 +26,98 @@ class InnerState(NamedTuple):
 
     params: Any  # θ
     opt_state: optax.OptState  # s
-    step: Int[Array, ""]  # inner updates so far; the schedule reads it
+    step: Int[Array, ""] | int = 0  # inner updates so far; the learning rate reads it
 
 
 @dataclass(frozen=True)
 class InnerUpdate:
-    """One inner update of a problem.
+    """One inner update: gradient, clipping, optimiser.
+
+    Roots in the optimiser and the clipping have slope zero where they are zero
+    (`with_finite_roots`): otherwise Adam's derivative were NaN for every parameter whose gradient
+    was always zero. Values stay those of optax to the last bit.
 
     Attributes:
-        problem: where loss and meta-parameters come from.
-        optimiser: gradient → direction, any optax transformation.
-        learning_rate: schedule, inner step count → α.
-        clip_norm: global norm that the gradient is clipped to before the optimiser; 0 for none.
-        transform: transform of all meta-parameters; None leaves each its own.
+        loss: (params, η, batch) → L, a scalar. η is a flat vector (m,), or None where there is
+            none.
+        optimiser: any optax transformation that returns the change of the parameters, its learning
+            rate included.
+        learning_rate: inner step count → α, or a number: what the operator I − α∇²L uses; None if
+            there is none to speak of.
+        clip: gradient → gradient, what comes before the optimiser; None for none.
+        semi_gradient: (params, η, batch) → the gradient as a map of θ that moves its bootstrap
+            targets too; None where the loss has none.
     """
 
-    problem: Problem
+    loss: Callable[[Any, Any, Any], Float[Array, ""]]
     optimiser: optax.GradientTransformation
-    learning_rate: Callable[[Int[Array, ""]], Float[Array, ""]]
-    clip_norm: float = 0.0
-    transform: str | None = None
+    learning_rate: Schedule | float | None = None
+    clip: Callable[[Any], Any] | None = None
+    semi_gradient: Callable[[Any, Any, Any], Any] | None = None
 
-    @property
-    def meta_parameters(self) -> tuple[MetaParameter, ...]:
-        """The problem's meta-parameters, with the transforms in force."""
-        own = tuple(self.problem.meta_parameters)
-        if self.transform is None:
-            return own
-        return tuple(dataclasses.replace(p, transform=self.transform) for p in own)
-
-    def init(self, params) -> InnerState:
+    def init(self, params: Any) -> InnerState:
         """The state before the first update."""
         return InnerState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
 
-    def loss(self, params, eta: Eta, trajectories) -> Float[Array, ""]:
-        """L(θ, η, τ)."""
-        hyper = hyper_parameters(self.meta_parameters, eta)
-        return self.problem.inner_loss(params, hyper, trajectories)
+    def rate(self, step: Int[Array, ""] | int) -> Float[Array, ""] | None:
+        """α at a step; None if there is none."""
+        if self.learning_rate is None:
+            return None
+        alpha = self.learning_rate(step) if callable(self.learning_rate) else self.learning_rate
+        return jnp.asarray(alpha)
 
-    def gradient(self, params, eta: Eta, trajectories):
-        """∇_θ L(θ, η, τ)."""
-        return jax.grad(self.loss)(params, eta, trajectories)
+    def gradient(self, params: Any, eta: Eta | None, batch: Any) -> Any:
+        """∇_θ L(θ, η, batch)."""
+        return jax.grad(self.loss)(params, eta, batch)
 
-    def semi_gradient(self, params, eta: Eta, trajectories):
-        """∇_θ L as a map of θ that moves its bootstrap targets too, for problems that have any."""
-        hyper = hyper_parameters(self.meta_parameters, eta)
-        loss: Any = getattr(self.problem, "inner_loss_with_targets")  # noqa: B009
-        return jax.grad(loss)(params, params, hyper, trajectories)
+    def clipped(self, gradient: Any) -> Any:
+        """The gradient as the optimiser gets it."""
+        return gradient if self.clip is None else with_finite_roots(self.clip)(gradient)
 
-    def linearised_gradient(self, params, eta: Eta, trajectories) -> tuple[Any, Any]:
-        """∇_θ L, and the map w ↦ (∇²_θθ L w, ∇²_ηθ L w), a pytree that replays its linearisation.
+    def change(self, state: InnerState, clipped: Any) -> tuple[Any, optax.OptState]:
+        """(θ' − θ, s'), given the clipped gradient."""
+        rule = with_finite_roots(self.optimiser.update)
+        return rule(clipped, state.opt_state, state.params)
 
-        Second derivatives of the loss are symmetric (what `stop_gradient` freezes counts as a
-        constant), so that this is also the transposed derivative of the gradient in (θ, η).
-        """
-        gradients = jax.grad(self.loss, argnums=(0, 1))
-        (gradient, _), products = spectra.linearise(
-            lambda params: gradients(params, eta, trajectories), params
-        )
-        return gradient, products
+    def apply(self, state: InnerState, gradient: Any) -> InnerState:
+        """The update, given the gradient."""
+        change, opt_state = self.change(state, self.clipped(gradient))
+        return InnerState(optax.apply_updates(state.params, change), opt_state, state.step + 1)
 
-    def clip(self, gradient):
-        """The gradient, scaled down to `clip_norm` where it is longer."""
-        if self.clip_norm == 0:
-            return gradient
-        return clip_to_norm(gradient, self.clip_norm)
-
-    def displacement(self, state: InnerState, clipped) -> tuple[Any, optax.OptState]:
-        """(θ' − θ, s'), given the clipped gradient: the optimiser's direction times −α."""
-        direction, opt_state = self.optimiser.update(clipped, state.opt_state, state.params)
-        alpha = self.learning_rate(state.step)
-        return jax.tree.map(lambda d: -alpha * d, direction), opt_state
-
-    def apply(self, state: InnerState, gradient) -> InnerState:
-        """The update, given the gradient: clip, optimiser, step of length α."""
-        change, opt_state = self.displacement(state, self.clip(gradient))
-        params = jax.tree.map(jnp.add, state.params, change)
-        return InnerState(params, opt_state, state.step + 1)
-
-    def __call__(self, state: InnerState, eta: Eta, trajectories) -> InnerState:
-        """X' = U(x, η, τ)."""
-        return self.apply(state, self.gradient(state.params, eta, trajectories))
+    def __call__(self, state: InnerState, batch: Any, eta: Eta | None = None) -> InnerState:
+        """The state after one update; differentiable."""
+        state = InnerState(*state)
+        return self.apply(state, self.gradient(state.params, eta, batch))
 
 
-def annealing(kind: str, start: float, iterations: int) -> Callable:
-    """The learning rate at every inner step: "constant", or "linear" to 0 over `iterations`."""
-    if kind == "constant":
-        return optax.constant_schedule(start)
-    return optax.linear_schedule(start, 0.0, iterations)
+def OptaxUpdate(
+    loss: Callable[[Any, Any], Float[Array, ""]],
+    optimiser: optax.GradientTransformation,
+    learning_rate: Schedule | float | None = None,
+    clip: Callable[[Any], Any] | None = None,
+) -> InnerUpdate:
+    """One update of an inner loop without meta-parameters.
+
+    Args:
+        loss: (params, batch) → scalar. It must give the same value each time: fix dropout and data
+            order before.
+        optimiser: any optax transformation that returns the change of the parameters, its learning
+            rate included, such as `optax.adam(1e-3)`.
+        learning_rate: step index, counted from the first of the measured steps, → α, or a number:
+            only for the operator I − α∇²L.
+        clip: gradient → gradient, what comes before the optimiser; None for none, or where
+            clipping is part of `optimiser`.
+    """
+    return InnerUpdate(LossWithoutEta(loss), optimiser, learning_rate, clip)
+
+
+@dataclass(frozen=True)
+class LossWithoutEta:
+    """A loss (params, batch) → scalar as inner updates call it; equal where the losses are."""
+
+    loss: Callable[[Any, Any], Float[Array, ""]]
+
+    def __call__(self, params: Any, eta: Any, batch: Any) -> Float[Array, ""]:
+        """L(θ, batch)."""
+        del eta
+        return self.loss(params, batch)

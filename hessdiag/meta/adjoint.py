@@ -8,86 +8,89 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner.augmented import Augmented, augmented
-from hessdiag.inner.cuts import FULL, Paths
-from hessdiag.inner.outliers import outliers
-from hessdiag.inner.pullback import pull_back
-from hessdiag.inner.update import Eta, InnerUpdate
-from hessdiag.meta.unroll import Unroll, point
+from hessdiag.inner import FULL, Cut, InnerStep, Outliers, linearised_step, outliers, pull_back
+from hessdiag.meta import streams
+from hessdiag.meta.start import Start, flat_zero, to_eta
+from hessdiag.meta.system import System
+from hessdiag.meta.unroll import Unroll
 
 
 def adjoint_meta_gradient(
-    update: InnerUpdate,
-    eta: Eta,
+    system: System,
+    start: Start,
     points: Unroll,
     weights: Float[Array, " n"] | None = None,
-    paths: Paths = FULL,
+    cut: Cut = FULL,
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, " m"]:
-    """Σ_i w_i ∇_η L'(θ^(i), τ̃^(i)), i = 1 … n (eq. 5; with weights, eq. 10).
+    """Σ_i w_i dL'(θ^(i), η, τ̃^(i))/dη, i = 1 … n (eq. 5; with weights, eq. 10).
 
     Args:
-        update: the inner update.
-        eta: the η of the unroll.
-        points: the unroll; validated everywhere if there are weights.
+        system: the problem and its inner update.
+        start: of the unroll.
+        points: the unroll, with an objective; evaluated everywhere if there are weights.
         weights: w_1 … w_n; None means the n-step meta-gradient alone.
-        paths: a counterfactual, if not the full meta-gradient.
-        key: randomness of the Lanczos start vectors, for paths with bounds.
+        cut: a counterfactual, if not the full meta-gradient.
+        key: randomness of the Lanczos start vectors, for cuts with bounds.
 
     Returns:
-        The meta-gradient with respect to the unconstrained η; in full, the path through the
-        optimiser's state is included.
+        The meta-gradient with respect to the unconstrained η, direct derivatives of the objective
+        and the path through x^(0) included; in full, so is the path through the optimiser's state.
 
     Raises:
-        ValueError: paths with bounds, but no key.
+        ValueError: a cut with bounds, but no key.
     """
-    if paths.inside is not None and key is None:
-        raise ValueError("paths with bounds need a key: their eigenpairs are found by Lanczos")
-    outer_gradient = jax.grad(update.problem.outer_loss)
+    refuse_bounds_without_key(cut, key)
+    assert points.outer is not None
+    outer = jax.tree.map(lambda leaf: leaf[:, 0], points.outer)
+    n = len(points.losses)
+    if weights is None:
+        last = jnp.arange(n) == n - 1
+        weights = last.astype(outer.to_eta.dtype)
+        outer = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[-1], (n, *leaf.shape[1:])), outer)
 
     def back(carry, at):
         cotangent, gradient = carry
-        state, trajectories, linearised, entering = at
-        if weights is not None:
-            validated, validation, weight = entering
-            cotangent = _add(cotangent, outer_gradient(validated, validation), weight)
-        if linearised is None:
-            linearised = update.linearised_gradient(state.params, eta, trajectories)
-        gradient_here, products = linearised
-        pairs = None
-        if paths.inside is not None and key is not None:
-            alpha = update.learning_rate(state.step)
-            own_key = jax.random.fold_in(key, state.step)
-            pairs = outliers(
-                lambda v: products(v)[0],
-                state.params,
-                own_key,
-                alpha=alpha,
-                inside=paths.inside,
-                matvecs=paths.matvecs,
-            )
-        pulled = pull_back(update, state, gradient_here, products, cotangent, paths, outliers=pairs)
+        j, state, trajectories, stored, to_params, weight = at
+        cotangent = cotangent._replace(params=cotangent.params + weight * to_params)
+        step = step_of(system, start, state, trajectories, stored)
+        pulled = pull_back(step, cotangent, cut, outliers=left_out(step, cut, key, j))
         return (pulled.cotangent, gradient + pulled.to_eta), None
 
-    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
-    cotangent = jax.tree.map(jnp.zeros_like, augmented(point(points.states, -1)))
-    entering = None
-    if weights is None:
-        end = point((points.states.params, points.validation), -1)
-        cotangent = _add(cotangent, outer_gradient(*end), 1.0)
-    else:
-        after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
-        entering = (after, points.validation, weights)
-    (_, gradient), _ = jax.lax.scan(
+    (cotangent, gradient), _ = jax.lax.scan(
         back,
-        (cotangent, jnp.zeros_like(eta)),
-        (states, points.trajectories, points.linearised, entering),
+        (flat_zero(start), weights @ outer.to_eta),
+        (*before_updates(points), outer.to_params, weights),
         reverse=True,
     )
-    return gradient
+    return gradient + to_eta(start, cotangent)
 
 
-def _add(cotangent: Augmented, outer_gradient, weight) -> Augmented:
-    """Add a weighted ∂L'/∂θ: the outer loss reads θ alone."""
-    params = jax.tree.map(lambda c, t: c + weight * t, cotangent.params, outer_gradient)
-    return cotangent._replace(params=params)
+def refuse_bounds_without_key(cut: Cut, key: PRNGKeyArray | None) -> None:
+    """Cuts with bounds need randomness.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if cut.inside is not None and key is None:
+        raise ValueError("cuts with bounds need a key: their eigenpairs are found by Lanczos")
+
+
+def before_updates(points: Unroll) -> tuple:
+    """(j, x^(j), τ^(j), stored linearisation) of every update, stacked."""
+    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
+    return jnp.arange(len(points.losses)), states, points.trajectories, points.steps
+
+
+def step_of(system: System, start: Start, state, trajectories, stored) -> InnerStep:
+    """The linearised update at x^(j): the stored one, or made again."""
+    if stored is not None:
+        return stored
+    return linearised_step(system.update, state, trajectories, start.eta, with_eta=True)
+
+
+def left_out(step: InnerStep, cut: Cut, key: PRNGKeyArray | None, j) -> Outliers | None:
+    """The eigenpairs of inner step j that a cut leaves out."""
+    if cut.inside is None or key is None:
+        return None
+    return outliers(step, streams.at_step(key, j), inside=cut.inside, matvecs=cut.matvecs)

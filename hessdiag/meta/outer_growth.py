@@ -1,39 +1,31 @@
 """The outer gradient against a held sensitivity: how far T alone makes the variance grow."""
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from hessdiag import spectra
-from hessdiag.inner.pullback import contract
-from hessdiag.inner.update import InnerUpdate
-from hessdiag.meta.start import Start
+from hessdiag.inner import FULL, Cotangent, linearised_step, pull_back
+from hessdiag.meta.objectives import Validation
+from hessdiag.meta.start import Start, flat_zero
+from hessdiag.meta.streams import Sources
+from hessdiag.meta.system import System
 from hessdiag.meta.unroll import point, unroll
 
 
-def outer_growth(
-    update: InnerUpdate,
-    start: Start,
-    key: PRNGKeyArray,
-    *,
-    n: int,
-) -> Float[Array, "n m"]:
+def outer_growth(system: System, start: Start, drawn: Sources) -> Float[Array, "n m"]:
     """T^(i) · ∂θ^(1)/∂η for i = 1 … n: the i-step meta-gradient, were the sensitivity to stay.
 
     Args:
-        update: the inner update.
-        start: x_t, η_t and the environments' state.
-        key: randomness of all rollouts, those of `hessdiag.meta.unroll.unroll`.
-        n: the longest horizon, n ≥ 1.
+        system: the problem and its inner update.
+        start: x^(0), η and the environments' state.
+        drawn: randomness of all rollouts, n steps of it.
     """
-    points = unroll(update, start, key, n=n, validate_all=True)
-    state, eta = start.inner, start.eta
+    points = unroll(system, start, drawn, objective=Validation())
+    assert points.outer is not None
     first = point(points.trajectories, 0)
-    _, along = spectra.linearise(lambda eta: update(state, eta, first).params, eta)
-    sensitivity = jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
+    step = linearised_step(system.update, start.inner, first, start.eta, with_eta=True)
+    no_memory = flat_zero(start).memory
 
-    def read(after_and_validation):
-        return contract(jax.grad(update.problem.outer_loss)(*after_and_validation), sensitivity)
+    def read(outer):
+        return pull_back(step, Cotangent(outer, no_memory), FULL).to_eta
 
-    after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
-    return jax.lax.map(read, (after, points.validation))
+    return jax.lax.map(read, points.outer.to_params[:, 0])

@@ -1,9 +1,9 @@
-"""Eq. 11 term by term: what every inner update contributes, for many horizons and paths at once.
+"""Eq. 11 term by term: what every inner update contributes, for many horizons and cuts at once.
 
 On the augmented state x = (θ, s) the i-step meta-gradient is Σ_j T^(i) (Π_{j<k<i} A_k) B_j, with
 A_k and B_j the derivatives of inner update k in x and of update j in η (Bonnet et al. 2021, eq. 11,
 with the optimiser's state). One pass back through an unroll carries the cotangents of all horizons
-and of all counterfactuals, and shares its rollouts, linearisations and ∂g/∂η among them.
+and of all cuts, and shares its rollouts, linearisations and ∂g/∂η among them.
 """
 
 from collections.abc import Sequence
@@ -15,150 +15,144 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag import spectra
-from hessdiag.inner.augmented import Augmented, augmented
-from hessdiag.inner.cuts import Paths
-from hessdiag.inner.outliers import Outliers, outliers
-from hessdiag.inner.pullback import pull_back
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate
-from hessdiag.meta.unroll import Unroll, point
+from hessdiag.inner import Cotangent, Cut, Outliers, pull_back
+from hessdiag.meta.adjoint import before_updates, left_out, step_of
+from hessdiag.meta.forward import gradient_tangents
+from hessdiag.meta.start import Start, flat_zero, to_eta
+from hessdiag.meta.system import System
+from hessdiag.meta.unroll import Unroll
+
+FEW = 32
+"""Entries of η up to which ∂g/∂η is worth a product for each."""
 
 
 class Terms(NamedTuple):
-    """The parts of the meta-gradients of one unroll.
+    """The parts of the meta-gradients of one unroll; `meta_gradients` is their sum."""
 
-    `contributions` summed over inner steps are the meta-gradients.
-    """
-
-    contributions: Float[Array, "paths horizons n m"]  # of update j; zero from the horizon on
-    reach: Float[Array, "paths horizons n"]  # |cotangent of g^(j)|: what T reads of it
+    contributions: Float[Array, "cuts horizons n m"]  # of update j; zero from the horizon on
+    direct: Float[Array, "horizons m"]  # of η in the objective itself
+    initial: Float[Array, "cuts horizons m"]  # of η in x^(0)
+    reach: Float[Array, "cuts horizons n"]  # |cotangent of g^(j)|: what T reads of it
     outer: Float[Array, " horizons"]  # |T|, T = ∂L'/∂θ^(i)
-    mixed: Float[Array, "n m"]  # |∂g^(j)/∂η_k|
-    left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded paths leave out
+    mixed: Float[Array, "n m"]  # |∂g^(j)/∂η_k|; NaN where it was not measured
+    left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded cuts leave out
+
+    @property
+    def meta_gradients(self) -> Float[Array, "cuts horizons m"]:
+        """The meta-gradients; leading axes of samples are kept."""
+        of_updates = self.contributions.sum(axis=-2)
+        return of_updates + self.direct[..., None, :, :] + self.initial
 
 
 def terms(
-    update: InnerUpdate,
-    eta: Eta,
+    system: System,
+    start: Start,
     points: Unroll,
     *,
     horizons: Sequence[int],
-    paths: Sequence[Paths],
-    key: PRNGKeyArray,
+    cuts: Sequence[Cut],
+    key: PRNGKeyArray | None = None,
+    validation: int = 0,
+    with_mixed: bool = True,
 ) -> Terms:
     """Decompose the meta-gradients of one unroll.
 
     Args:
-        update: the inner update.
-        eta: the η of the unroll.
-        points: the unroll, validated everywhere.
+        system: the problem and its inner update.
+        start: of the unroll.
+        points: the unroll, its objective evaluated everywhere.
         horizons: the i of the meta-gradients wanted, none above the length of the unroll.
-        paths: the counterfactuals wanted; at most one of them may have bounds.
+        cuts: the counterfactuals wanted; at most one of them may have bounds.
         key: randomness of the Lanczos start vectors behind bounds.
+        validation: which of the objective's draws.
+        with_mixed: measure |∂g/∂η|, too, a product for every entry of η and update.
     """
-    sweep = _Sweep(update, eta, np.asarray(horizons), tuple(paths), key)
-    n = len(points.states.step) - 1
-    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
-    after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
-    _, seen = jax.lax.scan(
+    assert points.outer is not None
+    has_mixed = with_mixed and start.eta.size <= FEW
+    sweep = _Sweep(system, start, np.asarray(horizons), tuple(cuts), key, has_mixed)
+    outer = jax.tree.map(lambda leaf: leaf[:, validation], points.outer)
+    stack = jax.tree.map(
+        lambda leaf: jnp.zeros((len(horizons), *leaf.shape), leaf.dtype), flat_zero(start)
+    )
+    ends, seen = jax.lax.scan(
         sweep.back,
-        sweep.at_rest(points),
-        (jnp.arange(n), states, after, points.trajectories, points.validation, points.linearised),
+        [stack] * len(sweep.cuts),
+        (*before_updates(points), outer.to_params),
         reverse=True,
     )
-    contributions, reach, mixed, left_out, outer = seen
-    outer = jax.tree.map(lambda leaf: leaf[sweep.horizons - 1], outer)
+    contributions, reach, mixed, found = seen
+    chosen = sweep.horizons - 1
     return Terms(
-        jnp.moveaxis(contributions, 0, 2),
-        jnp.moveaxis(reach, 0, 2),
-        jax.vmap(_length)(outer),
-        mixed,
-        left_out,
+        contributions=jnp.moveaxis(contributions, 0, 2),
+        direct=outer.to_eta[chosen],
+        initial=jnp.stack([jax.vmap(lambda c: _initial(start, c))(end) for end in ends]),
+        reach=jnp.moveaxis(reach, 0, 2),
+        outer=jnp.linalg.norm(outer.to_params[chosen], axis=1),
+        mixed=mixed,
+        left_out=found,
     )
 
 
 @dataclass(frozen=True)
 class _Sweep:
-    """One pass back; its carry is a stack of cotangents, one per horizon, for each of the paths."""
+    """One pass back; its carry is a stack of cotangents, one per horizon, for each of the cuts."""
 
-    update: InnerUpdate
-    eta: Eta
+    system: System
+    start: Start
     horizons: np.ndarray
-    paths: tuple[Paths, ...]
-    key: PRNGKeyArray
+    cuts: tuple[Cut, ...]
+    key: PRNGKeyArray | None
+    has_mixed: bool
 
-    def at_rest(self, points: Unroll) -> list[Augmented]:
-        """The carry before any outer gradient entered."""
-        zero = augmented(point(points.states, -1))
-        size = len(self.horizons)
-        stack = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), zero)
-        return [stack] * len(self.paths)
+    def back(self, cotangents: list[Cotangent], at):
+        """Through inner update j, for every cut and every horizon beyond j."""
+        j, state, trajectories, stored, outer = at
+        eta = self.start.eta
+        step = step_of(self.system, self.start, state, trajectories, stored)
+        mixed = None
+        if self.has_mixed:
+            mixed = gradient_tangents(self.system.update, state, eta, trajectories)
+        pairs = self._outliers(step, j)
 
-    def back(self, cotangents: list[Augmented], at):
-        """Through inner update j, for every path and every horizon beyond j."""
-        j, state, after, trajectories, validation, linearised = at
-        outer = jax.grad(self.update.problem.outer_loss)(after, validation)
-        if linearised is None:
-            linearised = self.update.linearised_gradient(state.params, self.eta, trajectories)
-        gradient, products = linearised
-        mixed = _mixed(self.update, state.params, self.eta, trajectories)
-        pairs = self._outliers(j, state, products)
+        def through(cut: Cut, cotangent: Cotangent):
+            pairs_of = pairs if cut.inside is not None else None
+            pulled = pull_back(step, cotangent, cut, outliers=pairs_of, mixed=mixed)
+            return pulled.cotangent, pulled.to_eta, jnp.linalg.norm(pulled.to_gradient)
 
-        def through(paths: Paths, cotangent: Augmented):
-            pairs_of = pairs if paths.inside is not None else None
-            at = (self.update, state, gradient, products, cotangent, paths)
-            pulled = pull_back(*at, outliers=pairs_of, mixed=mixed)
-            return pulled.cotangent, pulled.to_eta, _length(pulled.to_gradient)
-
-        made = [
-            self._each(j, paths, _enter(stack, outer, self.horizons == j + 1), through)
-            for paths, stack in zip(self.paths, cotangents, strict=True)
+        pulled = [
+            self._each(j, cut, _enter(stack, outer, self.horizons == j + 1), through)
+            for cut, stack in zip(self.cuts, cotangents, strict=True)
         ]
-        cotangents, contributions, reach = map(list, zip(*made, strict=True))
-        number = jnp.asarray(0 if pairs is None else pairs.number, self.eta.dtype)
-        lengths = jax.vmap(_length)(mixed)
-        return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number, outer)
+        cotangents, contributions, reach = map(list, zip(*pulled, strict=True))
+        number = jnp.asarray(0 if pairs is None else pairs.number, eta.dtype)
+        lengths = jnp.full(eta.size, jnp.nan, eta.dtype)
+        if mixed is not None:
+            lengths = jnp.linalg.norm(mixed, axis=1)
+        return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number)
 
-    def _each(self, j, paths: Paths, stack: Augmented, through):
+    def _each(self, j, cut: Cut, stack: Cotangent, through):
         """The horizons one by one: those that end before j are passed over, not computed."""
+        eta = self.start.eta
 
-        def one(now):
-            cotangent, horizon = now
-            nothing = (cotangent, jnp.zeros_like(self.eta), jnp.zeros((), self.eta.dtype))
+        def pull(at):
+            cotangent, horizon = at
+            nothing = (cotangent, jnp.zeros_like(eta), jnp.zeros((), cotangent.params.dtype))
             return jax.lax.cond(
-                horizon > j, lambda c: through(paths, c), lambda _: nothing, cotangent
+                horizon > j, lambda c: through(cut, c), lambda _: nothing, cotangent
             )
 
-        return jax.lax.map(one, (stack, jnp.asarray(self.horizons)))
+        return jax.lax.map(pull, (stack, jnp.asarray(self.horizons)))
 
-    def _outliers(self, j, state: InnerState, products) -> Outliers | None:
-        bounded = next((paths for paths in self.paths if paths.inside is not None), None)
-        if bounded is None or bounded.inside is None:
-            return None
-        return outliers(
-            lambda v: products(v)[0],
-            state.params,
-            jax.random.fold_in(self.key, j),
-            alpha=self.update.learning_rate(state.step),
-            inside=bounded.inside,
-            matvecs=bounded.matvecs,
-        )
+    def _outliers(self, step, j) -> Outliers | None:
+        bounded = next((cut for cut in self.cuts if cut.inside is not None), None)
+        return None if bounded is None else left_out(step, bounded, self.key, j)
 
 
-def _enter(stack: Augmented, outer, enters) -> Augmented:
-    """Add ∂L'/∂θ to the cotangents of the horizons that end here."""
-
-    def add(cotangents, gradient):
-        return cotangents + jnp.tensordot(jnp.asarray(enters, gradient.dtype), gradient, axes=0)
-
-    return stack._replace(params=jax.tree.map(add, stack.params, outer))
+def _enter(stack: Cotangent, outer: Float[Array, " d"], enters) -> Cotangent:
+    """Add T to the cotangents of the horizons that end here."""
+    added = jnp.outer(jnp.asarray(enters, outer.dtype), outer)
+    return stack._replace(params=stack.params + added)
 
 
-def _mixed(update: InnerUpdate, params, eta: Eta, trajectories) -> Any:
-    """∂g/∂η, a leading axis over η."""
-    _, along = spectra.linearise(lambda eta: update.gradient(params, eta, trajectories), eta)
-    return jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
-
-
-def _length(tree) -> Float[Array, ""]:
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+def _initial(start: Start, cotangent: Cotangent) -> Any:
+    return jnp.zeros_like(start.eta) + to_eta(start, cotangent)

@@ -1,79 +1,79 @@
 """n inner updates ahead, each on freshly sampled trajectories (Bonnet et al. 2021, eq. 5)."""
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float
 
-from hessdiag.inner.update import InnerState, InnerUpdate
-from hessdiag.meta.sources import sources
+from hessdiag.inner import InnerState, InnerStep, linearised_step
+from hessdiag.meta.objectives import Objective, Outer
 from hessdiag.meta.start import Start
-from hessdiag.problems import Problem
+from hessdiag.meta.streams import Sources
+from hessdiag.meta.system import System
 
 
 class Unroll(NamedTuple):
-    """n inner updates; the leaves of all fields but the last are stacked."""
+    """n inner updates; leaves are stacked."""
 
     states: InnerState  # x^(0) … x^(n)
     trajectories: Any  # τ^(0) … τ^(n−1), sampled from θ^(0) … θ^(n−1): what the updates learn from
-    validation: Any  # τ̃^(1) … τ̃^(n), or τ̃^(n) alone, sampled from θ^(i)
-    linearised: Any  # gradients of the updates with their derivatives, stacked; or None
-    env_state: Any  # after τ^(0): where training continues
-
-
-def inner_sample(problem: Problem, params, env_state, key: PRNGKeyArray):
-    """(environment state, τ^(j)): the trajectories that an inner step learns from, as constants."""
-    return jax.lax.stop_gradient(problem.rollout(params, env_state, key))
-
-
-def validation_sample(problem: Problem, params, env_state, key: PRNGKeyArray):
-    """τ̃^(i): the trajectories that θ^(i) is validated on, as constants, independent of all τ."""
-    return jax.lax.stop_gradient(problem.rollout(params, env_state, key)[1])
+    losses: Float[Array, " n"]  # L(θ^(j), η, τ^(j))
+    outer: Outer | None  # the objective at θ^(1) … θ^(n), or at θ^(n) alone: (n or 1, R); or None
+    steps: InnerStep | None  # the updates linearised, if they were stored
+    env_states: Any  # after τ^(0) … τ^(n−1)
 
 
 def unroll(
-    update: InnerUpdate,
+    system: System,
     start: Start,
-    key: PRNGKeyArray,
+    drawn: Sources,
     *,
-    n: int,
-    validate_all: bool = False,
+    objective: Objective | None = None,
+    memory: Any = (),
+    at: Literal["all", "last"] = "all",
     store: bool = False,
 ) -> Unroll:
-    """Take n inner updates from x_t; differentiable in η through every update.
+    """Take n inner updates from x^(0).
 
     Args:
-        update: the inner update.
-        start: x_t, η_t and the environments' state.
-        key: randomness of all rollouts.
-        n: number of inner updates, n ≥ 1.
-        validate_all: validate every θ^(i), not θ^(n) alone.
-        store: keep the linearisation of every inner gradient, for a reverse sweep.
+        system: the problem and its inner update.
+        start: x^(0), η and the environments' state.
+        drawn: randomness of all rollouts, n steps of it.
+        objective: what is evaluated at θ^(i); None for nothing.
+        memory: what the objective remembers.
+        at: evaluate it at every θ^(i), or at θ^(n) alone.
+        store: keep the linearisation of every update, for a reverse sweep.
     """
-    problem, eta = update.problem, start.eta
-    drawn = sources(key, n)
+    eta = start.eta
 
-    def step(now, keys):
-        state, env_state = now
-        env_state, trajectories = inner_sample(problem, state.params, env_state, keys.inner)
-        linearised = validation = None
+    def evaluate(state, env_state, keys) -> Outer | None:
+        if objective is None:
+            return None
+        draw = partial(objective, system, state, eta, env_state)
+        return jax.lax.map(lambda key: draw(key, memory), keys)
+
+    def step(carry, keys):
+        state, env_state = carry
+        env_state, trajectories = system.rollout(state.params, eta, env_state, keys.inner)
+        linearised = None
         if store:
-            linearised = update.linearised_gradient(state.params, eta, trajectories)
-            after = update.apply(state, linearised[0])
+            linearised = linearised_step(system.update, state, trajectories, eta, with_eta=True)
+            loss, gradient = linearised.loss, linearised.params.unravel(linearised.gradient)
         else:
-            after = update(state, eta, trajectories)
-        if validate_all:
-            validation = validation_sample(problem, after.params, env_state, keys.validation[0])
-        return (after, env_state), (state, trajectories, validation, linearised, env_state)
+            loss, gradient = jax.value_and_grad(system.update.loss)(state.params, eta, trajectories)
+        after = system.update.apply(state, gradient)
+        outer = evaluate(after, env_state, keys.validation) if at == "all" else None
+        return (after, env_state), (state, trajectories, loss, outer, linearised, env_state)
 
     (end, end_env), seen = jax.lax.scan(step, (start.inner, start.env_state), drawn)
-    states, trajectories, validation, linearised, env_states = seen
-    if not validate_all:
-        last = validation_sample(problem, end.params, end_env, drawn.validation[-1, 0])
-        validation = jax.tree.map(lambda leaf: leaf[None], last)
+    states, trajectories, losses, outer, steps, env_states = seen
+    if at == "last":
+        last = evaluate(end, end_env, drawn.validation[-1])
+        outer = jax.tree.map(lambda leaf: leaf[None], last)
     states = jax.tree.map(lambda stack, leaf: jnp.concatenate([stack, leaf[None]]), states, end)
-    return Unroll(states, trajectories, validation, linearised, point(env_states, 0))
+    return Unroll(states, trajectories, losses, outer, steps, env_states)
 
 
 def point(stacked: Any, i: int) -> Any:

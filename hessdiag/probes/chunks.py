@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.train.learner import TrainState
+from hessdiag.errors import NotFiniteError
 
 
 class Chunks:
@@ -21,7 +21,7 @@ class Chunks:
         size: samples computed at once: bounds memory.
     """
 
-    def __init__(self, sample: Callable[[TrainState, PRNGKeyArray], Any], size: int):
+    def __init__(self, sample: Callable[[Any, PRNGKeyArray], Any], size: int):
         self.program = jax.jit(sample if size == 1 else jax.vmap(sample, in_axes=(None, 0)))
         self._size = size
 
@@ -29,9 +29,7 @@ class Chunks:
         """How often the program is called for so many samples."""
         return -(-number // self._size)
 
-    def sample(
-        self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
-    ) -> Any:
+    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]) -> Any:
         """A sample per key, the samples stacked along axis 0 of every leaf, on the host.
 
         Args:
@@ -42,12 +40,23 @@ class Chunks:
         num, size = len(keys), self._size
         chunks = []
         for start in range(0, num, size):
-            at = np.arange(start, start + size) % num  # the last chunk is filled up
-            made = jax.device_get(self.program(state, keys[start] if size == 1 else keys[at]))
+            places = np.arange(start, start + size) % num  # the last chunk is filled up
+            chunk = self.program(state, keys[start] if size == 1 else keys[places])
+            chunk = jax.device_get(chunk)
             left = num - start
-            chunks.append(jax.tree.map(lambda leaf, left=left: _stacked(leaf, size)[:left], made))
+            chunks.append(jax.tree.map(lambda leaf, left=left: _stacked(leaf, size)[:left], chunk))
             progress(min(start + size, num))
         return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
+
+
+def require_finite(values: Any, what: str) -> None:
+    """Refuse samples that are not finite.
+
+    Raises:
+        NotFiniteError: a value is NaN or infinite.
+    """
+    if not np.isfinite(values).all():
+        raise NotFiniteError(f"NaN or infinity in {what} of a probe")
 
 
 def _stacked(leaf: Any, size: int) -> np.ndarray:

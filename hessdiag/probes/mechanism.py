@@ -8,21 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.errors import NotFiniteError
-from hessdiag.inner import InnerUpdate, Paths
 from hessdiag.meta import (
     Terms,
+    Validation,
     all_horizons_from,
     outer_growth,
     sensitivity_norms,
     share_one,
     sources,
+    streams,
     terms,
     unroll,
 )
-from hessdiag.probes.chunks import Chunks
-from hessdiag.train.learner import TrainState, paths_of
-from hessdiag.train.settings import Settings, measured_horizon
+from hessdiag.meta.terms import FEW
+from hessdiag.probes.chunks import Chunks, require_finite
+from hessdiag.probes.measured import Measured
 
 SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
 
@@ -40,65 +40,32 @@ class Sampled(NamedTuple):
     terms: Terms | None
     outer_growth: np.ndarray | None  # (K, n, m): T^(i)·∂θ^(1)/∂η, of other samples
     nested: Nested | None
-    sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|
+    sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|; None where η has many entries
 
 
 class MechanismProbe:
     """Samples the parts of meta-gradients; one compiled program each for terms and for sources.
 
     Attributes:
-        paths: the full meta-gradient and its counterfactuals, by name; none where none is wanted.
-        horizons: where they are measured.
+        horizons: where cuts are measured.
         covers_all_horizons: whether the sums of the terms are all meta-gradients of a probe.
 
     Args:
-        update: the inner update.
-        settings: of the run.
+        measured: what is probed.
     """
 
-    def __init__(self, update: InnerUpdate, settings: Settings):
-        probe, n = settings.probe, measured_horizon(settings)
-        self.paths = _wanted(settings)
-        self.horizons = probe.horizons or tuple(range(1, n + 1))
-        self.covers_all_horizons = bool(self.paths) and self.horizons == tuple(range(1, n + 1))
-        self._samples = probe.samples if self.paths else 0
-        self._nested = probe.nested
-
-        def decompose(state: TrainState, key: PRNGKeyArray) -> Terms:
-            points = unroll(update, state.start, key, n=n, validate_all=True)
-            return terms(
-                update,
-                state.eta,
-                points,
-                horizons=self.horizons,
-                paths=tuple(self.paths.values()),
-                key=jax.random.fold_in(key, 2 * n + 2),
-            )
-
-        def by_source(state: TrainState, key: PRNGKeyArray):
-            drawn = sources(key, n, validations=2)
-            others = sources(jax.random.fold_in(key, 2 * n + 3), n * n)
-
-            def alone(j):
-                fresh = jax.tree.map(
-                    lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others
-                )
-                return all_horizons_from(update, state.start, share_one(drawn, fresh, j))[:, 0]
-
-            pair = jnp.moveaxis(all_horizons_from(update, state.start, drawn), 1, 0)
-            return pair, jax.lax.map(alone, jnp.arange(n))
-
-        def held(state: TrainState, key: PRNGKeyArray):
-            own = jax.random.fold_in(key, 2 * n + 4)  # not the noise of what E6 predicts
-            return outer_growth(update, state.start, own, n=n)
-
-        def sensitivities(state: TrainState, key: PRNGKeyArray):
-            return sensitivity_norms(update, state.start, key, n=n)
-
-        self._sensitivities = jax.jit(sensitivities)
-        self._decompose = Chunks(decompose, probe.chunk)
-        self._outer_growth = Chunks(held, probe.chunk)
-        self._by_source = Chunks(by_source, probe.chunk)
+    def __init__(self, measured: Measured):
+        settings, n = measured.settings, measured.n
+        every = tuple(range(1, n + 1))
+        self.horizons = settings.horizons or every
+        self.covers_all_horizons = bool(measured.cuts) and self.horizons == every
+        self._samples = settings.samples if measured.cuts else 0
+        self._nested = settings.nested
+        programs = _Programs(measured, self.horizons)
+        self._decompose = Chunks(programs.decompose, settings.chunk)
+        self._outer_growth = Chunks(programs.outer_growth, settings.chunk)
+        self._by_source = Chunks(programs.by_source, settings.chunk)
+        self._sensitivities = jax.jit(programs.sensitivities)
 
     @property
     def units(self) -> int:
@@ -115,16 +82,7 @@ class MechanismProbe:
         )
         return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
 
-    @property
-    def coords(self) -> dict[str, Any]:
-        """Labels of the dimensions that are the terms' own."""
-        if not self.paths:
-            return {}
-        return {"cut": list(self.paths), "cut_horizon": np.array(self.horizons)}
-
-    def sample(
-        self, state: TrainState, keys: PRNGKeyArray, *, progress: Callable[[int], None]
-    ) -> Sampled:
+    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]) -> Sampled:
         """Terms of the samples with the given keys; the rest with the first of them.
 
         Args:
@@ -135,43 +93,87 @@ class MechanismProbe:
         Raises:
             NotFiniteError: a term is NaN or infinite.
         """
-        made = alone = nested = norms = None
+        parts = growth = nested = norms = None
         if self._samples:
-            own = keys[: self._samples]
-            made = self._decompose.sample(state, own, progress=progress)
-            self._refuse_not_finite(made.contributions)
-            after = self._samples
-            alone = self._outer_growth.sample(state, own, progress=lambda k: progress(after + k))
-            self._refuse_not_finite(alone)
-            norms = [np.asarray(self._sensitivities(state, key)) for key in own[:SENSITIVITIES]]
+            chosen, done = keys[: self._samples], self._samples
+            parts = self._decompose.sample(state, chosen, progress=progress)
+            require_finite(parts.contributions, _WHAT)
+            growth = self._outer_growth.sample(state, chosen, progress=lambda k: progress(done + k))
+            require_finite(growth, _WHAT)
+            if growth.shape[-1] <= FEW:
+                norms = np.stack(
+                    [np.asarray(self._sensitivities(state, k)) for k in chosen[:SENSITIVITIES]]
+                )
         if self._nested:
-            own, before = keys[: self._nested], 2 * self._samples
-            parts = self._by_source.sample(state, own, progress=lambda k: progress(before + k))
-            nested = Nested(*parts)
-            self._refuse_not_finite(nested.pairs)
-        return Sampled(made, alone, nested, None if norms is None else np.stack(norms))
+            before = 2 * self._samples
+            pairs = self._by_source.sample(
+                state, keys[: self._nested], progress=lambda k: progress(before + k)
+            )
+            nested = Nested(*pairs)
+            require_finite(nested.pairs, _WHAT)
+        return Sampled(parts, growth, nested, norms)
 
     def evidence(self, sampled: Sampled) -> dict[str, np.ndarray]:
         """What samples tell the explanations, at all horizons up to n; NaN where not measured."""
-        made, alone = sampled.terms, sampled.outer_growth
-        if made is None or alone is None:
+        if sampled.terms is None or sampled.outer_growth is None:
             return {}
-        n = made.mixed.shape[1]
+        n = sampled.terms.mixed.shape[1]
         reach = np.full((n, n), np.nan)
-        reach[np.asarray(self.horizons) - 1] = relative_reach(made).mean(axis=0)
-        return {"reach": reach, "outer_std": alone.std(axis=0, ddof=1)}
-
-    def _refuse_not_finite(self, values: Any) -> None:
-        if not np.isfinite(values).all():
-            raise NotFiniteError("NaN or infinity in the terms of the meta-gradients of a probe")
+        reach[np.asarray(self.horizons) - 1] = relative_reach(sampled.terms).mean(axis=0)
+        return {"reach": reach, "outer_std": sampled.outer_growth.std(axis=0, ddof=1)}
 
 
-def _wanted(settings: Settings) -> dict[str, Paths]:
-    """Paths by name, the full meta-gradient first; none where no cut is wanted."""
-    names = settings.probe.counterfactuals
-    return {name: paths_of(name, settings) for name in ("full", *names)} if names else {}
+_WHAT = "the terms of the meta-gradients"
 
 
-def relative_reach(made: Terms) -> np.ndarray:
+class _Programs:
+    """What is compiled, each from a training state and a sample's key."""
+
+    def __init__(self, measured: Measured, horizons: tuple[int, ...]):
+        self._measured = measured
+        self._horizons = horizons
+
+    def decompose(self, state: Any, key: PRNGKeyArray) -> Terms:
+        """The terms of all cuts and horizons."""
+        measured = self._measured
+        start = measured.start(state, key)
+        points = unroll(measured.system, start, sources(key, measured.n), objective=Validation())
+        return terms(
+            measured.system,
+            start,
+            points,
+            horizons=self._horizons,
+            cuts=tuple(measured.cuts.values()),
+            key=streams.deflation(key),
+        )
+
+    def outer_growth(self, state: Any, key: PRNGKeyArray):
+        """Of other samples: not the noise of what E6 predicts."""
+        measured = self._measured
+        drawn = sources(streams.apart(key, measured.n), measured.n)
+        return outer_growth(measured.system, measured.start(state, key), drawn)
+
+    def sensitivities(self, state: Any, key: PRNGKeyArray):
+        """|∂θ^(i)/∂η_k| of the sample's own unroll."""
+        measured = self._measured
+        drawn = sources(key, measured.n)
+        return sensitivity_norms(measured.system, measured.start(state, key), drawn)
+
+    def by_source(self, state: Any, key: PRNGKeyArray):
+        """A pair that shares all inner trajectories, and one sample per shared inner step."""
+        measured, n = self._measured, self._measured.n
+        start = measured.start(state, key)
+        drawn = sources(key, n, validations=2)
+        others = sources(streams.nested(key, n), n * n)
+
+        def alone(j):
+            fresh = jax.tree.map(lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others)
+            return all_horizons_from(measured.system, start, share_one(drawn, fresh, j))[:, 0]
+
+        pair = jnp.moveaxis(all_horizons_from(measured.system, start, drawn), 1, 0)
+        return pair, jax.lax.map(alone, jnp.arange(n))
+
+
+def relative_reach(parts: Terms) -> np.ndarray:
     """(K, horizons, n) what T reads of a unit of each inner gradient, over |T|."""
-    return np.asarray(made.reach)[:, 0] / np.asarray(made.outer)[..., None]
+    return np.asarray(parts.reach)[:, 0] / np.asarray(parts.outer)[..., None]

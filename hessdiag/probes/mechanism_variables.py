@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hessdiag import spectra
 from hessdiag.meta import Terms
 from hessdiag.probes.inner_loop import InnerLoopSpectra, PathNorm, ProductNorm
-from hessdiag.probes.mechanism import Nested, relative_reach
+from hessdiag.probes.measured import Measured
+from hessdiag.probes.mechanism import Nested, Sampled, relative_reach
+from hessdiag.spectra import Variables
 from hessdiag.statistics import Interval, coherence, cut_growth, mean_defined, nested_shares
 
 _UNITS = "loss per unit of eta"
@@ -16,15 +17,47 @@ _TERM = ("cut_horizon", "inner_step", "meta_parameter")
 _PER_TERM = ("operator_unroll", "inner_step", "meta_parameter")
 
 
+def mechanism_variables(
+    sampled: Sampled,
+    spectra: Sequence[InnerLoopSpectra],
+    horizons: Sequence[int],
+    measured: Measured,
+    *,
+    seed: Sequence[int],
+) -> Variables:
+    """Everything that a probe sampled of terms, cuts and sources, as labelled arrays.
+
+    Args:
+        sampled: the samples.
+        spectra: measured on the unrolls of the first of them.
+        horizons: where terms and cuts were measured.
+        measured: what is probed.
+        seed: of the bootstrap.
+    """
+    settings = measured.settings
+    rng = np.random.default_rng(seed)
+    options = {"confidence": settings.confidence, "resamples": settings.resamples, "rng": rng}
+    variables: Variables = {}
+    if sampled.terms is not None:
+        variables |= term_variables(sampled.terms, **options)
+        if horizons[-1] == measured.n:
+            variables |= alignment_variables(sampled.terms, [*measured.cuts], spectra)
+    if sampled.nested is not None:
+        variables |= nested_variables(sampled.nested, **options)
+    if sampled.sensitivities is not None:
+        variables |= sensitivity_variables(sampled.sensitivities)
+    return variables
+
+
 def term_variables(
     made: Terms, *, confidence: float, resamples: int, rng: np.random.Generator
-) -> spectra.Variables:
+) -> Variables:
     """Cuts, terms and their alignment as labelled arrays."""
     contributions = np.asarray(made.contributions)
-    meta_gradients = contributions.sum(axis=3)
+    meta_gradients = np.asarray(made.meta_gradients)
     cut = cut_growth(meta_gradients, confidence=confidence, resamples=resamples, rng=rng)
     together = coherence(contributions[:, 0], confidence=confidence, resamples=resamples, rng=rng)
-    variables: spectra.Variables = {
+    variables: Variables = {
         "cut_meta_gradient": (
             ("sample", *_CUT, "meta_parameter"),
             meta_gradients,
@@ -53,7 +86,7 @@ def term_variables(
     return variables | _factors(made, contributions[:, 0])
 
 
-def _factors(made: Terms, contributions: np.ndarray) -> spectra.Variables:
+def _factors(made: Terms, contributions: np.ndarray) -> Variables:
     """What the size of a term is made of: sample means of norms and of the cosine."""
     mixed, reach = np.asarray(made.mixed), np.asarray(made.reach)
     bound = reach[:, 0, :, :, None] * mixed[:, None]
@@ -92,7 +125,7 @@ def _factors(made: Terms, contributions: np.ndarray) -> spectra.Variables:
 
 def alignment_variables(
     made: Terms, cuts: Sequence[str], measured: Sequence[InnerLoopSpectra]
-) -> spectra.Variables:
+) -> Variables:
     """How much of the most that its factors allow each term is, on the unrolls with spectra.
 
     On the augmented state a term is T G ∂g/∂η with G the derivative of the last θ in the gradient
@@ -113,7 +146,7 @@ def alignment_variables(
     return variables
 
 
-def _of_paths(made: Terms, paths: Sequence[Sequence[PathNorm]]) -> spectra.Variables:
+def _of_paths(made: Terms, paths: Sequence[Sequence[PathNorm]]) -> Variables:
     if not paths:
         return {}
     norms = np.array([[path.value for path in row] for row in paths])
@@ -125,7 +158,7 @@ def _of_paths(made: Terms, paths: Sequence[Sequence[PathNorm]]) -> spectra.Varia
 
 def _as_printed(
     made: Terms, cut: int, products: Sequence[Sequence[ProductNorm]], rates: np.ndarray
-) -> spectra.Variables:
+) -> Variables:
     """Of plain gradient descent: the terms of the cut "as-sgd" at the longest horizon.
 
     Where clipping is active it is in the terms, and not in their factors: eq. 11 has none.
@@ -156,10 +189,10 @@ def _alignment(made: Terms, cut: int, carried: np.ndarray, mixed: np.ndarray) ->
 
 def nested_variables(
     nested: Nested, *, confidence: float, resamples: int, rng: np.random.Generator
-) -> spectra.Variables:
+) -> Variables:
     """Shares of the variance by source as labelled arrays."""
     shares = nested_shares(*nested, confidence=confidence, resamples=resamples, rng=rng)
-    made: spectra.Variables = {}
+    made: Variables = {}
     for name, interval, dims, text in (
         ("validation_share", shares.validation, ("horizon",), "validation trajectories"),
         ("inner_share", shares.inner, ("horizon",), "inner trajectories"),
@@ -171,7 +204,7 @@ def nested_variables(
     return made | _with_ends("nested_std", shares.std, both, text, _UNITS)
 
 
-def sensitivity_variables(norms: np.ndarray) -> spectra.Variables:
+def sensitivity_variables(norms: np.ndarray) -> Variables:
     """Growth of |∂θ^(i)/∂η| with the horizon, sample by sample."""
     base = norms[:, :1]
     ratio = np.where(base > 0, norms / np.where(base > 0, base, 1.0), np.nan)
@@ -180,8 +213,6 @@ def sensitivity_variables(norms: np.ndarray) -> spectra.Variables:
     return {"sensitivity_growth": (("sensitivity_sample", "horizon"), growth, text, "1")}
 
 
-def _with_ends(
-    name: str, interval: Interval, dims, text: str, units: str = "1"
-) -> spectra.Variables:
+def _with_ends(name: str, interval: Interval, dims, text: str, units: str = "1") -> Variables:
     ends = (("", "value"), ("_low", "low"), ("_high", "high"))
     return {name + suffix: (dims, getattr(interval, end), text, units) for suffix, end in ends}

@@ -3,52 +3,47 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 import xarray
-from jaxtyping import PRNGKeyArray
 
-from hessdiag import spectra
-from hessdiag.meta import ESTIMATORS
+from hessdiag.meta import streams
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables, operator_names
+from hessdiag.probes.measured import Measured
 from hessdiag.probes.mechanism import MechanismProbe, Sampled
-from hessdiag.probes.mechanism_variables import (
-    alignment_variables,
-    nested_variables,
-    sensitivity_variables,
-    term_variables,
-)
+from hessdiag.probes.mechanism_variables import mechanism_variables
+from hessdiag.probes.predictions import prediction_variables
 from hessdiag.probes.spectral import SpectralProbe
-from hessdiag.probes.spread import VarianceProbe, prediction_variables, variance_variables
-from hessdiag.train.learner import Learner, RunKeys, TrainState
-from hessdiag.train.settings import Settings, measured_horizon
+from hessdiag.probes.spread import SpreadProbe, spread_variables
+from hessdiag.spectra import Variables
 
 
-class Prober:
-    """Makes the probes of a configuration's runs; training's state is read, never changed."""
+class Probe:
+    """Probes one object along training; the training state is read, never changed.
 
-    def __init__(self, learner: Learner, settings: Settings):
-        self._learner = learner
-        self._settings = settings
-        self._n = measured_horizon(settings)
-        self._spectra = SpectralProbe(learner.update, settings.probe, n=self._n)
-        self._variance = VarianceProbe(learner.update, settings)
-        self._mechanism = MechanismProbe(learner.update, settings)
-        self._explanations = explanations_at(settings.probe.explanations)
+    Args:
+        measured: what is probed.
+    """
+
+    def __init__(self, measured: Measured):
+        self._measured = measured
+        self._spectra = SpectralProbe(measured)
+        self._spread = SpreadProbe(measured)
+        self._mechanism = MechanismProbe(measured)
+        self._explanations = explanations_at(measured.settings.explanations)
 
     @property
     def steps(self) -> int:
         """Units of progress in one probe."""
-        sampled = 0 if self._mechanism.covers_all_horizons else self._settings.probe.samples
-        return sampled + self._spectra.units + self._mechanism.units
+        samples = 0 if self._mechanism.covers_all_horizons else self._measured.settings.samples
+        return samples + self._spectra.units + self._mechanism.units
 
-    def probe(
+    def __call__(
         self,
-        state: TrainState,
+        state: Any,
         iteration: int,
         *,
-        keys: RunKeys,
+        keys: streams.RunKeys,
         progress: Callable[[int], None],
     ) -> xarray.Dataset:
         """Measure at `state`.
@@ -65,78 +60,78 @@ class Prober:
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
         """
-        names = [parameter.name for parameter in self._learner.problem.meta_parameters]
-        if self._n == 0:
-            coords = {"meta_parameter": names}
-            return xarray.Dataset(coords=coords, attrs=self._attributes(iteration))
-        settings, steps = self._settings, _Steps(progress)
-        samples = _split_at(keys.probe, iteration, settings.probe.samples)
-        measured = self._spectra.measure(
+        names = list(self._measured.system.names)
+        if self._measured.n == 0:
+            return xarray.Dataset(
+                coords={"meta_parameter": names}, attrs=self._attributes(iteration)
+            )
+        settings, steps = self._measured.settings, _Steps(progress)
+        samples = streams.samples(keys.probe, iteration, settings.samples)
+        spectra = self._spectra.measure(
             state,
-            samples[: settings.probe.unrolls],
-            _split_at(keys.lanczos, iteration, 1)[0],
-            progress=steps.one,
+            samples[: settings.unrolls],
+            streams.start_vectors(keys.lanczos, iteration),
+            progress=steps.unit,
         )
         sampled = self._mechanism.sample(state, samples, progress=steps.part(self._mechanism.units))
-        if sampled.terms is not None and self._mechanism.covers_all_horizons:
-            meta_gradients = np.asarray(sampled.terms.contributions)[:, 0].sum(axis=2)
-        else:
-            part = steps.part(settings.probe.samples)
-            meta_gradients = self._variance.sample(state, samples, progress=part)
+        meta_gradients = self._meta_gradients(state, samples, sampled, steps)
+        seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(
-            settings, measured, self._mechanism.evidence(sampled), self._explanations
+            self._measured, spectra, self._mechanism.evidence(sampled), self._explanations
         )
         variables = (
-            variance_variables(settings, meta_gradients, seed=[keys.seed, iteration])
+            spread_variables(self._measured, meta_gradients, seed=seed)
             | predicted
-            | inner_loop_variables(measured)
-            | self._mechanism_variables(sampled, measured, [keys.seed, iteration, 1])
+            | inner_loop_variables(spectra)
+            | mechanism_variables(
+                sampled, spectra, self._mechanism.horizons, self._measured, seed=[*seed, 1]
+            )
         )
+        coords = self._coords(labels, spectra)
+        return _dataset(variables, coords, self._attributes(iteration))
+
+    def _meta_gradients(self, state, samples, sampled: Sampled, steps: "_Steps") -> np.ndarray:
+        """(K, n, m): sums of the terms where these are of all horizons, else sampled."""
+        if sampled.terms is not None and self._mechanism.covers_all_horizons:
+            return np.asarray(sampled.terms.meta_gradients)[:, 0]
+        part = steps.part(self._measured.settings.samples)
+        return self._spread.sample(state, samples, progress=part)
+
+    def _coords(self, labels: list[str], spectra: list[InnerLoopSpectra]) -> dict[str, Any]:
+        measured = self._measured
+        horizons = np.arange(1, measured.n + 1)
         coords = {
-            "meta_parameter": names,
-            "estimator": list(ESTIMATORS),
+            "meta_parameter": list(measured.system.names),
+            "estimator": list(measured.weights),
             "explanation": labels,
-            "horizon": np.arange(1, self._n + 1),
-            "inner_step": np.arange(self._n),
-            "unroll": np.arange(settings.probe.unrolls),
-            "operator": operator_names(measured[:1]),
-            "term": np.arange(1, self._n + 1),
-            **self._mechanism.coords,
+            "horizon": horizons,
+            "inner_step": np.arange(measured.n),
+            "unroll": np.arange(measured.settings.unrolls),
+            "operator": operator_names(spectra[:1]),
+            "term": horizons,
         }
-        described = {
-            name: (dims, values, {"long_name": text, "units": units})
-            for name, (dims, values, text, units) in variables.items()
-        }
-        return xarray.Dataset(described, coords=coords, attrs=self._attributes(iteration))
+        if measured.cuts:
+            coords |= {
+                "cut": list(measured.cuts),
+                "cut_horizon": np.array(self._mechanism.horizons),
+            }
+        return coords
 
     def _attributes(self, iteration: int) -> dict[str, Any]:
         return {
             "iteration": iteration,
-            "samples": self._settings.probe.samples,
-            "confidence": self._settings.probe.confidence,
-            "headline_estimator": "mix" if self._settings.estimator == "mix" else "n-step",
+            "samples": self._measured.settings.samples,
+            "confidence": self._measured.settings.confidence,
+            "headline_estimator": self._measured.headline,
         }
 
-    def _mechanism_variables(
-        self, sampled: Sampled, measured: list[InnerLoopSpectra], seed: list[int]
-    ) -> spectra.Variables:
-        probe = self._settings.probe
-        rng = np.random.default_rng(seed)
-        options = {"confidence": probe.confidence, "resamples": probe.resamples, "rng": rng}
-        made: spectra.Variables = {}
-        if sampled.terms is not None:
-            made |= term_variables(sampled.terms, **options)
-            if self._mechanism.horizons[-1] == self._n:
-                made |= alignment_variables(sampled.terms, [*self._mechanism.paths], measured)
-        if sampled.nested is not None:
-            made |= nested_variables(sampled.nested, **options)
-        if sampled.sensitivities is not None:
-            made |= sensitivity_variables(sampled.sensitivities)
-        return made
 
-
-def _split_at(key: PRNGKeyArray, iteration: int, num: int) -> PRNGKeyArray:
-    return jax.random.split(jax.random.fold_in(key, iteration), num)
+def _dataset(variables: Variables, coords, attributes) -> xarray.Dataset:
+    described = {
+        name: (dims, values, {"long_name": text, "units": units})
+        for name, (dims, values, text, units) in variables.items()
+    }
+    return xarray.Dataset(described, coords=coords, attrs=attributes)
 
 
 class _Steps:
@@ -146,7 +141,7 @@ class _Steps:
         self._progress = progress
         self._done = 0
 
-    def one(self) -> None:
+    def unit(self) -> None:
         """One more unit is done."""
         self._done += 1
         self._progress(self._done)

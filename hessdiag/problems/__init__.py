@@ -2,13 +2,19 @@
 
 from hessdiag.problems.base import About, Learning, MetaParameter, Problem
 from hessdiag.problems.registry import BUILT_IN, callable_at, factory, make, settings_of
-from hessdiag.problems.scalars import hyper_parameters, initial_eta
+from hessdiag.problems.scalars import (
+    NamedScalars,
+    hyper_parameters,
+    initial_eta,
+    with_transform,
+)
 
 __all__ = [
     "BUILT_IN",
     "About",
     "Learning",
     "MetaParameter",
+    "NamedScalars",
     "Problem",
     "callable_at",
     "factory",
@@ -16,4 +22,5 @@ __all__ = [
     "initial_eta",
     "make",
     "settings_of",
+    "with_transform",
 ]

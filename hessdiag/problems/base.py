@@ -7,9 +7,12 @@ from typing import Any, Protocol
 from jaxtyping import Array, Float, PRNGKeyArray
 
 Params = Any
+Eta = Any
+"""The unconstrained meta-parameters: any pytree of floats."""
+Hyper = Any
+"""What losses and rollouts see of η; of named scalars, a dict by name."""
 EnvState = Any
 Trajectories = Any
-Hyper = Mapping[str, Float[Array, ""]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class MetaParameter:
     Attributes:
         name: how reports call it.
         start: its value at the start of training, after the transform.
-        transform: map from the unconstrained η to the hyper-parameter: "sigmoid" or "identity".
+        transform: map from the unconstrained η to the hyper-parameter: "sigmoid", "identity",
+            "exp" or "softplus".
         group: what studies average it with; by itself where none is given.
     """
 
@@ -43,7 +47,9 @@ class Learning:
         clip_norm: global-norm clipping of the inner gradient; 0 turns it off.
         meta_learning_rate: learning rate β of the meta-optimiser (Adam).
         meta_clip_norm: global-norm clipping of the meta-gradient; 0 turns it off.
-        transform: "sigmoid" or "identity" for all meta-parameters; None leaves each its own.
+        transform: of all meta-parameters, where these are named scalars; None leaves each its own.
+        keep: what training keeps of an unroll of n inner updates: "1", the first (Bonnet et al.
+            2021, eq. 5); "n", all; "0", none: every unroll starts again (MAML, LOLA).
     """
 
     optimiser: str = "adam"
@@ -56,6 +62,7 @@ class Learning:
     meta_learning_rate: float = 1e-3
     meta_clip_norm: float = 0.0
     transform: str | None = None
+    keep: str = "1"
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,18 @@ class Problem(Protocol):
     """A learning problem: frozen settings, and pure functions that JAX can transform.
 
     Any object with these members works everywhere a built-in problem does; frozen dataclasses
-    are the natural choice, because their fields become settings of the command line.
+    are the natural choice, because their fields become settings of the command line. Where η are a
+    few named scalars, `hessdiag.problems.NamedScalars` gives `init_eta` and `hyper`.
 
-    A problem with bootstrap targets may have `inner_loss_with_targets(params, target_params,
-    hyper, trajectories)`: the inner loss with its targets made of other parameters, nothing
-    stopped. The operator "semi-gradient" is measured on it.
+    Members that a problem may have besides:
+
+    - `meta_parameters`, a sequence of `MetaParameter`: names of the entries of η;
+    - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss with its
+      bootstrap targets made of other parameters, nothing stopped. The operator "semi-gradient" is
+      measured on it;
+    - `log_prob(params, hyper, trajectories)`, per trajectory, for estimators with score terms;
+    - `divergence(params, target_params, hyper, trajectories)`, a scalar that is smallest where both
+      behave alike, for bootstrapped meta-gradients; else half the squared distance is taken.
     """
 
     @property
@@ -97,21 +111,28 @@ class Problem(Protocol):
         """Recommended optimisers and rates."""
         ...
 
-    @property
-    def meta_parameters(self) -> Sequence[MetaParameter]:
-        """The meta-parameters, in the order of the entries of η."""
+    def init_eta(self, key: PRNGKeyArray) -> Eta:
+        """The unconstrained η at the start of training, any pytree of floats."""
         ...
 
-    def init(self, key: PRNGKeyArray) -> tuple[Params, EnvState]:
-        """Fresh network parameters and environment state."""
+    def hyper(self, eta: Eta) -> Hyper:
+        """What losses and rollouts see of η."""
+        ...
+
+    def start(self, eta: Eta, key: PRNGKeyArray) -> tuple[Params, EnvState]:
+        """Fresh parameters θ^(0) and environment state.
+
+        They may depend on η, as in MAML: where training starts every unroll again
+        (`Learning.keep` "0"), the meta-gradient has that path, too.
+        """
         ...
 
     def rollout(
-        self, params: Params, env_state: EnvState, key: PRNGKeyArray
+        self, params: Params, hyper: Hyper, env_state: EnvState, key: PRNGKeyArray
     ) -> tuple[EnvState, Trajectories]:
-        """Sample trajectories from the policy, continuing from `env_state`.
+        """Sample trajectories, continuing from `env_state`.
 
-        The result is a constant with respect to `params` (no score-function term).
+        The result is a constant with respect to `params` and `hyper` (no score-function term).
         """
         ...
 
@@ -121,8 +142,13 @@ class Problem(Protocol):
         """The loss L that the learner descends; differentiable twice, in `params` and `hyper`."""
         ...
 
-    def outer_loss(self, params: Params, trajectories: Trajectories) -> Float[Array, ""]:
-        """The validation loss L' that the meta-learner descends."""
+    def outer_loss(
+        self, params: Params, hyper: Hyper, trajectories: Trajectories
+    ) -> Float[Array, ""]:
+        """The validation loss L' that the meta-learner descends.
+
+        Its direct derivative in `hyper` counts.
+        """
         ...
 
     def metrics(self, params: Params, trajectories: Trajectories) -> Mapping[str, Float[Array, ""]]:

@@ -11,11 +11,12 @@ from jaxtyping import Array, Float
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
+from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.networks import ValueMLP
 
 
 @dataclass(frozen=True)
-class MarkovRewardProcess:
+class MarkovRewardProcess(NamedScalars):
     """States left to right, one visit each; even states pay 0.1, odd ones N(0, 1).
 
     A value network is learned; the per-state discounts γ_0 … γ_9 are meta-learned. Rewards do not
@@ -82,13 +83,14 @@ class MarkovRewardProcess:
         """What the network sees of every state."""
         return jnp.linspace(0.0, 1.0, self.states)[:, None]
 
-    def init(self, key):
+    def start(self, eta, key):
         """Fresh parameters; the process has no state between episodes."""
+        del eta
         return self.network.init(key, self.inputs), ()
 
-    def rollout(self, params, env_state, key):
+    def rollout(self, params, hyper, env_state, key):
         """Rewards (batch, states) of a batch of episodes."""
-        del params
+        del params, hyper
         odd = np.arange(self.states)[None, :] % 2 == 1
         noise = jax.random.normal(key, (self.batch_size, self.states))
         return env_state, jnp.where(odd, self.odd_std * noise, self.even_reward)
@@ -98,8 +100,9 @@ class MarkovRewardProcess:
         gammas = jnp.stack([hyper[parameter.name] for parameter in self.meta_parameters])
         return self._squared_error(params, trajectories @ self._discounts(gammas).T)
 
-    def outer_loss(self, params, trajectories):
+    def outer_loss(self, params, hyper, trajectories):
         """½ mean (g − v)² with the undiscounted return g."""
+        del hyper
         return self._squared_error(params, trajectories @ self._discounts(1.0).T)
 
     def metrics(self, params, trajectories) -> Mapping:

@@ -89,6 +89,12 @@ def make(name: str, settings: Mapping[str, Any]) -> Problem:
             f"({type(error).__name__}: {error})"
         ) from error
     missing = [member for member in _required() if not hasattr(problem, member)]
+    if "start" in missing and hasattr(problem, "init"):
+        raise UsageError(
+            f"--env: {name!r} has the members of an earlier version; rename init(key) to "
+            "start(eta, key), take hyper in rollout(params, hyper, env_state, key) and in "
+            "outer_loss(params, hyper, trajectories), and inherit hessdiag.problems.NamedScalars"
+        )
     if missing:
         raise UsageError(
             f"--env: {name!r} made a {type(problem).__name__} without {', '.join(missing)}; "

@@ -11,16 +11,17 @@ from jumanji.wrappers import VmapAutoResetWrapper
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
+from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
 from hessdiag.rl.conv import FORMS
 from hessdiag.rl.networks import BoardActorCritic
-from hessdiag.rl.rollout import EnvironmentState, Trajectory, rollout, start
+from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
 
 SMALLEST_BOARD = 4  # two 2×2 poolings leave one cell
 
 
 @dataclass(frozen=True)
-class Snake:
+class Snake(NamedScalars):
     """The game of Snake: one fruit is one point, collision or leaving the board ends it.
 
     Attributes:
@@ -125,16 +126,18 @@ class Snake:
             param_dtype=jnp.zeros(()).dtype,
         )
 
-    def init(self, key):
+    def start(self, eta, key):
         """Fresh parameters and a batch of reset environments."""
+        del eta
         network_key, environment_key = jax.random.split(key)
-        environments = start(
+        environments = reset(
             self.environment, environment_key, batch_size=self.batch_size, observe=_grid
         )
         return self.network.init(network_key, environments.observation), environments
 
-    def rollout(self, params, env_state: EnvironmentState, key):
+    def rollout(self, params, hyper, env_state: EnvironmentState, key):
         """Play `rollout_length` steps in every environment, no action mask."""
+        del hyper
         params = jax.lax.stop_gradient(params)
         return rollout(
             self.environment,
@@ -156,8 +159,9 @@ class Snake:
         """
         return self._inner(params, target_params, hyper, trajectories)
 
-    def outer_loss(self, params, trajectories: Trajectory):
+    def outer_loss(self, params, hyper, trajectories: Trajectory):
         """The policy term alone, with γ' and λ'."""
+        del hyper
         losses = self._losses(params, trajectories, gamma=self.outer_gamma, lam=self.outer_lambda)
         return losses.policy
 

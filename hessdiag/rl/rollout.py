@@ -26,7 +26,7 @@ class Trajectory(NamedTuple):
     finished_return: Float[Array, "B T"]  # return of the episode that ended here, else 0
 
 
-def start(environment, key: PRNGKeyArray, *, batch_size: int, observe) -> EnvironmentState:
+def reset(environment, key: PRNGKeyArray, *, batch_size: int, observe) -> EnvironmentState:
     """Reset a batch of environments."""
     state, timestep = environment.reset(_raw_keys(key, batch_size))
     return EnvironmentState(state, observe(timestep.observation), jnp.zeros(batch_size))

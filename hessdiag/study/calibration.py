@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.inner import InnerUpdate
+from hessdiag.inner import linearised_step
+from hessdiag.meta import System
+from hessdiag.meta.streams import run_keys
 from hessdiag.probes.mechanism import MechanismProbe
-from hessdiag.probes.spread import VarianceProbe
-from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.probes.spread import SpreadProbe
+from hessdiag.train.learner import Learner, TrainState
+from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
 
@@ -52,7 +55,7 @@ def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     n = measured_horizon(settings)
     probe_seconds = 0.0
     if probes and n:
-        product = _measure(jax.jit(partial(_product, learner.update)), state, key)
+        product = _measure(jax.jit(partial(_product, learner.system)), state, key)
         calls = [(product, _spectra(settings, n))]
         for program, number in _sampling(learner, settings):
             keys = key if settings.probe.chunk == 1 else jax.random.split(key, settings.probe.chunk)
@@ -103,20 +106,20 @@ def _step(learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int) ->
 
 def _sampling(learner: Learner, settings: Settings) -> list[tuple[Any, int]]:
     """The programs that sample meta-gradients and their parts, and the calls of each in a probe."""
-    probe, update = settings.probe, learner.update
-    mechanism = MechanismProbe(update, settings)
+    measured = measured_by(learner, settings)
+    mechanism = MechanismProbe(measured)
     programs = mechanism.programs
     if not mechanism.covers_all_horizons:
-        programs.append((VarianceProbe(update, settings).program, -(-probe.samples // probe.chunk)))
+        chunks = SpreadProbe(measured).chunks
+        programs.append((chunks.program, chunks.calls(settings.probe.samples)))
     return programs
 
 
-def _product(update: InnerUpdate, state: TrainState, key):
+def _product(system: System, state: TrainState, key):
     """One Hessian product with its linearisation, which spectra share among many."""
-    params = state.inner.params
-    _, trajectories = update.problem.rollout(params, state.env_state, key)
-    _, products = update.linearised_gradient(params, state.eta, trajectories)
-    return products(params)
+    _, trajectories = system.rollout(state.inner.params, state.eta, state.env_state, key)
+    step = linearised_step(system.update, state.inner, trajectories, state.eta)
+    return step.hessian.product(step.gradient)
 
 
 def _spectra(settings: Settings, n: int) -> int:

@@ -3,16 +3,19 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from hessdiag.errors import UsageError
+from hessdiag.meta import System, streams
+from hessdiag.meta.system import shown
 from hessdiag.problems import BUILT_IN
 from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
-from hessdiag.train.determinism import require_deterministic
 from hessdiag.train.learner import Learner
+from hessdiag.train.problem_check import require_sound_problem
 from hessdiag.train.settings import Settings, dotted
 from hessdiag.train.validation import from_flat
 
@@ -49,26 +52,35 @@ def start(
     """
     learner = Learner(settings)
     if check_problem and settings.env not in BUILT_IN:
-        require_deterministic(learner.update, settings.env)
+        require_sound_problem(learner.system, settings.env)
     about = learner.problem.about
-    params, _ = jax.eval_shape(learner.problem.init, jax.random.key(0))
+    first = jax.eval_shape(learner.init, jax.random.key(0))
     return RunDirectory.create(
         path,
         {
             "settings": dataclasses.asdict(settings),
             "provenance": provenance(command),
-            "meta_parameters": [
-                {"name": p.name, "start": p.start, "transform": p.transform}
-                for p in learner.update.meta_parameters
-            ],
+            "meta_parameters": _meta_parameters(learner.system),
             "problem": {
                 "description": about.summary,
                 "headline": about.headline,
-                "parameters": count_parameters(params),
+                "parameters": count_parameters(first.inner.params),
             },
             "our_choices": [*about.choices, *OUR_CHOICES],
         },
     )
+
+
+def _meta_parameters(system: System) -> list[dict[str, Any]]:
+    """Names, start values and transforms of the entries of η, where these are few."""
+    parameters = getattr(system.problem, "meta_parameters", None)
+    if parameters is not None:
+        return [{"name": p.name, "start": p.start, "transform": p.transform} for p in parameters]
+    eta = system.init_eta(streams.initial_eta(jax.random.key(0)))
+    return [
+        {"name": name, "start": float(value), "transform": "identity"}
+        for name, value in zip(shown(system.names), eta, strict=False)
+    ]
 
 
 def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:

@@ -10,16 +10,16 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag import problems
 from hessdiag.inner import (
+    Cut,
     InnerState,
-    InnerUpdate,
-    Paths,
     annealing,
+    clip_to_norm,
+    cut_called,
     inner_optimiser,
     meta_optimiser,
-    paths_called,
 )
-from hessdiag.meta import Estimator, Start, meta_step
-from hessdiag.problems import hyper_parameters, initial_eta
+from hessdiag.meta import ESTIMATORS, MetaStep, Options, Start, System, again, streams
+from hessdiag.meta.system import named_entries
 from hessdiag.train.settings import Settings, constants
 
 
@@ -27,14 +27,10 @@ class TrainState(NamedTuple):
     """What the next iteration needs."""
 
     inner: InnerState
-    eta: Float[Array, " m"]
+    eta: Float[Array, " m"]  # unconstrained, flat
     meta_opt_state: optax.OptState
     env_state: Any
-
-    @property
-    def start(self) -> Start:
-        """Where the unrolls of this iteration start."""
-        return Start(self.inner, self.eta, self.env_state)
+    memory: Any = ()  # of the estimator's objective
 
 
 class Info(NamedTuple):
@@ -42,27 +38,12 @@ class Info(NamedTuple):
 
     learning_rate: Float[Array, ""]
     inner_loss: Float[Array, ""]  # L(θ_t, η_t, τ^(0))
-    outer_loss: Float[Array, ""]
+    outer_loss: Float[Array, ""]  # NaN where the hyper-parameters are fixed
     metrics: dict[str, Float[Array, ""]]
     eta: Float[Array, " m"]
     hyper: dict[str, Float[Array, ""]]
     meta_gradient: Float[Array, " m"]  # before clipping
     finite: dict[str, Array]  # bool by name, in the order of computation
-
-
-class RunKeys(NamedTuple):
-    """The randomness of one run, a key per purpose."""
-
-    seed: int
-    init: PRNGKeyArray
-    train: PRNGKeyArray
-    probe: PRNGKeyArray
-    lanczos: PRNGKeyArray
-
-
-def run_keys(seed: int) -> RunKeys:
-    """The keys of a seed."""
-    return RunKeys(seed, *jax.random.split(jax.random.key(seed), 4))
 
 
 class Learner:
@@ -72,7 +53,7 @@ class Learner:
 
     Attributes:
         problem: the learning problem.
-        update: the inner update.
+        system: the problem with its inner update.
         estimator: the meta-gradient estimator.
         step: one training iteration, from a state and a key.
         step_together: the same for several seeds, one program; vmapped, `probe.chunk` at once.
@@ -81,67 +62,87 @@ class Learner:
 
     def __init__(self, settings: Settings):
         learning = settings.learning
-        self.problem = problems.make(settings.env, settings.problem)
-        self.update = InnerUpdate(
+        problem = problems.make(settings.env, settings.problem)
+        self.problem = problems.with_transform(problem, learning.transform)
+        rate = annealing(learning.schedule, learning.learning_rate, settings.train.iterations)
+        self.system = System.of(
             self.problem,
-            inner_optimiser(learning.optimiser, **constants(learning)),
-            annealing(learning.schedule, learning.learning_rate, settings.train.iterations),
-            clip_norm=learning.clip_norm,
-            transform=learning.transform,
+            inner_optimiser(learning.optimiser, rate, **constants(learning)),
+            rate,
+            clip=clip_to_norm(learning.clip_norm) if learning.clip_norm > 0 else None,
         )
-        trace = settings.estimator == "trace"
-        self.estimator = Estimator(
-            kind="n-step" if trace else settings.estimator,
-            n=settings.n,
-            kappa=settings.kappa,
-            monte_carlo=settings.monte_carlo,
-            chunk=settings.probe.chunk,
-            paths=paths_of("trace" if trace else settings.paths, settings),
-            remat=settings.remat,
-        )
+        self.estimator = ESTIMATORS[settings.estimator](options_of(settings))
+        self._starts_again = learning.keep == "0"
         self._meta_optimiser = meta_optimiser(
             learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
         )
         self.step = jax.jit(self._step)
         self.step_together = jax.jit(partial(_together, self._step, settings.probe.chunk))
-        self.keys_at = jax.jit(_keys_at)
+        self.keys_at = jax.jit(streams.iteration)
         self._first = jax.jit(self._init)
 
     def init(self, key: PRNGKeyArray) -> TrainState:
         """The state before the first iteration."""
         return self._first(key)
 
+    def start(self, state: TrainState, key: PRNGKeyArray) -> Start:
+        """Where the unroll of a sample starts: where training is, or again."""
+        if self._starts_again:
+            return again(self.system, state.eta, streams.start(key))
+        return Start(state.inner, state.eta, state.env_state)
+
     def _init(self, key: PRNGKeyArray) -> TrainState:
-        params, env_state = self.problem.init(key)
-        eta = initial_eta(self.update.meta_parameters)
-        return TrainState(self.update.init(params), eta, self._meta_optimiser.init(eta), env_state)
+        eta = self.system.init_eta(streams.initial_eta(key))
+        params, env_state = self.problem.start(self.system.eta_space.unravel(eta), key)
+        inner = self.system.update.init(params)
+        memory = self.estimator.init(self.system, params)
+        return TrainState(inner, eta, self._meta_optimiser.init(eta), env_state, memory)
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
-        """Keep the first inner update; move η along the meta-gradient (eq. 5, 8, 9)."""
-        made = meta_step(self.estimator, self.update, state.start, key)
+        """Keep what is kept of the unroll; move η along the meta-gradient (eq. 5, 8, 9)."""
+        start = self.start(state, key)
+        step = self.estimator(self.system, start, key, state.memory)
         eta, meta_opt_state = state.eta, state.meta_opt_state
-        if self.estimator.n > 0:
-            change, meta_opt_state = self._meta_optimiser.update(made.meta_gradient, meta_opt_state)
+        if self.estimator.options.n > 0:
+            change, meta_opt_state = self._meta_optimiser.update(step.meta_gradient, meta_opt_state)
             eta = eta + jnp.asarray(change)
-        after = TrainState(made.state, eta, meta_opt_state, made.env_state)
-        params = state.inner.params
-        loss = self.update.loss(params, state.eta, made.trajectories)
+        inner, env_state = step.state, step.env_state
+        if self._starts_again:
+            inner, env_state = state.inner, state.env_state
+        after = TrainState(inner, eta, meta_opt_state, env_state, step.memory)
         info = Info(
-            learning_rate=self.update.learning_rate(state.inner.step),
-            inner_loss=loss,
-            outer_loss=made.outer_loss,
-            metrics=dict(self.problem.metrics(params, made.trajectories)),
+            learning_rate=jnp.asarray(self.system.update.rate(start.inner.step)),
+            inner_loss=step.inner_loss,
+            outer_loss=step.outer_loss,
+            metrics=dict(self.problem.metrics(start.inner.params, step.trajectories)),
             eta=state.eta,
-            hyper=hyper_parameters(self.update.meta_parameters, state.eta),
-            meta_gradient=made.meta_gradient,
-            finite=_finite(loss, made, eta),
+            hyper=named_entries(self.system.hyper(state.eta)),
+            meta_gradient=step.meta_gradient,
+            finite=_finite(step, eta, self.estimator.options.n),
         )
         return after, info
 
 
-def paths_of(name: str, settings: Settings) -> Paths:
+def options_of(settings: Settings) -> Options:
+    """What the estimator of a run is made of."""
+    keep = settings.learning.keep
+    return Options(
+        n=settings.n,
+        kappa=settings.kappa,
+        trace_decay=settings.trace_decay,
+        cut=cut_of(settings.paths, settings),
+        samples=settings.monte_carlo,
+        chunk=settings.probe.chunk,
+        remat=settings.remat,
+        keep=max(settings.n, 1) if keep == "n" else int(keep),
+        target_updates=settings.target_updates,
+        perturbation=settings.perturbation,
+    )
+
+
+def cut_of(name: str, settings: Settings) -> Cut:
     """The counterfactual of that name, as training and probes of a run have it."""
-    return paths_called(
+    return cut_called(
         name,
         trace_decay=settings.trace_decay,
         inside=settings.stable_interval,
@@ -152,22 +153,17 @@ def paths_of(name: str, settings: Settings) -> Paths:
 def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:
     """A step of every seed; large ones are faster in turn on CPU (`benchmarks.lock_step`)."""
     size = None if chunk == 1 else chunk
-    return jax.lax.map(lambda one: step(*one), (states, keys), batch_size=size)
+    return jax.lax.map(lambda at: step(*at), (states, keys), batch_size=size)
 
 
-def _keys_at(keys: PRNGKeyArray, iteration) -> PRNGKeyArray:
-    if not keys.shape:
-        return jax.random.fold_in(keys, iteration)
-    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, iteration)
-
-
-def _finite(loss, made, eta) -> dict[str, Array]:
+def _finite(step: MetaStep, eta, n: int) -> dict[str, Array]:
     """Whether each stage of an iteration is free of NaN and infinity, in the order of computing."""
-    tensors, _ = jax.tree_util.tree_flatten_with_path(made.state.params)
-    stages = {"the inner loss": loss}
+    tensors, _ = jax.tree_util.tree_flatten_with_path(step.state.params)
+    stages = {"the inner loss": step.inner_loss}
     for path, leaf in tensors:
         stages[f"the parameters {jax.tree_util.keystr(path)} after the inner update"] = leaf
-    stages["the outer loss after the last inner update"] = made.outer_loss
-    stages["the meta-gradient"] = made.meta_gradient
+    if n > 0:
+        stages["the outer loss after the last inner update"] = step.outer_loss
+    stages["the meta-gradient"] = step.meta_gradient
     stages["the meta-parameters after their update"] = eta
     return {name: jnp.all(jnp.isfinite(value)) for name, value in stages.items()}

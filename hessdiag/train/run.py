@@ -4,13 +4,14 @@ import time
 from collections.abc import Sequence
 
 from hessdiag.errors import NotFiniteError
-from hessdiag.probes.probe import Prober
+from hessdiag.meta.system import shown
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.lock_step import LockStep
 from hessdiag.train.observer import Observer
+from hessdiag.train.probe import probe_of
 from hessdiag.train.seed_run import SeedRun
 from hessdiag.train.settings import Settings
 
@@ -33,8 +34,8 @@ class Run:
         self._stop = stop
         self._settings = settings
         self._learner = Learner(settings)
-        self._prober = Prober(self._learner, settings)
-        self._names = [p.name for p in self._learner.update.meta_parameters]
+        self._prober = probe_of(self._learner, settings)
+        self._names = shown(self._learner.system.names)
         self._saved = time.monotonic()
 
     @classmethod

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 import xarray
 
 from hessdiag.errors import NotFiniteError
-from hessdiag.probes.probe import Prober
+from hessdiag.meta.streams import run_keys
+from hessdiag.probes.probe import Probe
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import StopRequest
-from hessdiag.train.learner import Info, Learner, TrainState, run_keys
+from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.observer import Observer
 from hessdiag.train.settings import Settings, probe_iterations
 from hessdiag.train.summary import conclusions, headline, iteration_record
@@ -88,7 +89,7 @@ class SeedRun:
         """Whether a probe is wanted before the next iteration, and not there yet."""
         return self.iteration in self._due and not self._probe_file().exists()
 
-    def probe(self, prober: Prober, state: TrainState, stop: StopRequest) -> None:
+    def probe(self, prober: Probe, state: TrainState, stop: StopRequest) -> None:
         """Measure before the next iteration; `state` has been saved.
 
         Raises:
@@ -103,7 +104,7 @@ class SeedRun:
 
         progress(0)
         try:
-            dataset = prober.probe(state, t, keys=self.keys, progress=progress)
+            dataset = prober(state, t, keys=self.keys, progress=progress)
         except NotFiniteError as error:
             raise NotFiniteError(
                 f"{error} at iteration {t}; the state before that iteration is saved in "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hessdiag.inner import FULL, STABLE
-from hessdiag.probes.inner_loop import OPERATORS
+from hessdiag.probes.settings import ProbeSettings
 from hessdiag.problems.base import Learning
 
 
@@ -24,60 +24,6 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class ProbeSettings:
-    """What is measured, where, and how exactly.
-
-    Attributes:
-        points: number of probes, evenly spaced inside training; 0 for none.
-        at: iterations to probe at, instead of `points`.
-        n: the longest horizon measured; 0 for that of training.
-        samples: K, independent meta-gradients per probe.
-        chunk: meta-gradients computed at once, of samples, or of seeds that train together; bounds
-            memory.
-        unrolls: on how many of the K unrolls spectra are measured.
-        operators: which operators besides the Hessian and I + H: preconditioned, update, augmented;
-            semi-gradient where the problem has bootstrap targets.
-        products: whether to measure the norms of the operators' products, too.
-        operator_unrolls: on how many of these unrolls the operators and products are measured.
-        departure_probes: random vectors behind each departure from normality.
-        starts: random Lanczos start vectors per spectrum.
-        min_matvecs: Hessian-vector products per start at the least: ends converge early, and the
-            density wants more.
-        max_matvecs: Hessian-vector products per start at the most.
-        tolerance: residual at which both ends count as converged, relative to the norm.
-        counterfactuals: which cuts to measure beside the full meta-gradient: no-hessian, no-memory,
-            neither, trace, stable-hessian, as-sgd.
-        horizons: at which horizons to measure them; none means all up to `n`.
-        explanations: of the user's own, beside the built-in ones: ``module:function`` each, from
-            `hessdiag.variance.Evidence` to an `Interval` or None.
-        nested: samples behind the shares of the variance by source; 0 for none.
-        resamples: bootstrap resamples behind every confidence interval.
-        confidence: level of the confidence intervals.
-    """
-
-    points: int = 3
-    at: tuple[int, ...] = ()
-    n: int = 0
-    samples: int = 16
-    chunk: int = 1
-    unrolls: int = 2
-    operators: tuple[str, ...] = OPERATORS
-    products: bool = True
-    operator_unrolls: int = 1
-    departure_probes: int = 4
-    starts: int = 2
-    min_matvecs: int = 0
-    max_matvecs: int = 48
-    tolerance: float = 1e-3
-    counterfactuals: tuple[str, ...] = ()
-    horizons: tuple[int, ...] = ()
-    explanations: tuple[str, ...] = ()
-    nested: int = 0
-    resamples: int = 2000
-    confidence: float = 0.95
-
-
-@dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on.
 
@@ -91,6 +37,8 @@ class Settings:
         stable_interval: where the counterfactual "stable-hessian" keeps eigenvalues of H = −α∇²L,
             in training and in probes; |1 + eigenvalue| ≤ 1 by default.
         stable_matvecs: Hessian-vector products per inner step that it finds the others with.
+        target_updates: updates that make the target of a bootstrapped meta-gradient.
+        perturbation: σ, what evolution strategies add to η, a standard deviation.
         monte_carlo: meta-gradients averaged per training iteration.
         remat: recompute inner steps in the reverse sweep, to save memory.
         seed: seed of everything random.
@@ -109,6 +57,8 @@ class Settings:
     paths: str = "full"
     stable_interval: tuple[float, float] = STABLE
     stable_matvecs: int = FULL.matvecs
+    target_updates: int = 1
+    perturbation: float = 0.1
     monte_carlo: int = 1
     remat: bool = True
     seed: int = 0

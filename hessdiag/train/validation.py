@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessdiag.errors import UsageError
-from hessdiag.inner import COUNTERFACTUALS, constants_of
+from hessdiag.inner import CUTS, constants_of
+from hessdiag.meta import ESTIMATORS
 from hessdiag.probes.inner_loop import ALL_OPERATORS
 from hessdiag.problems.base import Learning
+from hessdiag.problems.scalars import TRANSFORMS
 from hessdiag.train.settings import (
     ProbeSettings,
     Settings,
@@ -22,6 +24,7 @@ from hessdiag.train.settings import (
 _AT_LEAST = {
     "n": 0,
     "monte_carlo": 1,
+    "target_updates": 1,
     "stable_matvecs": 2,
     "seed": 0,
     "train.iterations": 1,
@@ -48,12 +51,18 @@ _AT_LEAST = {
     "problem.head": 1,
     "problem.hidden": 1,
 }
-_ABOVE_ZERO = ("learning.learning_rate", "learning.meta_learning_rate", "probe.tolerance")
+_ABOVE_ZERO = (
+    "perturbation",
+    "learning.learning_rate",
+    "learning.meta_learning_rate",
+    "probe.tolerance",
+)
 _ONE_OF = {
-    "estimator": ("n-step", "mix", "trace"),
-    "paths": tuple(COUNTERFACTUALS),
+    "estimator": tuple(ESTIMATORS),
+    "learning.keep": ("0", "1", "n"),
+    "paths": tuple(CUTS),
     "learning.schedule": ("constant", "linear"),
-    "learning.transform": (None, "sigmoid", "identity"),
+    "learning.transform": (None, *TRANSFORMS),
 }
 _INSIDE_UNIT = ("probe.confidence",)
 
@@ -87,7 +96,7 @@ def _named_out(probe: ProbeSettings) -> ProbeSettings:
     """With "all" counterfactuals as their names."""
     if probe.counterfactuals != ("all",):
         return probe
-    return dataclasses.replace(probe, counterfactuals=tuple(COUNTERFACTUALS)[1:])
+    return dataclasses.replace(probe, counterfactuals=tuple(CUTS)[1:])
 
 
 def _typed(prefix: str, cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,7 +224,7 @@ def _check_ranges(settings: Settings) -> None:
         refuse("probe.horizons", f"1, the base of every ratio, {longest}, and others between")
     if settings.probe.nested == 1 or settings.probe.nested > settings.probe.samples:
         refuse("probe.nested", f"0, or 2 to {settings.probe.samples} (the samples)")
-    _check_names(settings.probe.counterfactuals, "probe.counterfactuals", list(COUNTERFACTUALS)[1:])
+    _check_names(settings.probe.counterfactuals, "probe.counterfactuals", list(CUTS)[1:])
     if any(not 0 <= at < settings.train.iterations for at in settings.probe.at):
         refuse("probe.at", f"0 to {settings.train.iterations - 1}")
     _check_names(settings.probe.operators, "probe.operators", ALL_OPERATORS)

@@ -4,15 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 from hessdiag.analysis.contest import contest
-from hessdiag.inner import FULL, InnerUpdate, annealing, inner_optimiser
-from hessdiag.inner.augmented import augmented, response
-from hessdiag.meta import Start, outer_growth, terms, unroll
+from hessdiag.inner import FULL, annealing, inner_optimiser, linearised_step
+from hessdiag.meta import Start, System, Validation, outer_growth, sources, terms, unroll
 from hessdiag.probes.explanations import Evidence, predictions
 from hessdiag.probes.explanations.explanations import EXPLANATIONS, Radii
-from hessdiag.problems import initial_eta
+from hessdiag.spectra import dense_matrix
 from hessdiag.statistics.growth import std_ratio
 from tests.oracles.synthetic import KNOWN, Quadratic
 
@@ -27,37 +25,30 @@ def sampled(problem, optimiser, rate):
     share the noise of what it predicts; the reach of unit gradients (runs, K, n, n); the
     eigenvalues of ∇²L (runs, size); the Jacobian of one update in parameters and memory.
     """
-    update = InnerUpdate(problem, inner_optimiser(optimiser), annealing("constant", rate, 1))
-    eta = initial_eta(problem.meta_parameters)
+    system = System.of(problem, inner_optimiser(optimiser, rate), annealing("constant", rate, 1))
+    update, eta = system.update, system.init_eta(jax.random.key(0))
 
     def run(key):
-        params, env_state = problem.init(key)
-        _, seen = problem.rollout(params, env_state, jax.random.fold_in(key, 1))
+        params, env_state = problem.start(eta, key)
+        _, seen = system.rollout(params, eta, env_state, jax.random.fold_in(key, 1))
         state = update.init(params)
         if optimiser == "adam":  # a first step would be a sign, which hardly depends on η
-            state = jax.lax.fori_loop(0, 1000, lambda _, s: update(s, eta, seen), state)
+            state = jax.lax.fori_loop(0, 1000, lambda _, s: update(s, seen, eta), state)
 
         start = Start(state, eta, env_state)
 
         def sample(own_key):
-            points = unroll(update, start, own_key, n=N, validate_all=True)
-            made = terms(update, eta, points, horizons=HORIZONS, paths=(FULL,), key=own_key)
-            reach = made.reach[0] / made.outer[:, None]
-            return made.contributions[0].sum(axis=1)[:, 0], reach
+            points = unroll(system, start, sources(own_key, N), objective=Validation())
+            parts = terms(system, start, points, horizons=HORIZONS, cuts=(FULL,))
+            return parts.meta_gradients[0, :, 0], parts.reach[0] / parts.outer[:, None]
 
         def other(own_key):
-            return outer_growth(update, start, own_key, n=N)[:, 0]
+            return outer_growth(system, start, sources(own_key, N))[:, 0]
 
-        hessian = jax.hessian(lambda p: update.loss(p, eta, seen))(state.params)
-        respond = response(update, state)
-        flat, unravel = ravel_pytree(augmented(state))
-
-        def step(x):
-            return ravel_pytree(respond(x, update.gradient(x.params, eta, seen)))[0]
-
+        step = linearised_step(update, state, seen, eta)
+        hessian, jacobian = dense_matrix(step.hessian), dense_matrix(step.augmented)
         keys, others = (jax.random.split(jax.random.fold_in(key, k), K) for k in (2, 3))
         growth, reach = jax.vmap(sample)(keys)
-        jacobian = jax.jacfwd(lambda x: step(unravel(x)))(flat)
         return growth, jax.vmap(other)(others), reach, jnp.linalg.eigvalsh(hessian), jacobian
 
     keys = jax.random.split(jax.random.key(0), SEEDS * RUNS)

@@ -3,10 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from hessdiag.inner import FULL, STABLE
 from hessdiag.inner.outliers import outliers, without
+from tests.oracles.steps import inner_step
 
 ALPHA = 0.5  # eigenvalues of ∇²L in [0, 4] are those of H in [−2, 0]
 BULK = np.linspace(0.5, 1.5, 96)
@@ -27,14 +29,12 @@ def hessian():
 
 
 def found(matrix, *, inside, matvecs):
-    return outliers(
-        lambda v: matrix @ v,
-        jnp.zeros(len(matrix)),
-        jax.random.key(0),
-        alpha=ALPHA,
-        inside=inside,
-        matvecs=matvecs,
+    descent = optax.sgd(ALPHA)
+    params = jnp.zeros(len(matrix), matrix.dtype)
+    step = inner_step(
+        lambda p: 0.5 * p @ matrix @ p, descent, params, descent.init(params), learning_rate=ALPHA
     )
+    return outliers(step, jax.random.key(0), inside=inside, matvecs=matvecs)
 
 
 def test_the_products_of_a_default_run_resolve_separated_outliers(hessian):

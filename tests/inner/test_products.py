@@ -8,11 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.inner import inner_step, product_over_steps
+from hessdiag.inner import product_over_steps
 from hessdiag.inner.products import named_operator, step_at
 from hessdiag.probes.inner_loop import gradient_path
 from hessdiag.spectra import dense_matrix, transpose_defect
 from tests.oracles.spectra import mlp_loss, mlp_problem
+from tests.oracles.steps import inner_step
 
 N, ALPHA = 4, 3e-2
 NAMES = ("paper", "preconditioned", "update", "augmented", "semi-gradient")
@@ -39,7 +40,7 @@ def made_steps(dtype):
         params, state = carry
         made = inner_step(
             lambda p: mlp_loss(p, seen, labels),
-            optimiser.update,
+            optimiser,
             params,
             state,
             learning_rate=ALPHA,

@@ -1,14 +1,14 @@
 """Problems small enough for exact references, in double precision."""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import pytest
 
 from hessdiag import problems
-from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
-from hessdiag.meta import Start, Unroll, point, unroll
-from hessdiag.problems import initial_eta
+from hessdiag.inner import InnerUpdate, annealing, clip_to_norm, inner_optimiser
+from hessdiag.meta import Start, System, Unroll, Validation, point, sources, unroll
 from tests.oracles.actor_critic import FrozenActorCritic
 from tests.oracles.meta_gradient import with_dead_units
 
@@ -24,16 +24,29 @@ SMALL_SNAKE = {
 }
 
 
+class Seen(NamedTuple):
+    """What an unroll saw, stacked."""
+
+    states: Any  # x^(0) … x^(N)
+    trajectories: Any  # τ^(0) … τ^(N−1)
+    validation: Any  # τ̃^(1) … τ̃^(N)
+
+
 @dataclass
 class Case:
-    """A problem at a state with some history, and an unroll of N steps validated everywhere."""
+    """A problem at a state with some history, and an unroll of N steps evaluated everywhere."""
 
-    update: InnerUpdate
+    system: System
     params: object  # before the history
     history: list  # gradients fed to the optimiser before the unroll
     start: Start
     key: jax.Array
     points: Unroll
+    seen: Seen
+
+    @property
+    def update(self) -> InnerUpdate:
+        return self.system.update
 
     @property
     def state(self):
@@ -46,37 +59,62 @@ class Case:
     @property
     def losses(self):
         """(θ, η, j) → L and (θ, i) → L' on what the unroll saw, what is stopped being frozen."""
-        if hasattr(self.update.problem, "rollout_length"):
-            frozen = FrozenActorCritic(self.update.problem, self.points)
+        if hasattr(self.system.problem, "rollout_length"):
+            frozen = FrozenActorCritic(self.system.problem, self.seen)
             return frozen.inner, frozen.outer
         return (
-            lambda params, eta, j: self.update.loss(
-                params, eta, point(self.points.trajectories, j)
-            ),
-            lambda params, i: self.update.problem.outer_loss(
-                params, point(self.points.validation, i - 1)
+            lambda params, eta, j: self.update.loss(params, eta, point(self.seen.trajectories, j)),
+            lambda params, i: self.system.outer_loss(
+                params, self.eta, point(self.seen.validation, i - 1)
             ),
         )
 
 
 def make_case(env: str, optimiser: str = "adam", *, clip: float = CLIP, n: int = N) -> Case:
     problem = problems.make(env, SMALL_SNAKE if env == "snake" else {"batch_size": 8})
-    update = InnerUpdate(
-        problem, inner_optimiser(optimiser), annealing("constant", ALPHA, 1), clip_norm=clip
-    )
-    params, env_state = problem.init(jax.random.key(0))
+    return case_of(problem, optimiser, clip=clip, n=n)
+
+
+def case_of(problem, optimiser: str = "adam", *, clip: float = CLIP, n: int = N) -> Case:
+    system = system_of(problem, optimiser, clip=clip)
+    eta = system.init_eta(jax.random.key(4))
+    params, env_state = problem.start(system.eta_space.unravel(eta), jax.random.key(0))
     params = with_dead_units(params)
-    eta = initial_eta(problem.meta_parameters)
     key = jax.random.key(1)
-    _, seen = problem.rollout(params, env_state, jax.random.key(2))
-    gradient = jax.jit(update.gradient)(params, eta, seen)
+    _, trajectories = system.rollout(params, eta, env_state, jax.random.key(2))
+    gradient = jax.jit(system.update.gradient)(params, eta, trajectories)
     history = [jax.tree.map(lambda g, s=s: s * g, gradient) for s in (1.0, -0.5, 2.0)]
-    state = update.init(params)
+    state = system.update.init(params)
     for fed in history:  # a first Adam step is a sign: it would hardly depend on η
-        state = update.apply(state, fed)
+        state = system.update.apply(state, fed)
     start = Start(state, eta, env_state)
-    points = jax.jit(lambda start: unroll(update, start, key, n=n, validate_all=True))(start)
-    return Case(update, params, history, start, key, points)
+    points, seen = jax.jit(lambda start: unrolled(system, start, key, n))(start)
+    return Case(system, params, history, start, key, points, seen)
+
+
+def system_of(problem, optimiser: str = "adam", *, clip: float = CLIP) -> System:
+    """With a constant learning rate."""
+    rate = annealing("constant", ALPHA, 1)
+    return System.of(
+        problem,
+        inner_optimiser(optimiser, rate),
+        rate,
+        clip=clip_to_norm(clip) if clip > 0 else None,
+    )
+
+
+def unrolled(system: System, start: Start, key, n: int) -> tuple[Unroll, Seen]:
+    """An unroll with the outer loss everywhere, and the trajectories that it was taken on."""
+    drawn = sources(key, n)
+    points = unroll(system, start, drawn, objective=Validation())
+
+    def validation(at):
+        params, env_state, key = at
+        return system.rollout(params, start.eta, env_state, key)[1]
+
+    after = jax.tree.map(lambda leaf: leaf[1:], points.states.params)
+    outer = jax.lax.map(validation, (after, points.env_states, drawn.validation[:, 0]))
+    return points, Seen(points.states, points.trajectories, outer)
 
 
 @pytest.fixture(scope="module", params=["mrp", "snake"])

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from hessdiag.inner import COUNTERFACTUALS
-from hessdiag.meta import Estimator, meta_step, unroll
-from tests.meta.conftest import N, make_case
+from hessdiag.inner import CUTS
+from hessdiag.meta import ESTIMATORS, Options
+from tests.meta.conftest import N, make_case, unrolled
 
 
 @pytest.fixture(scope="module")
@@ -30,37 +30,37 @@ def sgd():
 @pytest.fixture(scope="module")
 def full(adam):
     """The step under Adam that cuts nothing."""
-    return step(adam, Estimator("n-step", N))
+    return step(adam, ESTIMATORS["n-step"](Options(n=N)))
 
 
 def test_shorter_unrolls_are_the_beginnings_of_longer_ones(adam, sgd):
     """Common random numbers across horizons."""
     for case in (adam, sgd):
-        short = unroll(case.update, case.start, case.key, n=1)
-        np.testing.assert_array_equal(short.trajectories[0], case.points.trajectories[0])
-        np.testing.assert_array_equal(short.validation[0], case.points.validation[0])
+        _, short = unrolled(case.system, case.start, case.key, 1)
+        np.testing.assert_array_equal(short.trajectories[0], case.seen.trajectories[0])
+        np.testing.assert_array_equal(short.validation[0], case.seen.validation[0])
 
 
-@pytest.mark.parametrize("name", [name for name in COUNTERFACTUALS if name != "full"])
+@pytest.mark.parametrize("name", [name for name in CUTS if name != "full"])
 def test_cuts_leave_the_forward_pass_alone(adam, full, name):
     """Everything but the meta-gradient is the same to the last bit."""
-    cut = step(adam, Estimator("n-step", N, paths=COUNTERFACTUALS[name]))
+    cut = step(adam, ESTIMATORS["n-step"](Options(n=N, cut=CUTS[name])))
     assert_differs_in_its_meta_gradient_alone(cut, full)
 
 
 def test_cuts_leave_the_forward_pass_alone_under_sgd(sgd):
-    full = step(sgd, Estimator("n-step", N))
+    full = step(sgd, ESTIMATORS["n-step"](Options(n=N)))
     for name in ("neither", "stable-hessian"):
-        cut = step(sgd, Estimator("n-step", N, paths=COUNTERFACTUALS[name]))
+        cut = step(sgd, ESTIMATORS["n-step"](Options(n=N, cut=CUTS[name])))
         assert_differs_in_its_meta_gradient_alone(cut, full)
 
 
 def test_mixing_leaves_the_forward_pass_alone(adam, full):
-    assert_differs_in_its_meta_gradient_alone(step(adam, Estimator("mix", N)), full)
+    assert_differs_in_its_meta_gradient_alone(step(adam, ESTIMATORS["mix"](Options(n=N))), full)
 
 
 def step(case, estimator):
-    made = jax.jit(lambda start, key: meta_step(estimator, case.update, start, key))
+    made = jax.jit(lambda start, key: estimator(case.system, start, key, ()))
     return made(case.start, case.key)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.inner import COUNTERFACTUALS, STABLE, Paths
+from hessdiag.inner import CUTS, STABLE, Cut
 from hessdiag.meta import adjoint_meta_gradient, all_horizons, mix_weights, terms
 from tests.meta.conftest import ALPHA, N, make_case
 from tests.oracles.eq11_terms import DenseUnroll
@@ -18,7 +18,7 @@ from tests.tolerance import assert_close
 
 HORIZONS = (1, 3)
 INTERVALS = (STABLE, (-5e-3, 1.0))  # the other: none but the largest positive curvature
-EVERYTHING = dict(COUNTERFACTUALS) | {"a trace of one": Paths(trace=1.0)}
+EVERYTHING = dict(CUTS) | {"a trace of one": Cut(trace=1.0)}
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +57,21 @@ def made(mrp_case):
 
 
 def decomposed(case, names=tuple(EVERYTHING), horizons=HORIZONS):
-    paths = [all_resolved(case, EVERYTHING[name]) for name in names]
+    cuts = [all_resolved(case, EVERYTHING[name]) for name in names]
     return jax.jit(
         lambda points: terms(
-            case.update,
-            case.eta,
+            case.system,
+            case.start,
             points,
             horizons=horizons,
-            paths=paths,
+            cuts=cuts,
             key=jax.random.key(5),
         )
     )(case.points)
 
 
 def sweep(case, n=N):
-    at = (case.update, case.start, case.key)
-    return jax.jit(lambda: all_horizons(*at, n=n))()
+    return jax.jit(lambda: all_horizons(case.system, case.start, case.key, n=n))()
 
 
 def test_terms_sum_to_the_meta_gradient(adam_case):
@@ -97,9 +96,9 @@ def test_terms_sum_to_the_meta_gradient_under_every_optimiser(mrp_case, made):
 
 
 def test_every_term_and_every_cut_equals_dense_matrices(dense, made):
-    for p, paths in enumerate(EVERYTHING.values()):
+    for p, cut in enumerate(EVERYTHING.values()):
         for h, horizon in enumerate(HORIZONS):
-            expected = dense.terms(horizon, paths)
+            expected = dense.terms(horizon, cut)
             actual = np.asarray(made.contributions[p, h])
             scale = np.abs(expected).max()
             np.testing.assert_allclose(actual[:horizon], expected, rtol=1e-8, atol=1e-9 * scale)
@@ -115,9 +114,9 @@ def test_norms_bound_every_term(dense, made):
 
 
 def test_reach_is_the_norm_of_what_the_outer_gradient_reads(dense, made):
-    for p, paths in enumerate(EVERYTHING.values()):
+    for p, cut in enumerate(EVERYTHING.values()):
         for h, horizon in enumerate(HORIZONS):
-            expected = np.linalg.norm(dense.rows(horizon, paths), axis=1)
+            expected = np.linalg.norm(dense.rows(horizon, cut), axis=1)
             np.testing.assert_allclose(made.reach[p, h, :horizon], expected, rtol=1e-8)
             assert not made.reach[p, h, horizon:].any()
 
@@ -139,7 +138,7 @@ def test_bounds_without_a_key_are_refused(adam_mrp):
     case = adam_mrp
     with pytest.raises(ValueError, match="need a key"):
         adjoint_meta_gradient(
-            case.update, case.eta, case.points, paths=EVERYTHING["stable-hessian"]
+            case.system, case.start, case.points, cut=EVERYTHING["stable-hessian"]
         )
 
 
@@ -151,11 +150,11 @@ def test_training_takes_the_same_meta_gradient(adam_mrp, name):
 
 
 @pytest.mark.parametrize("name", ["no-memory", "stable-hessian"])
-def test_mixes_follow_paths(adam_mrp, adam_dense, name):
-    paths, weights = all_resolved(adam_mrp, EVERYTHING[name]), mix_weights(N)
-    rows = [adam_dense.terms(horizon, paths).sum(axis=0) for horizon in range(1, N + 1)]
+def test_mixes_follow_cuts(adam_mrp, adam_dense, name):
+    cut, weights = all_resolved(adam_mrp, EVERYTHING[name]), mix_weights(N)
+    rows = [adam_dense.terms(horizon, cut).sum(axis=0) for horizon in range(1, N + 1)]
     expected = weights @ np.stack(rows)
-    actual = trained(adam_mrp, paths, weights)
+    actual = trained(adam_mrp, cut, weights)
     np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
 
 
@@ -163,25 +162,25 @@ def test_training_leaves_out_what_lies_outside_the_interval(adam_mrp, adam_dense
     """Eigenpairs of either sign, as the interval says."""
     made = []
     for inside in INTERVALS:
-        paths = all_resolved(adam_mrp, Paths(inside=inside))
-        made.append(trained(adam_mrp, paths))
-        expected = adam_dense.terms(N, paths).sum(axis=0)
+        cut = all_resolved(adam_mrp, Cut(inside=inside))
+        made.append(trained(adam_mrp, cut))
+        expected = adam_dense.terms(N, cut).sum(axis=0)
         scale = np.abs(expected).max()
         np.testing.assert_allclose(made[-1], expected, rtol=1e-8, atol=1e-9 * scale)
-    for one, other in combinations([*made, adam_dense.terms(N, Paths()).sum(axis=0)], 2):
+    for one, other in combinations([*made, adam_dense.terms(N, Cut()).sum(axis=0)], 2):
         assert np.abs(one - other).max() > 1e-6 * np.abs(other).max()
 
 
-def all_resolved(case, paths):
+def all_resolved(case, cut):
     """With as many products as there are parameters: eigenpairs to rounding."""
     size = sum(leaf.size for leaf in jax.tree.leaves(case.state.params))
-    return replace(paths, matvecs=size)
+    return replace(cut, matvecs=size)
 
 
-def trained(case, paths, weights=None):
+def trained(case, cut, weights=None):
     """The meta-gradient that training takes."""
     weights = None if weights is None else jnp.asarray(weights)
     key = jax.random.key(5)
     return jax.jit(
-        lambda at: adjoint_meta_gradient(case.update, case.eta, at, weights, paths=paths, key=key)
+        lambda at: adjoint_meta_gradient(case.system, case.start, at, weights, cut=cut, key=key)
     )(case.points)

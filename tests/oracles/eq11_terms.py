@@ -5,10 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.inner import Paths
-from hessdiag.inner.augmented import augmented
-from hessdiag.inner.update import InnerState
+from hessdiag.inner import Cut, InnerState
 from hessdiag.meta import point
+
+
+def remembered(opt_state) -> list:
+    """The floating-point leaves of an optimiser's state."""
+    leaves = jax.tree.leaves(opt_state)
+    return [leaf for leaf in leaves if jnp.issubdtype(jnp.result_type(leaf), jnp.floating)]
 
 
 class DenseUnroll:
@@ -16,10 +20,9 @@ class DenseUnroll:
 
     def __init__(self, case):
         self.case = case
-        x = augmented(case.state)
-        theta, self.unravel = ravel_pytree(x.params)
+        theta, self.unravel = ravel_pytree(case.state.params)
         self.size = theta.size
-        _, self.unravel_memory = ravel_pytree(x.memory)
+        _, self.unravel_memory = ravel_pytree(remembered(case.state.opt_state))
         self.inner, self.outer = case.losses
         self.steps = [self._step(j) for j in range(len(case.points.states.step) - 1)]
 
@@ -42,18 +45,18 @@ class DenseUnroll:
             made = update.apply(
                 InnerState(self.unravel(theta), opt_state, state.step), self.unravel(g)
             )
-            return ravel_pytree(augmented(made))[0]
+            return ravel_pytree((made.params, remembered(made.opt_state)))[0]
 
-        x = augmented(state)
-        theta, memory = ravel_pytree(x.params)[0], ravel_pytree(x.memory)[0]
+        theta = ravel_pytree(state.params)[0]
+        memory = ravel_pytree(remembered(state.opt_state))[0]
         g = gradient(theta, eta)
         by_theta, by_memory, by_gradient = jax.jacfwd(after, argnums=(0, 1, 2))(theta, memory, g)
-        clip = jax.jacfwd(lambda g: ravel_pytree(update.clip(self.unravel(g)))[0])(g)
+        clip = jax.jacfwd(lambda g: ravel_pytree(update.clipped(self.unravel(g)))[0])(g)
         hessian, mixed = jax.jacfwd(gradient, argnums=(0, 1))(theta, eta)
         at_rest = np.concatenate([by_theta, by_memory], axis=1)
         return tuple(
             np.asarray(part)
-            for part in (at_rest, by_gradient, clip, hessian, mixed, update.learning_rate(0))
+            for part in (at_rest, by_gradient, clip, hessian, mixed, update.rate(0))
         )
 
     def outer_gradient(self, horizon: int) -> np.ndarray:
@@ -63,39 +66,39 @@ class DenseUnroll:
         flat = np.asarray(ravel_pytree(gradient)[0])
         return np.pad(flat, (0, len(self.steps[0][0]) - self.size))
 
-    def terms(self, horizon: int, paths: Paths) -> np.ndarray:
+    def terms(self, horizon: int, cut: Cut) -> np.ndarray:
         """(horizon, m): what each inner update contributes to the meta-gradient."""
-        rows = self.rows(horizon, paths)
+        rows = self.rows(horizon, cut)
         return np.stack([row @ self.steps[j][4] for j, row in enumerate(rows)])
 
-    def rows(self, horizon: int, paths: Paths) -> np.ndarray:
+    def rows(self, horizon: int, cut: Cut) -> np.ndarray:
         """(horizon, d): T^(i) ∂θ^(i)/∂g^(j) for every inner update."""
         row = self.outer_gradient(horizon)
         rows = []
         for j in reversed(range(horizon)):
-            jacobian, by_gradient = self._along(paths, *self.steps[j])
+            jacobian, by_gradient = self._along(cut, *self.steps[j])
             rows.append(row @ by_gradient)
             row = row @ jacobian
         return np.stack(rows[::-1])
 
-    def _along(self, paths: Paths, at_rest, by_gradient, clip, hessian, _mixed, alpha):
+    def _along(self, cut: Cut, at_rest, by_gradient, clip, hessian, _mixed, alpha):
         """A_j and the response to the gradient, with what is cut set to zero, block by block."""
         d, size = self.size, len(at_rest)
-        if paths.inside is not None:
+        if cut.inside is not None:
             values, vectors = np.linalg.eigh(hessian)
-            low, high = paths.inside
+            low, high = cut.inside
             kept = (-alpha * values >= low) & (-alpha * values <= high)
             hessian = (vectors * np.where(kept, values, 0.0)) @ vectors.T
-        if paths.as_sgd:
+        if cut.as_sgd:
             by_gradient = np.zeros_like(by_gradient)
             by_gradient[:d] = -alpha * clip
             at_rest = np.eye(size)
         jacobian = at_rest.copy()
-        if paths.hessian:
+        if cut.hessian:
             jacobian[:, :d] += by_gradient @ hessian
-        if not paths.memory or paths.as_sgd:
+        if not cut.memory or cut.as_sgd:
             jacobian[:, d:] = 0.0
-        if paths.trace is not None:
+        if cut.trace is not None:
             jacobian = np.zeros_like(at_rest)
-            jacobian[:d, :d] = paths.trace * np.eye(d)
+            jacobian[:d, :d] = cut.trace * np.eye(d)
         return jacobian, by_gradient

@@ -7,8 +7,7 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.inner import InnerUpdate
-from hessdiag.meta import point
+from hessdiag.meta import System, point
 
 
 def replayed_outer_loss(inner: Callable, outer: Callable, start, tx, *, horizon: int) -> Callable:
@@ -48,20 +47,18 @@ def central_differences(function: Callable, x: np.ndarray, *, step: float = 1e-4
     return np.array([(function(x + d) - function(x - d)) / (2 * step) for d in directions])
 
 
-def equation_11(update: InnerUpdate, eta, points, *, horizon: int, alpha: float) -> np.ndarray:
+def equation_11(system: System, eta, seen, *, horizon: int, alpha: float) -> np.ndarray:
     """T Σ_i (Π_{j<i} (I + H_{n−j})) N_{n−i} with dense matrices (Bonnet et al. 2021, eq. 11)."""
     n = horizon
-    flat, unravel = ravel_pytree(point(points.states, 0).params)
+    flat, unravel = ravel_pytree(point(seen.states, 0).params)
 
     def loss(theta, eta, at):
-        return update.loss(unravel(theta), eta, point(points.trajectories, at))
+        return system.update.loss(unravel(theta), eta, point(seen.trajectories, at))
 
     def theta(at):
-        return ravel_pytree(point(points.states, at).params)[0]
+        return ravel_pytree(point(seen.states, at).params)[0]
 
-    outer = jax.grad(
-        lambda x: update.problem.outer_loss(unravel(x), point(points.validation, n - 1))
-    )
+    outer = jax.grad(lambda x: system.outer_loss(unravel(x), eta, point(seen.validation, n - 1)))
     gradient = jax.grad(loss)
     total = np.zeros((flat.size, eta.size))
     for i in range(1, n + 1):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 
-from hessdiag.problems import About, Learning, MetaParameter
+from hessdiag.problems import About, Learning, MetaParameter, NamedScalars
 
 
 @dataclass(frozen=True)
-class Quadratic:
+class Quadratic(NamedScalars):
     """L = ½ Σ c θ² + η s·θ with a random slope s, and L' = w·θ with a random weight w.
 
     A slope is drawn at the first inner step and kept for the others, so that the terms of the
@@ -45,11 +45,12 @@ class Quadratic:
     def meta_parameters(self):
         return (MetaParameter("x", 1.0, "identity"),)
 
-    def init(self, key):
+    def start(self, eta, key):
+        del eta
         return jax.random.normal(key, (self.size,)), (jnp.zeros(()), jnp.zeros(self.size))
 
-    def rollout(self, params, env_state, key):
-        del params
+    def rollout(self, params, hyper, env_state, key):
+        del params, hyper
         steps, kept = env_state
         if self.period:
             steps = steps % self.period
@@ -67,7 +68,8 @@ class Quadratic:
         pull = hyper["x"] * trajectories["slope"] @ params
         return 0.5 * (jnp.asarray(self.spectrum) * params) @ params + pull
 
-    def outer_loss(self, params, trajectories):
+    def outer_loss(self, params, hyper, trajectories):
+        del hyper
         return trajectories["weight"] @ params
 
     def metrics(self, params, trajectories) -> Mapping:

@@ -1,21 +1,23 @@
 """What a probe says of terms, cuts and sources, against the meta-gradients that it samples."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.inner import InnerUpdate, annealing, inner_optimiser
-from hessdiag.meta import all_horizons, point, unroll
+from hessdiag.meta import Start, System, all_horizons, point
+from hessdiag.meta.streams import run_keys
 from hessdiag.probes.mechanism import MechanismProbe
-from hessdiag.probes.probe import Prober
-from hessdiag.problems import initial_eta
 from hessdiag.statistics import nested_shares
 from hessdiag.statistics.bootstrap import bca_interval
-from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
+from hessdiag.train.probe import measured_by, probe_of
+from tests.meta.conftest import unrolled
 from tests.oracles.eq11_terms import DenseUnroll
 from tests.train.recognisable import Recognisable, inner_numbers, validation_numbers
 
@@ -53,9 +55,9 @@ def in_training(settings):
 def probe():
     settings = resolve(FLAGS)
     learner, state = in_training(settings)
-    prober = Prober(learner, settings)
+    prober = probe_of(learner, settings)
     seen = []
-    made = prober.probe(state, 3, keys=KEYS, progress=seen.append)
+    made = prober(state, 3, keys=KEYS, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == prober.steps
     return made
@@ -77,8 +79,8 @@ def test_terms_of_all_horizons_stand_for_the_meta_gradients():
         settings = resolve(FLAGS | flags)
         learner = Learner(settings)
         state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
-        prober, seen = Prober(learner, settings), []
-        probed = prober.probe(state, 3, keys=KEYS, progress=seen.append)
+        prober, seen = probe_of(learner, settings), []
+        probed = prober(state, 3, keys=KEYS, progress=seen.append)
         assert seen[-1] == prober.steps
         made[name] = probed.meta_gradient.values
     scale = np.abs(made["sampled"]).max()
@@ -119,13 +121,15 @@ def test_nested_parts_sum_to_the_variance_of_other_samples():
     """Within the intervals of both, at every horizon: the two share no randomness."""
     settings = resolve(FLAGS | {"probe.samples": 256, "probe.nested": 256, "probe.chunk": 256})
     learner, state = in_training(settings)
-    mechanism = MechanismProbe(learner.update, settings)
+    mechanism = MechanismProbe(measured_by(learner, settings))
     keys = jax.random.split(jax.random.key(5), 256)
     nested = mechanism.sample(state, keys, progress=lambda _: None).nested
     assert nested is not None
     options = {"confidence": 0.99, "resamples": 500, "rng": np.random.default_rng(0)}
     shares = nested_shares(*nested, **options)
-    anew = jax.jit(jax.vmap(lambda key: all_horizons(learner.update, state.start, key, n=N)))
+    anew = jax.jit(
+        jax.vmap(lambda key: all_horizons(learner.system, learner.start(state, key), key, n=N))
+    )
     sampled = np.asarray(anew(jax.random.split(jax.random.key(6), 256)))
     of_others = bca_interval(lambda s: s.std(axis=0, ddof=1), sampled, **options)
     np.testing.assert_array_less(shares.std.low, of_others.high)
@@ -140,7 +144,7 @@ def test_e6_is_predicted_from_other_samples():
     settings = resolve(FLAGS)
     learner, state = in_training(settings)
     keys = jax.random.split(jax.random.key(5), K)
-    mechanism = MechanismProbe(learner.update, settings)
+    mechanism = MechanismProbe(measured_by(learner, settings))
     sampled = mechanism.sample(state, keys, progress=lambda _: None)
     made, alone = sampled.terms, sampled.outer_growth
     assert made is not None
@@ -157,16 +161,18 @@ def recognised():
     Both inner (s) and validation (s') numbers, and those of the meta-gradients with the same keys.
     """
     rate, problem = 0.5, Recognisable()
-    update = InnerUpdate(problem, inner_optimiser("sgd"), annealing("constant", rate, 1))
-    params, env_state = problem.init(jax.random.key(0))
-    eta = initial_eta(problem.meta_parameters)
-    state = TrainState(update.init(params), eta, (), env_state)
+    system = System.of(problem, optax.sgd(rate), optax.constant_schedule(rate))
+    eta = system.init_eta(jax.random.key(0))
+    params, env_state = problem.start(eta, jax.random.key(0))
+    start = Start(system.update.init(params), eta, env_state)
     keys = jax.random.split(jax.random.key(1), 4)
     settings = resolve({"env": "mrp", "n": N, "probe.nested": 4, "probe.chunk": 3})
-    probe = MechanismProbe(update, settings)
-    nested = probe.sample(state, keys, progress=lambda _: None).nested
+    measured = replace(
+        measured_by(Learner(settings), settings), system=system, start=lambda state, _: state
+    )
+    nested = MechanismProbe(measured).sample(start, keys, progress=lambda _: None).nested
     assert nested is not None
-    drawn = np.stack([all_horizons(update, state.start, key, n=N) for key in keys])
+    drawn = np.stack([all_horizons(system, start, key, n=N) for key in keys])
     return [
         (np.asarray(inner_numbers(made, rate)), np.asarray(validation_numbers(made)))
         for made in (*nested, drawn)
@@ -275,19 +281,22 @@ def probed_and_dense(optimiser: str):
     settings = resolve(FLAGS | flags)
     learner = Learner(settings)
     state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
-    probed = Prober(learner, settings).probe(state, 3, keys=KEYS, progress=lambda _: None)
-    update, problem = learner.update, learner.problem
+    probed = probe_of(learner, settings)(state, 3, keys=KEYS, progress=lambda _: None)
     key = jax.random.split(jax.random.fold_in(KEYS.probe, 3), 2)[0]
-    points = unroll(update, state.start, key, n=N, validate_all=True)
+    points, seen = unrolled(learner.system, learner.start(state, key), key, N)
 
     def inner(params, eta, j):
-        return update.loss(params, eta, point(points.trajectories, j))
+        return learner.system.update.loss(params, eta, point(seen.trajectories, j))
 
     def outer(params, i):
-        return problem.outer_loss(params, point(points.validation, i - 1))
+        return learner.system.outer_loss(params, state.eta, point(seen.validation, i - 1))
 
     case = SimpleNamespace(
-        update=update, state=state.inner, eta=state.eta, points=points, losses=(inner, outer)
+        update=learner.system.update,
+        state=state.inner,
+        eta=state.eta,
+        points=points,
+        losses=(inner, outer),
     )
     return probed.isel(operator_unroll=0), DenseUnroll(case)
 

@@ -10,14 +10,14 @@ import pytest
 import xarray
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.inner.augmented import augmented, response
-from hessdiag.meta import Unroll, point, unroll
+from hessdiag.inner import InnerState, held_memory
+from hessdiag.meta import Unroll, point, sources, unroll
+from hessdiag.meta.streams import run_keys
 from hessdiag.probes.inner_loop import inner_loop_variables, operator_names
-from hessdiag.probes.probe import Prober
 from hessdiag.probes.spectral import SpectralProbe
-from hessdiag.problems.scalars import hyper_parameters
-from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.presets import resolve
+from hessdiag.train.probe import measured_by, probe_of
 
 KEYS, ITERATION, SAMPLES, N = run_keys(0), 5, 2, 3
 TINY = {
@@ -56,9 +56,9 @@ def probed():
         state = learner.init(KEYS.init)
         for t in range(2):
             state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
-        made = Prober(learner, settings).probe(state, ITERATION, keys=KEYS, progress=lambda _: None)
+        made = probe_of(learner, settings)(state, ITERATION, keys=KEYS, progress=lambda _: None)
         key = jax.random.split(jax.random.fold_in(KEYS.probe, ITERATION), SAMPLES)[0]
-        points = unroll(learner.update, state.start, key, n=N)
+        points = unroll(learner.system, learner.start(state, key), sources(key, N))
         yield Probed(made, learner, state, points)
 
 
@@ -67,33 +67,34 @@ def update_jacobian(update, eta, state, seen):
     flat, unravel = ravel_pytree(state.params)
 
     def step(x):
-        return ravel_pytree(update(state._replace(params=unravel(x)), eta, seen).params)[0]
+        return ravel_pytree(update(state._replace(params=unravel(x)), seen, eta).params)[0]
 
     return jax.jacfwd(step)(flat)
 
 
 def augmented_jacobian(update, eta, state, seen):
     """The same of parameters and optimiser state."""
-    flat, unravel = ravel_pytree(augmented(state))
+    memory, merged = held_memory(state.opt_state, np.float64)
+    flat, unravel = ravel_pytree((state.params, memory.flat))
 
     def step(x):
-        at = unravel(x)
-        gradient = update.gradient(at.params, eta, seen)
-        return ravel_pytree(response(update, state)(at, gradient))[0]
+        params, remembered = unravel(x)
+        after = update(InnerState(params, merged(remembered), state.step), seen, eta)
+        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0].flat))[0]
 
     return jax.jacfwd(step)(flat)
 
 
-def td_jacobian(update, eta, state, rewards):
+def td_jacobian(problem, update, eta, state, rewards):
     """Of a step along the mean of (v(s) - gamma (r + v(s'))) grad v(s), targets and all."""
     flat, unravel = ravel_pytree(state.params)
-    hyper = hyper_parameters(update.meta_parameters, eta)
+    hyper = problem.hyper(eta)
 
     def step(x):
-        values, pull = jax.vjp(lambda y: update.problem.values(unravel(y)), x)
+        values, pull = jax.vjp(lambda y: problem.values(unravel(y)), x)
         gammas = jnp.stack([hyper[f"gamma_{i}"] for i in range(values.size)])
         targets = gammas * (jnp.mean(rewards, axis=0) + jnp.append(values[1:], 0))
-        return x - update.learning_rate(state.step) * pull((values - targets) / values.size)[0]
+        return x - update.rate(state.step) * pull((values - targets) / values.size)[0]
 
     return jax.jacfwd(step)(flat)
 
@@ -101,8 +102,9 @@ def td_jacobian(update, eta, state, rewards):
 @pytest.fixture(scope="module")
 def jacobians(probed):
     """Of every selected operator at every inner step."""
-    by_name = dict(zip(SELECTED, (update_jacobian, augmented_jacobian, td_jacobian), strict=True))
-    update, eta, points = probed.learner.update, probed.state.eta, probed.points
+    of_targets = functools.partial(td_jacobian, probed.learner.problem)
+    by_name = dict(zip(SELECTED, (update_jacobian, augmented_jacobian, of_targets), strict=True))
+    update, eta, points = probed.learner.system.update, probed.state.eta, probed.points
     made = {}
     for name, function in by_name.items():
         compiled = jax.jit(functools.partial(function, update, eta))
@@ -130,7 +132,7 @@ def test_what_was_asked_for_is_recorded_and_nothing_else(probed):
 )
 def test_operators_and_products_are_chosen_one_by_one(probed, operators, products, recorded):
     flags = {"probe.operators": operators, "probe.products": products, "probe.unrolls": 1}
-    spectral = SpectralProbe(probed.learner.update, resolve(TINY | flags).probe, n=N)
+    spectral = SpectralProbe(measured_by(probed.learner, resolve(TINY | flags)))
     keys = jax.random.split(jax.random.key(0), 1)
     loops = spectral.measure(probed.state, keys, jax.random.key(1), progress=lambda: None)
     names = list(inner_loop_variables(loops))

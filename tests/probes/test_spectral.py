@@ -9,12 +9,13 @@ from jax.flatten_util import ravel_pytree
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from hessdiag import spectra
-from hessdiag.meta import point, unroll
+from hessdiag.meta import point, sources, unroll
+from hessdiag.meta.streams import run_keys
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables
-from hessdiag.probes.probe import Prober
 from hessdiag.probes.spectral import SpectralProbe
-from hessdiag.train.learner import Learner, run_keys
+from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
+from hessdiag.train.probe import measured_by, probe_of
 
 KEYS = run_keys(0)
 
@@ -65,15 +66,15 @@ def measure(flags) -> Measured:
     for t in range(3):
         state, _ = learner.step(state, jax.random.fold_in(KEYS.train, t))
     key = jax.random.key(7)
-    probe = SpectralProbe(learner.update, settings.probe, n=N)
+    probe = SpectralProbe(measured_by(learner, settings))
     (loop,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
     return Measured(learner, state, loop, dense_spectra(learner, state, key), settings)
 
 
 def dense_spectra(learner, state, key):
     """By jax.hessian, in double precision of the eigensolver."""
-    update = learner.update
-    points = unroll(update, state.start, key, n=N)
+    update = learner.system.update
+    points = unroll(learner.system, learner.start(state, key), sources(key, N))
     spectra = []
     for j in range(N):
         flat, unravel = ravel_pytree(point(points.states, j).params)
@@ -110,8 +111,9 @@ def test_extremes_equal_the_dense_hessians(measured):
 
 def test_extremes_equal_eigsh(measured):
     """scipy's ARPACK on the same Hessian-vector product."""
-    update, state = measured.learner.update, measured.state
-    points = unroll(update, state.start, jax.random.key(7), n=N)
+    update, state = measured.learner.system.update, measured.state
+    learner, key = measured.learner, jax.random.key(7)
+    points = unroll(learner.system, learner.start(state, key), sources(key, N))
     flat, unravel = ravel_pytree(point(points.states, 1).params)
     seen = point(points.trajectories, 1)
     gradient = jax.grad(lambda x: update.loss(unravel(x), state.eta, seen))
@@ -138,7 +140,7 @@ def test_spectral_radius_is_that_of_the_dense_update_matrix(measured):
 
 
 def test_learning_rate_is_the_one_in_force_at_the_inner_step(measured):
-    schedule = measured.learner.update.learning_rate
+    schedule = measured.learner.system.update.rate
     expected = [float(schedule(3 + j)) for j in range(N)]
     np.testing.assert_allclose([step.alpha for step in measured.steps], expected, rtol=1e-7)
 
@@ -193,8 +195,8 @@ def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
     )
     learner = Learner(settings)
     state = learner.init(KEYS.init)
-    prober = Prober(learner, settings)
-    dataset = prober.probe(state, 5, keys=KEYS, progress=lambda _: None)
+    prober = probe_of(learner, settings)
+    dataset = prober(state, 5, keys=KEYS, progress=lambda _: None)
     keys = jax.random.split(jax.random.fold_in(KEYS.probe, 5), 4)
     for k in range(2):
         dense = dense_spectra(learner, state, keys[k])

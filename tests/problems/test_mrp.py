@@ -14,8 +14,8 @@ PROBLEM = MarkovRewardProcess(batch_size=4)
 
 @pytest.fixture(scope="module")
 def sampled():
-    params, env_state = PROBLEM.init(jax.random.key(0))
-    return params, PROBLEM.rollout(params, env_state, jax.random.key(1))[1]
+    params, env_state = PROBLEM.start(None, jax.random.key(0))
+    return params, PROBLEM.rollout(params, None, env_state, jax.random.key(1))[1]
 
 
 def hyper(gammas):
@@ -24,7 +24,7 @@ def hyper(gammas):
 
 def test_even_rewards_are_fixed_and_odd_ones_standard_normal():
     big = problems.make("mrp", {"batch_size": 4000})
-    _, rewards = big.rollout(None, (), jax.random.key(0))
+    _, rewards = big.rollout(None, None, (), jax.random.key(0))
     rewards = np.asarray(rewards)
     np.testing.assert_allclose(rewards[:, ::2], 0.1)
     odd = rewards[:, 1::2]
@@ -49,7 +49,7 @@ def test_outer_targets_are_undiscounted_returns(sampled):
     v = np.asarray(PROBLEM.values(params))
     to_go = np.cumsum(np.asarray(rewards)[:, ::-1], axis=1)[:, ::-1]
     expected = 0.5 * np.mean((to_go - v) ** 2)
-    np.testing.assert_allclose(PROBLEM.outer_loss(params, rewards), expected, rtol=1e-5)
+    np.testing.assert_allclose(PROBLEM.outer_loss(params, None, rewards), expected, rtol=1e-5)
 
 
 def test_true_values_of_the_metric():

@@ -48,7 +48,7 @@ def test_unknown_names_and_settings_are_refused():
 @pytest.mark.parametrize("name", problems.BUILT_IN)
 def test_built_in_problems_keep_the_contract(name):
     made = problems.make(name, {})
-    params, env_state = made.init(jax.random.key(0))
-    _, trajectories = jax.jit(made.rollout)(params, env_state, jax.random.key(1))
+    params, env_state = made.start(None, jax.random.key(0))
+    _, trajectories = jax.jit(made.rollout)(params, None, env_state, jax.random.key(1))
     assert made.about.headline in made.metrics(params, trajectories)
     assert problems.settings_of(name)["batch_size"] == 32

@@ -16,10 +16,10 @@ PROBLEM = problems.make("snake", {"rows": 4, "cols": 5, "batch_size": 3, "rollou
 
 @pytest.fixture(scope="module")
 def played():
-    params, env_state = PROBLEM.init(jax.random.key(0))
+    params, env_state = PROBLEM.start(None, jax.random.key(0))
     rollout = jax.jit(PROBLEM.rollout)
-    middle, first = rollout(params, env_state, jax.random.key(1))
-    _, second = rollout(params, middle, jax.random.key(2))
+    middle, first = rollout(params, None, env_state, jax.random.key(1))
+    _, second = rollout(params, None, middle, jax.random.key(2))
     return params, env_state, jax.device_get(first), jax.device_get(second)
 
 
@@ -92,10 +92,10 @@ def test_episode_returns_are_sums_of_rewards_across_rollouts(played):
 
 
 def test_trajectories_do_not_depend_on_parameters_by_derivative():
-    params, env_state = PROBLEM.init(jax.random.key(0))
+    params, env_state = PROBLEM.start(None, jax.random.key(0))
 
     def loss(params):
-        _, trajectories = PROBLEM.rollout(params, env_state, jax.random.key(1))
+        _, trajectories = PROBLEM.rollout(params, None, env_state, jax.random.key(1))
         return trajectories.observation.sum() + trajectories.transitions.reward.sum()
 
     gradient = jax.jit(jax.grad(loss))(params)

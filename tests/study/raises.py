@@ -13,13 +13,13 @@ class Raises(MarkovRewardProcess):
     error: str = ""
     inside: str = "rollout"
 
-    def init(self, key):
+    def start(self, eta, key):
         self._fail("init")
-        return super().init(key)
+        return super().start(eta, key)
 
-    def rollout(self, params, env_state, key):
+    def rollout(self, params, hyper, env_state, key):
         self._fail("rollout")
-        return super().rollout(params, env_state, key)
+        return super().rollout(params, hyper, env_state, key)
 
     def metrics(self, params, trajectories):
         self._fail("metrics")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray
 
@@ -118,3 +119,12 @@ def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
         inner = flatten(value) if isinstance(value, Mapping) else {"": value}
         flat |= {f"{key}.{name}": number for name, number in inner.items()}
     return flat
+
+
+def records(path: Path) -> dict[str, np.ndarray]:
+    """Every number of the metrics, over iterations; NaN where there is none."""
+    rows = [flatten(json.loads(line)) for line in metrics(path).splitlines()]
+    return {
+        key: np.array([np.nan if row[key] is None else row[key] for row in rows], float)
+        for key in rows[0]
+    }

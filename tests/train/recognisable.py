@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from hessdiag.problems import About, Learning, MetaParameter
+from hessdiag.problems import About, Learning, MetaParameter, NamedScalars
 
 
 @dataclass(frozen=True)
-class Recognisable:
+class Recognisable(NamedScalars):
     """L = s (η_0 θ_0 + η_1 θ_1) and L' = θ_0 + s θ_1, where s is a rollout's one random number.
 
     Under gradient descent with rate α the i-step meta-gradient is −α Σ_{j<i} s_j (1, s'_i), with
@@ -23,17 +23,19 @@ class Recognisable:
     def meta_parameters(self):
         return tuple(MetaParameter(f"eta_{k}", 1.0, "identity") for k in range(2))
 
-    def init(self, key):
+    def start(self, eta, key):
+        del eta
         return jax.random.normal(key, (2,)), ()
 
-    def rollout(self, params, env_state, key):
-        del params
+    def rollout(self, params, hyper, env_state, key):
+        del params, hyper
         return env_state, jax.random.normal(key)
 
     def inner_loss(self, params, hyper, trajectories):
         return trajectories * (hyper["eta_0"] * params[0] + hyper["eta_1"] * params[1])
 
-    def outer_loss(self, params, trajectories):
+    def outer_loss(self, params, hyper, trajectories):
+        del hyper
         return params[0] + trajectories * params[1]
 
     def metrics(self, params, trajectories):

@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
+from hessdiag.meta.streams import run_keys
 from hessdiag.problems.mrp import MarkovRewardProcess
-from hessdiag.train.learner import Learner, run_keys
+from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
 
 KEYS = run_keys(0)

@@ -8,10 +8,11 @@ import jax
 import pytest
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.meta.streams import run_keys
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
-from hessdiag.train.learner import Learner, run_keys
+from hessdiag.train.learner import Learner
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run

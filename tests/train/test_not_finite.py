@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hessdiag.errors import NotFiniteError
+from hessdiag.meta.streams import run_keys
 from hessdiag.train.checkpoint import Checkpoints
-from hessdiag.train.learner import Learner, TrainState, run_keys
+from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.presets import resolve
 from tests.train.driving import TINY, fresh, metrics
 

@@ -3,10 +3,10 @@ import math
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.inner import Paths
-from hessdiag.probes.mechanism import MechanismProbe
+from hessdiag.inner import Cut
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
+from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, flatten, probe_iterations
 from hessdiag.train.validation import from_flat
 
@@ -153,10 +153,10 @@ def test_training_and_probes_deflate_outside_the_same_interval():
         }
     )
     learner = Learner(settings)
-    probed = MechanismProbe(learner.update, settings).paths
-    expected = Paths(inside=(-1.0, 0.5), matvecs=20)
-    assert learner.estimator.paths == probed["stable-hessian"] == expected
-    assert all(paths.inside is None for name, paths in probed.items() if name != "stable-hessian")
+    probed = measured_by(learner, settings).cuts
+    expected = Cut(inside=(-1.0, 0.5), matvecs=20)
+    assert learner.estimator.cut == probed["stable-hessian"] == expected
+    assert all(cut.inside is None for name, cut in probed.items() if name != "stable-hessian")
 
 
 def test_flat_and_back():

@@ -8,7 +8,6 @@ import numpy as np
 import optax
 import pytest
 
-from hessdiag.inner import inner_step
 from hessdiag.probes.inner_loop import (
     InnerLoop,
     InnerLoopSettings,
@@ -18,6 +17,7 @@ from hessdiag.probes.inner_loop import (
 )
 from hessdiag.spectra import dense_matrix
 from tests.oracles.spectra import mlp_loss, mlp_problem
+from tests.oracles.steps import inner_step
 
 N, ALPHA = 3, 3e-2
 TRANSFORMATIONS = {
@@ -54,7 +54,7 @@ def make_case(name: str, settings: InnerLoopSettings) -> Case:
         params, opt_state, seen = at
         return inner_step(
             lambda p: mlp_loss(p, seen, labels),
-            optimiser.update,
+            optimiser,
             params,
             opt_state,
             clip=clip,
@@ -181,7 +181,7 @@ def test_an_inner_step_that_fails_spoils_no_later_one():
     def linearise(at):
         params, curvature = at
         state = descent.init(params)
-        return inner_step(lambda p: jnp.sum(curvature * p**2) / 2, descent.update, params, state)
+        return inner_step(lambda p: jnp.sum(curvature * p**2) / 2, descent, params, state)
 
     settings = InnerLoopSettings(operators=("preconditioned",), products=False)
     loop = InnerLoop(linearise, settings)

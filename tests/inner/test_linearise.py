@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.inner import product_over_steps
-from hessdiag.inner.augmented import augmented, response
-from hessdiag.inner.linearised import linearised_step
+from hessdiag.inner import InnerState, held_memory, linearised_step, product_over_steps
 from hessdiag.inner.products import step_at
 from hessdiag.meta import point
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
@@ -30,11 +28,11 @@ def case(request):
 @pytest.fixture(scope="module")
 def matrices(case):
     """N of every operator I + N, and the Hessian, by products."""
-    seen = point(case.points.trajectories, 0)
+    seen = point(case.seen.trajectories, 0)
 
     @jax.jit
     def products(state):
-        step = linearised_step(case.update, state, case.eta, seen)
+        step = linearised_step(case.update, state, seen, case.eta)
         made = {name: dense_matrix(getattr(step, name).minus_identity) for name in NAMES}
         return made | {"hessian": dense_matrix(step.hessian), "ratio": step.clip_ratio}
 
@@ -45,13 +43,15 @@ def matrices(case):
 def jacobian(case):
     """d(θ', s') / d(θ, s) by forward mode through the update that training makes."""
     state = point(case.points.states, 0)
-    seen = point(case.points.trajectories, 0)
-    flat, unravel = ravel_pytree(augmented(state))
+    seen = point(case.seen.trajectories, 0)
+    memory, merged = held_memory(state.opt_state, np.float64)
+    flat, unravel = ravel_pytree((state.params, memory.flat))
 
     def update(x):
-        at = unravel(x)
-        gradient = case.update.gradient(at.params, case.eta, seen)
-        return ravel_pytree(response(case.update, state)(at, gradient))[0]
+        params, remembered = unravel(x)
+        before = InnerState(params, merged(remembered), state.step)
+        after = case.update(before, seen, case.eta)
+        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0].flat))[0]
 
     return np.asarray(jax.jit(jax.jacfwd(update))(flat))
 
@@ -78,8 +78,8 @@ def products(case):
     def steps():
         states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
         return jax.lax.map(
-            lambda at: linearised_step(case.update, at[0], case.eta, at[1]),
-            (states, case.points.trajectories),
+            lambda at: linearised_step(case.update, at[0], at[1], case.eta),
+            (states, case.seen.trajectories),
         )
 
     @partial(jax.jit, static_argnames="name")
@@ -123,7 +123,7 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, pro
     def last(x):
         state = first._replace(params=unravel(x))
         for j in range(N):
-            state = case.update(state, case.eta, point(case.points.trajectories, j))
+            state = case.update(state, point(case.seen.trajectories, j), case.eta)
         return ravel_pytree(state.params)[0]
 
     expected = np.asarray(jax.jit(jax.jacfwd(last))(flat)) - np.eye(len(flat))
@@ -136,9 +136,9 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, pro
 def measured(case):
     """What a probe measures along the same inner steps."""
     settings = InnerLoopSettings(max_matvecs=120, tolerance=1e-6, departure_probes=4)
-    loop = InnerLoop(lambda at: linearised_step(case.update, at[0], case.eta, at[1]), settings)
+    loop = InnerLoop(lambda at: linearised_step(case.update, at[0], at[1], case.eta), settings)
     states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
-    return loop.measure((states, case.points.trajectories), jax.random.key(0))
+    return loop.measure((states, case.seen.trajectories), jax.random.key(0))
 
 
 @pytest.mark.slow
@@ -170,25 +170,25 @@ def test_measured_norms_are_those_of_the_dense_products(measured, products, name
 
 
 def test_paper_is_minus_alpha_times_the_dense_hessian(case, matrices):
-    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    state, seen = point(case.points.states, 0), point(case.seen.trajectories, 0)
     flat, unravel = ravel_pytree(state.params)
     hessian = jax.jit(jax.hessian(lambda x: case.update.loss(unravel(x), case.eta, seen)))(flat)
-    alpha = float(case.update.learning_rate(state.step))
+    alpha = float(case.update.rate(state.step))
     assert_equal_to_rounding(matrices["hessian"], np.asarray(hessian))
     assert_equal_to_rounding(matrices["paper"], -alpha * np.asarray(hessian))
 
 
 def test_preconditioned_is_the_optimisers_response_to_a_gradient_of_clipped_length(case, matrices):
     """D by forward mode through the optimiser alone, at the clipped gradient."""
-    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    state, seen = point(case.points.states, 0), point(case.seen.trajectories, 0)
     gradient = case.update.gradient(state.params, case.eta, seen)
-    clipped, unravel = ravel_pytree(case.update.clip(gradient))
+    clipped, unravel = ravel_pytree(case.update.clipped(gradient))
     norm = float(jnp.linalg.norm(ravel_pytree(gradient)[0]))
     assert norm > CLIP
     np.testing.assert_allclose(matrices["ratio"], CLIP / norm, rtol=1e-10)
 
     def direction(g):
-        return ravel_pytree(case.update.displacement(state, unravel(g))[0])[0]
+        return ravel_pytree(case.update.change(state, unravel(g))[0])[0]
 
     diagonal = jax.jvp(direction, (clipped,), (jnp.ones_like(clipped),))[1]
     expected = np.asarray(diagonal)[:, None] * CLIP / norm * matrices["hessian"]
@@ -197,9 +197,9 @@ def test_preconditioned_is_the_optimisers_response_to_a_gradient_of_clipped_leng
 
 def test_semi_gradient_moves_the_bootstrap_targets(case):
     """Against central differences of the gradient that training follows, which move them, too."""
-    if not hasattr(case.update.problem, "inner_loss_with_targets"):
+    if case.update.semi_gradient is None:
         pytest.skip("the returns of this problem have no bootstrap targets")
-    state, seen = point(case.points.states, 0), point(case.points.trajectories, 0)
+    state, seen = point(case.points.states, 0), point(case.seen.trajectories, 0)
     flat, unravel = ravel_pytree(state.params)
     flat += 0.1 * jax.random.normal(jax.random.key(2), flat.shape)  # dead units sit on a kink
     state = state._replace(params=unravel(flat))
@@ -210,13 +210,13 @@ def test_semi_gradient_moves_the_bootstrap_targets(case):
 
     @jax.jit
     def products(v):
-        step = linearised_step(case.update, state, case.eta, seen, semi_gradient=True)
+        step = linearised_step(case.update, state, seen, case.eta, semi_gradient=True)
         moving = step.semi_gradient.minus_identity
         assert moving is not None
         return moving.product(v), moving.T.product(v), step.hessian.product(v)
 
     v = jax.random.normal(jax.random.key(3), flat.shape)
-    alpha = float(case.update.learning_rate(state.step))
+    alpha = float(case.update.rate(state.step))
     forward, back, frozen = products(v)
     moved = -alpha * (gradient(flat + 1e-6 * v) - gradient(flat - 1e-6 * v)) / 2e-6
     scale = float(jnp.max(jnp.abs(moved)))

@@ -1,0 +1,87 @@
+"""One inner update, linearised where training makes it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hessdiag.inner.finite_roots import with_finite_roots
+from hessdiag.inner.memory import held_memory
+from hessdiag.inner.step import InnerStep
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate
+from hessdiag.spectra import Space, linearise
+
+PRECISE = jax.default_matmul_precision("highest")
+
+
+def linearised_step(
+    update: InnerUpdate,
+    state: InnerState,
+    batch: Any,
+    eta: Eta | None = None,
+    *,
+    with_eta: bool = False,
+    semi_gradient: bool = False,
+) -> InnerStep:
+    """The derivatives of the very update that training and meta-gradients use.
+
+    Call it inside the jitted function that uses the step, outside any loop over products.
+
+    Args:
+        update: the inner update.
+        state: x^(j).
+        batch: τ^(j).
+        eta: meta-parameters, a flat vector (m,).
+        with_eta: linearise in η as well: meta-gradients need it, operators do not.
+        semi_gradient: linearise the map with moving bootstrap targets, too.
+    """
+    space = Space.like(state.params)
+    theta = space.ravel(state.params)
+    moving = eta if with_eta else jnp.zeros(0, space.dtype)
+
+    def loss(theta, moved):
+        return update.loss(space.unravel(theta), moved if with_eta else eta, batch)
+
+    def gradients(theta):
+        value, (gradient, to_eta) = jax.value_and_grad(loss, argnums=(0, 1))(theta, moving)
+        return gradient, to_eta, value
+
+    with PRECISE:
+        (gradient, _, value), products = linearise(gradients, theta)
+    clipped, clip = linearise(
+        with_finite_roots(lambda g: space.ravel(update.clipped(space.unravel(g)))), gradient
+    )
+    memory, merged = held_memory(state.opt_state, space.dtype)
+
+    def respond(theta, memory_flat, clipped):
+        before = InnerState(space.unravel(theta), merged(memory_flat), state.step)
+        change, after = update.change(before, space.unravel(clipped))
+        return space.ravel(change), held_memory(after, space.dtype)[0].flat
+
+    _, response = linearise(with_finite_roots(respond), theta, memory.flat, clipped)
+    return InnerStep(
+        learning_rate=None if update.learning_rate is None else update.rate(state.step),
+        loss=value,
+        gradient=gradient,
+        clip_ratio=_ratio(clipped, gradient),
+        _products=products,
+        _clip=clip,
+        _respond=response,
+        _move_targets=_moving_targets(update, space, theta, eta, batch) if semi_gradient else None,
+        params=space,
+        memory=memory.space,
+    )
+
+
+def _ratio(clipped, gradient):
+    """⟨c(g), g⟩ / ⟨g, g⟩: what clipping multiplies the length of g by."""
+    length = jnp.vdot(gradient, gradient)
+    return jnp.where(length > 0, jnp.vdot(clipped, gradient) / length, 1)
+
+
+def _moving_targets(update: InnerUpdate, space: Space, theta, eta, batch):
+    """The derivative of the semi-gradient, its targets moving."""
+    assert update.semi_gradient is not None
+    field = update.semi_gradient
+    with PRECISE:
+        return linearise(lambda p: space.ravel(field(space.unravel(p), eta, batch)), theta)[1]

@@ -1,0 +1,84 @@
+"""The contract of estimators: a meta-gradient, and what training keeps of the unroll behind it."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.inner import FULL, Cut, InnerState
+from hessdiag.meta.start import Start
+from hessdiag.meta.system import System
+from hessdiag.meta.unroll import Unroll, point
+
+
+@dataclass(frozen=True)
+class Options:
+    """What estimators are made of; each reads what it needs.
+
+    Attributes:
+        n: inner updates ahead; 0 leaves the hyper-parameters fixed.
+        kappa: mixing factor κ; None means 1 − 1/n (Bonnet et al. 2021, section 3.5).
+        trace_decay: μ of the accumulative trace.
+        cut: what the meta-gradient differentiates through, if not everything.
+        samples: K, independent estimates that are averaged (eq. 9).
+        chunk: how many of them are computed at once.
+        remat: linearise inner steps again in the reverse sweep (memory: a state and a batch of
+            trajectories per step); else the unroll stores their linearisations.
+        keep: inner updates that training keeps.
+        target_updates: updates that make the target of a bootstrapped objective.
+        perturbation: σ, standard deviation of what evolution strategies add to η.
+    """
+
+    n: int = 1
+    kappa: float | None = None
+    trace_decay: float = 0.9
+    cut: Cut = FULL
+    samples: int = 1
+    chunk: int = 1
+    remat: bool = True
+    keep: int = 1
+    target_updates: int = 1
+    perturbation: float = 0.1
+
+
+class MetaStep(NamedTuple):
+    """A meta-gradient and what training keeps of the unroll behind it."""
+
+    meta_gradient: Float[Array, " m"]
+    state: InnerState  # after the inner updates that are kept
+    env_state: Any  # after their rollouts
+    trajectories: Any  # τ^(0)
+    inner_loss: Float[Array, ""]  # L(θ^(0), η, τ^(0))
+    outer_loss: Float[Array, ""]  # the objective at θ^(n), of the first estimate; NaN for n = 0
+    memory: Any  # of the objective
+
+
+class Estimator(Protocol):
+    """Estimates meta-gradients; pure and jit-able."""
+
+    @property
+    def options(self) -> Options:
+        """What it was made of."""
+        ...
+
+    def init(self, system: System, params: Any) -> Any:
+        """What its objective remembers before the first iteration."""
+        ...
+
+    def __call__(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
+        """One meta-gradient at a start.
+
+        Args:
+            system: the problem and its inner update.
+            start: x^(0), η and the environments' state.
+            key: randomness of everything.
+            memory: of the objective.
+        """
+        ...
+
+
+def kept(points: Unroll, start: Start, keep: int) -> tuple[InnerState, Any]:
+    """(inner state, environments' state) that training goes on from."""
+    if keep == 0:
+        return start.inner, start.env_state
+    return point(points.states, keep), point(points.env_states, keep - 1)

@@ -1,0 +1,69 @@
+"""Antithetic evolution strategies on η: no derivative of the inner updates at all.
+
+The mean over directions ε ~ N(0, I) of (F(η + σε) − F(η − σε)) ε / 2σ, with F the outer loss after
+n updates, is the gradient of F smoothed by N(0, σ²I). Both ends share their random numbers.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.inner import Eta
+from hessdiag.meta import streams
+from hessdiag.meta.estimators.base import MetaStep, Options, kept
+from hessdiag.meta.objectives import Validation
+from hessdiag.meta.start import Start, again
+from hessdiag.meta.system import System
+from hessdiag.meta.unroll import point, unroll
+
+
+@dataclass(frozen=True)
+class EvolutionStrategies:
+    """`options.samples` antithetic pairs, each 2 (n + 1) rollouts: as many as two n-step ones."""
+
+    options: Options
+
+    def init(self, system: System, params: Any) -> Any:
+        """Nothing is remembered."""
+        del system, params
+        return ()
+
+    def __call__(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
+        """The estimate; training keeps an unroll at η itself, of the updates it keeps alone."""
+        keep = max(self.options.keep, 1)
+        points = unroll(system, start, streams.sources(key, keep))
+        state, env_state = kept(points, start, self.options.keep)
+        gradient, value = jnp.zeros_like(start.eta), jnp.asarray(jnp.nan)
+        if self.options.n > 0:
+            pairs = jnp.concatenate([key[None], streams.averaged(key, self.options.samples - 1)])
+            gradients, values = jax.lax.map(
+                lambda key: self._pair(system, start, key), pairs, batch_size=self.options.chunk
+            )
+            gradient, value = gradients.mean(axis=0), values.mean()
+        first = point(points.trajectories, 0)
+        return MetaStep(gradient, state, env_state, first, points.losses[0], value, memory)
+
+    def _pair(
+        self, system: System, start: Start, key: PRNGKeyArray
+    ) -> tuple[Float[Array, " m"], Float[Array, ""]]:
+        """One pair's estimate, and the mean of its two outer losses."""
+        sigma = self.options.perturbation
+        direction = jax.random.normal(streams.directions(key), start.eta.shape, start.eta.dtype)
+
+        def outer(sign):
+            return self._outer(system, start, start.eta + sign * sigma * direction, key)
+
+        above, below = jax.lax.map(outer, jnp.array([1.0, -1.0], start.eta.dtype))
+        return (above - below) / (2 * sigma) * direction, (above + below) / 2
+
+    def _outer(self, system: System, start: Start, eta: Eta, key: PRNGKeyArray):
+        """The outer loss after n updates under another η."""
+        if start.from_eta is not None:
+            start = again(system, eta, streams.start(key))
+        drawn = streams.sources(key, self.options.n)
+        points = unroll(system, start._replace(eta=eta), drawn, objective=Validation(), at="last")
+        assert points.outer is not None
+        return points.outer.value[-1, 0]

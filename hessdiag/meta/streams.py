@@ -1,0 +1,123 @@
+"""Random streams: every key that anything is drawn from, by name.
+
+No integer is folded into a key anywhere else. Streams of a sample depend on its key and on the step
+alone, so that unrolls of different lengths share their beginnings (common random numbers).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PRNGKeyArray
+
+_OF_WHOLE_UNROLLS = 2**31  # above the numbers of any unroll's steps
+
+
+class RunKeys(NamedTuple):
+    """The randomness of one run, a key per purpose."""
+
+    seed: int
+    init: PRNGKeyArray
+    train: PRNGKeyArray
+    probe: PRNGKeyArray
+    lanczos: PRNGKeyArray
+
+
+class Sources(NamedTuple):
+    """A key for every rollout of an unroll, independent of one another."""
+
+    inner: PRNGKeyArray  # (n,), of τ^(0) … τ^(n−1)
+    validation: PRNGKeyArray  # (n, R), of R draws of each of τ̃^(1) … τ̃^(n)
+
+
+def run_keys(seed: int) -> RunKeys:
+    """The keys of a seed."""
+    return RunKeys(seed, *jax.random.split(jax.random.key(seed), 4))
+
+
+def initial_eta(init: PRNGKeyArray) -> PRNGKeyArray:
+    """What η starts from; parameters and environments start from `RunKeys.init` itself."""
+    return jax.random.fold_in(init, 1)
+
+
+def iteration(keys: PRNGKeyArray, number: Int[Array, ""] | int) -> PRNGKeyArray:
+    """The key of an iteration, from the key of a run, or from those of several."""
+    if not keys.shape:
+        return jax.random.fold_in(keys, number)
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+
+
+def samples(probe: PRNGKeyArray, number: int, count: int) -> PRNGKeyArray:
+    """Keys of the samples of the probe at an iteration."""
+    return jax.random.split(iteration(probe, number), count)
+
+
+def start_vectors(lanczos: PRNGKeyArray, number: int) -> PRNGKeyArray:
+    """Of all spectra of the probe at an iteration."""
+    return samples(lanczos, number, 1)[0]
+
+
+def of_unroll(key: PRNGKeyArray, k: int) -> PRNGKeyArray:
+    """Start vectors of the spectra on the k-th unroll of a probe."""
+    return jax.random.fold_in(key, k)
+
+
+def sources(key: PRNGKeyArray, n: int, *, validations: int = 1) -> Sources:
+    """The sources behind a sample's key; those with more validations hold those with fewer."""
+    steps = jnp.arange(n)
+
+    def validation(i):
+        first = jax.random.fold_in(key, 2 * i + 1)
+        others = jax.vmap(lambda r: jax.random.fold_in(first, r))(jnp.arange(1, validations))
+        return jnp.concatenate([first[None], others]) if validations > 1 else first[None]
+
+    inner = jax.vmap(lambda j: jax.random.fold_in(key, 2 * j))(steps)
+    return Sources(inner, jax.vmap(validation)(steps + 1))
+
+
+def share_one(of: Sources, others: Sources, j: Int[Array, ""] | int) -> Sources:
+    """`others`, but with τ^(j) drawn as in `of`."""
+    here = jnp.arange(len(others.inner)) == j
+    return others._replace(inner=jnp.where(here, of.inner, others.inner))
+
+
+def nested(key: PRNGKeyArray, n: int) -> PRNGKeyArray:
+    """Of unrolls of n steps that share one step with a sample's, and nothing else."""
+    return jax.random.fold_in(key, 2 * n + 3)
+
+
+def apart(key: PRNGKeyArray, n: int) -> PRNGKeyArray:
+    """Of an unroll of n steps beside a sample's, which shares nothing with it."""
+    return jax.random.fold_in(key, 2 * n + 4)
+
+
+def start(key: PRNGKeyArray) -> PRNGKeyArray:
+    """Where a sample's unroll starts, if it starts again."""
+    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 2))
+
+
+def deflation(key: PRNGKeyArray) -> PRNGKeyArray:
+    """Start vectors of the eigenpairs that cuts leave out, step by step."""
+    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 1))
+
+
+def at_step(key: PRNGKeyArray, j: Int[Array, ""] | int) -> PRNGKeyArray:
+    """Of inner step j, where a stream has one key a step."""
+    return jax.random.fold_in(key, j)
+
+
+def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:
+    """Of the further samples that a Monte-Carlo meta-gradient averages (eq. 9)."""
+    labels = jnp.uint32(_OF_WHOLE_UNROLLS) + jnp.arange(more, dtype=jnp.uint32)
+    return jax.vmap(lambda label: jax.random.fold_in(key, label))(labels)
+
+
+def directions(key: PRNGKeyArray) -> PRNGKeyArray:
+    """Of the directions in η that evolution strategies try."""
+    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 3))
+
+
+def target(validation: PRNGKeyArray, updates: int) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """Of the updates that a bootstrapped objective's target makes, and of the states compared."""
+    making, comparing = jax.random.split(validation)
+    return jax.random.split(making, updates), comparing

@@ -1,0 +1,116 @@
+"""What meta-gradients are taken of: a problem, and the inner update that learns it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from hessdiag.inner import Eta, InnerUpdate
+from hessdiag.inner.update import Schedule
+from hessdiag.problems import Problem
+from hessdiag.spectra import Space
+
+MOST_SHOWN = 64
+"""Entries of η that metrics tell one by one."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A problem with its inner update; η is a flat vector (m,) here, whatever pytree it is there.
+
+    Attributes:
+        problem: the learning problem.
+        update: its inner update.
+        eta_space: the space of the problem's η.
+    """
+
+    problem: Problem
+    update: InnerUpdate
+    eta_space: Space
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        optimiser: optax.GradientTransformation,
+        learning_rate: Schedule,
+        *,
+        clip: Any = None,
+    ) -> "System":
+        """The system of a problem and an optimiser.
+
+        Args:
+            problem: the learning problem.
+            optimiser: of the inner updates; gives changes of the parameters.
+            learning_rate: inner step count → α.
+            clip: gradient → gradient, before the optimiser; None for none.
+        """
+        space = Space.like(jax.eval_shape(problem.init_eta, jax.random.key(0)))
+
+        def loss(params, eta, trajectories):
+            return problem.inner_loss(params, problem.hyper(space.unravel(eta)), trajectories)
+
+        def semi_gradient(params, eta, trajectories):
+            with_targets: Any = getattr(problem, "inner_loss_with_targets")  # noqa: B009
+            hyper = problem.hyper(space.unravel(eta))
+            return jax.grad(with_targets)(params, params, hyper, trajectories)
+
+        moving = semi_gradient if hasattr(problem, "inner_loss_with_targets") else None
+        return cls(problem, InnerUpdate(loss, optimiser, learning_rate, clip, moving), space)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the entries of η: those of named scalars, else where they stand in the pytree."""
+        parameters = getattr(self.problem, "meta_parameters", None)
+        if parameters is not None:
+            return tuple(parameter.name for parameter in parameters)
+        return entry_names(jax.eval_shape(self.problem.init_eta, jax.random.key(0)))
+
+    def init_eta(self, key: PRNGKeyArray) -> Eta:
+        """η at the start of training."""
+        return self.eta_space.ravel(self.problem.init_eta(key))
+
+    def hyper(self, eta: Eta) -> Any:
+        """What losses and rollouts see of η."""
+        return self.problem.hyper(self.eta_space.unravel(eta))
+
+    def rollout(self, params: Any, eta: Eta, env_state: Any, key: PRNGKeyArray) -> tuple[Any, Any]:
+        """(environment state, trajectories), as constants."""
+        sampled = self.problem.rollout(params, self.hyper(eta), env_state, key)
+        return jax.lax.stop_gradient(sampled)
+
+    def outer_loss(self, params: Any, eta: Eta, trajectories: Any) -> Float[Array, ""]:
+        """L'(θ, η, τ̃)."""
+        return self.problem.outer_loss(params, self.hyper(eta), trajectories)
+
+
+def named_entries(tree: Any) -> dict[str, Float[Array, ""]]:
+    """The entries of a pytree by name; none where there are more than anybody reads."""
+    leaves = jax.tree.leaves(tree)
+    entries = jnp.concatenate([jnp.ravel(leaf) for leaf in leaves]) if leaves else jnp.zeros(0)
+    return dict(zip(shown(entry_names(tree)), entries, strict=False))
+
+
+def shown(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if they are few enough to be shown one by one."""
+    return names if len(names) <= MOST_SHOWN else ()
+
+
+def entry_names(tree: Any) -> tuple[str, ...]:
+    """A name for every entry of a pytree of arrays, such as "layer.kernel[0,2]"."""
+    names: list[str] = []
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "eta"
+        names += [f"{name}{suffix}" for suffix in _suffixes(jnp.shape(leaf))]
+    return tuple(names)
+
+
+def _suffixes(shape: Sequence[int]) -> list[str]:
+    places = [""]
+    for size in shape:
+        places = [f"{place},{k}" if place else str(k) for place in places for k in range(size)]
+    return [f"[{place}]" if place else "" for place in places]

@@ -1,0 +1,58 @@
+"""The probe of a configuration's runs."""
+
+import numpy as np
+
+from hessdiag.inner import constants_of
+from hessdiag.meta import ESTIMATORS, Estimator, Options, Sweep, Validation
+from hessdiag.probes.measured import Measured
+from hessdiag.probes.probe import Probe
+from hessdiag.train.learner import Learner, cut_of
+from hessdiag.train.settings import Settings, constants, measured_horizon
+
+
+def probe_of(learner: Learner, settings: Settings) -> Probe:
+    """What the probes of these runs measure."""
+    return Probe(measured_by(learner, settings))
+
+
+def measured_by(learner: Learner, settings: Settings) -> Measured:
+    """The object of these probes."""
+    names = settings.probe.counterfactuals
+    n = measured_horizon(settings)
+    weights = horizon_weights(n, settings.kappa)
+    headline = settings.estimator if settings.estimator in weights else next(iter(weights))
+    return Measured(
+        system=learner.system,
+        start=learner.start,
+        n=n,
+        settings=settings.probe,
+        cuts={name: cut_of(name, settings) for name in ("full", *names)} if names else {},
+        weights=weights,
+        headline=headline,
+        memory=constants_of(settings.learning.optimiser, **constants(settings.learning)).get("b1"),
+    )
+
+
+def horizon_weights(n: int, kappa: float | None) -> dict[str, list]:
+    """Weights of the estimators that are sums over horizons of the outer loss's meta-gradients.
+
+    Args:
+        n: the longest horizon.
+        kappa: mixing factor κ; None for its default at each horizon.
+
+    Returns:
+        By name, w_1 … w_i of every i = 1 … n. One unroll gives all of these estimators.
+    """
+    weights = {}
+    for name, build in ESTIMATORS.items():
+        sweeps = [_horizon_weights(build(Options(n=i, kappa=kappa))) for i in range(1, n + 1)]
+        if all(row is not None for row in sweeps):
+            weights[name] = sweeps
+    return weights
+
+
+def _horizon_weights(estimator: Estimator) -> np.ndarray | None:
+    """Of one that is such a sum; None where it is not."""
+    if not isinstance(estimator, Sweep) or estimator.objective != Validation():
+        return None
+    return estimator.horizon_weights if estimator.cut == estimator.options.cut else None

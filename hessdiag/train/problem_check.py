@@ -1,0 +1,84 @@
+"""Whether a user's problem keeps the contract on which all that is measured rests."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from hessdiag import spectra
+from hessdiag.errors import UsageError
+from hessdiag.meta import System, streams
+
+
+def require_sound_problem(system: System, name: str) -> None:
+    """Refuse a problem that cannot run, or whose functions do not depend on arguments alone.
+
+    One that draws random numbers of its own, or that reads what changes, is another problem in
+    every compiled program: its Hessian products are no linear map, and spectra and meta-gradients
+    "on the same states" are not on the same states.
+
+    Args:
+        system: the problem with its inner update.
+        name: of the problem, for the message.
+
+    Raises:
+        UsageError: a member fails, gave another result when it ran or was traced again, or has not
+            the metric that its headline names.
+    """
+    for member, function, operands in _functions(system):
+        if not _repeats(name, member, function, operands):
+            raise UsageError(
+                f"--env: {name!r} is not deterministic: its {member} gave another result when run "
+                "or traced again; allowed: functions of their arguments alone, with all randomness "
+                "from the key"
+            )
+
+
+def _repeats(name: str, member: str, function: Callable, operands: tuple[Any, ...]) -> bool:
+    try:
+        return spectra.repeats(function, *operands)
+    except KeyError as error:
+        raise UsageError(
+            f"--env: {member} of {name!r} asks for {error}, which is not there; allowed: the "
+            "names of its meta-parameters"
+        ) from error
+    except Exception as error:  # whatever a user's function may raise
+        said = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"--env: {member} of {name!r} failed ({type(error).__name__}: {said}); "
+            "allowed: functions as in hessdiag.problems.Problem"
+        ) from error
+
+
+def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
+    """Members of the problem with arguments, each checked before the next one uses its result."""
+    problem = system.problem
+    first, key = jax.random.split(jax.random.key(0))
+    eta = system.init_eta(streams.initial_eta(first))
+    tree = system.eta_space.unravel(eta)
+    yield "start", problem.start, (tree, first)
+    params, env_state = jax.jit(problem.start)(tree, first)
+    yield "rollout", system.rollout, (params, eta, env_state, key)
+    _, trajectories = jax.jit(system.rollout)(params, eta, env_state, key)
+    yield (
+        "inner_loss",
+        jax.grad(system.update.loss, argnums=(0, 1)),
+        (params, eta, trajectories),
+    )
+    yield "outer_loss", jax.grad(system.outer_loss, argnums=(0, 1)), (params, eta, trajectories)
+    yield "metrics", _metrics(problem), (params, trajectories)
+
+
+def _metrics(problem: Any) -> Callable:
+    """The metrics, which must hold the headline."""
+
+    def metrics(params, trajectories):
+        values = problem.metrics(params, trajectories)
+        headline = problem.about.headline
+        if headline not in values:
+            raise LookupError(
+                f"the headline {headline!r} is none of its metrics: {', '.join(values)}"
+            )
+        return values
+
+    return metrics
