@@ -1,5 +1,6 @@
 # `make run` and `make test` are all the set-up there is: each makes its environment first.
-PYTHON ?= python3.11
+PYTHON ?=   # found by itself where it is not given
+ARGS   ?=   # more flags of `hessdiag run` for `make run`
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -8,18 +9,21 @@ BENCH       := $(BENCH_VENV)/bin/python
 BENCH_READY := $(BENCH_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast lint format bench report clean
+.PHONY: help run test test-fast lint format docs bench clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# An environment of the Python that is found, empty but for what every one has.
+environment = python=$$(tools/find-python "$(PYTHON)") && "$$python" -m venv --clear
+
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@$(environment) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
 run: $(READY)  ## Train, probe and report on Snake with n = 5 (the laptop preset).
-	$(BIN)/hessdiag run --env snake --n 5
+	$(BIN)/hessdiag run --env snake --n 5 $(ARGS)
 
 test: $(READY)  ## Run the whole test suite.
 	$(BIN)/pytest -n auto --dist loadfile
@@ -36,9 +40,12 @@ format: $(READY)  ## Put the code into the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(READY)  ## Make docs/settings.md again from where settings are declared.
+	$(BIN)/python tools/settings_page.py > docs/settings.md
+
 # The libraries compared with have an environment of their own: PyTorch is no dependency.
 $(BENCH_READY): pyproject.toml constraints.txt constraints-bench.txt
-	$(PYTHON) -m venv $(BENCH_VENV)
+	@$(environment) $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -c constraints-bench.txt -e '.[test,bench]'
 	@touch $@

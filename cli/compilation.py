@@ -1,17 +1,22 @@
-"""Programs are compiled once, thanks to the persistent cache."""
+"""What comes before anything is compiled."""
 
 import os
-from pathlib import Path
 
 
 def set_up_compilation() -> None:
-    """Choose the cache, in the user's cache folder if the environment does not say otherwise."""
+    """Refuse a compiler that is wrong; keep programs in the user's cache, or where it is said.
+
+    Raises:
+        CompilerError: see `require_sound_compiler`.
+    """
     import jax
 
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    default = Path(home) / "hessdiag" / "xla"
-    jax.config.update(
-        "jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR", str(default))
-    )
+    from hessdiag.train.self_test import require_sound_compiler
+    from hessdiag.train.user_cache import user_cache
+
+    default = str(user_cache() / "xla")
+    directory = os.environ.get("JAX_COMPILATION_CACHE_DIR", default)
+    jax.config.update("jax_compilation_cache_dir", directory)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    require_sound_compiler()

@@ -51,9 +51,9 @@ def continue_run(path: Path, *, command: str, quiet: bool, as_json: bool) -> int
 def default_path(settings: Settings) -> Path:
     """reports/<env>-n<n>-seed<seed>-<UTC time>, under the current directory."""
     name = settings.env.replace(":", "-").replace(".", "-")
-    mix = "-mix" if settings.estimator == "mix" else ""
+    estimator = "" if settings.estimator == Settings.estimator else f"-{settings.estimator}"
     time = utc_now().strftime("%Y%m%dT%H%M%SZ")
-    return Path("reports") / f"{name}-n{settings.n}{mix}-seed{settings.seed}-{time}"
+    return Path("reports") / f"{name}-n{settings.n}{estimator}-seed{settings.seed}-{time}"
 
 
 def make_display(*, quiet: bool, as_json: bool) -> Display:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from hessdiag.errors import NotFiniteError, UsageError
+from hessdiag.errors import CompilerError, NotFiniteError, UsageError
 
 COMMANDS = ("run", "study", "report", "show", "envs")
 
@@ -35,7 +35,7 @@ def hessdiag() -> None:
 def main() -> None:
     """Entry point: 0 done, 1 numbers went wrong, 2 bad input, 128 + signal when stopped."""
     try:
-        sys.exit(hessdiag.main(standalone_mode=False) or 0)
+        sys.exit(hessdiag.main(prog_name="hessdiag", standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -49,7 +49,7 @@ def main() -> None:
     except UsageError as error:
         _complain(str(error))
         sys.exit(2)
-    except (NotFiniteError, OSError) as error:
+    except (CompilerError, NotFiniteError, OSError) as error:
         _complain(str(error))
         sys.exit(1)
 

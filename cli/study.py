@@ -1,5 +1,6 @@
 """`hessdiag study`: a grid of runs."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -8,20 +9,18 @@ from typing import Any
 import click
 
 from hessdiag.errors import UsageError
+from hessdiag.train.settings import DECLARED
 
-from .assignments import assignment
+from .setting_options import assignment, given, setting_options
 
-VARIED = {"n": "n", "estimator": "estimator", "optimiser": "learning.optimiser", "seed": "seed"}
+COMMON = [DECLARED[key] for key in ("env", "preset")]
+VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "seed")]
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--env", help="Problem of all cells.  [snake]")
-@click.option("--n", help="Inner updates per meta-gradient, such as 0,1,5.")
-@click.option("--estimator", help="Of n-step,mix,trace.")
-@click.option("--optimiser", help="Of adam,sgd,rmsprop,momentum.")
-@click.option("--seed", help="Seeds, such as 0,1,2 or 0:5.")
-@click.option("--preset", help="smoke, laptop or paper, of all cells.  [laptop]")
+@setting_options(COMMON)
+@setting_options(VARIED, several=True)
 @click.option("--config", type=click.Path(path_type=Path), help="TOML: settings, and [vary].")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Of all cells.")
 @click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="Any other setting.")
@@ -47,6 +46,8 @@ def study(
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
     meta-gradients noisy), or table1, fig3, fig4, fig5 of Bonnet et al. 2021.
 
+    Options that take V1,V2 and --vary are varied: values with commas between, integers also as a:b.
+
     A cell that fails does not stop the rest; Ctrl-C saves, and --resume goes on without repeating
     finished cells. A TOML file holds settings as for `hessdiag run`, and a table [vary] of lists.
     """
@@ -70,12 +71,10 @@ def study(
 
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:
     """What flags fix and what they vary, by dotted key."""
-    common = {key: values[key] for key in ("env", "preset") if values[key] is not None}
-    common |= dict(assignment(text, "--set") for text in assignments)
-    varied: dict[str, list] = {}
-    for flag, key in VARIED.items():
-        if values[flag] is not None:
-            varied[key] = _list(values[flag], f"--{flag}")
+    common = given(COMMON, values) | dict(assignment(text, "--set") for text in assignments)
+    varied = {
+        key: _list(text, DECLARED[key].declared.flag) for key, text in given(VARIED, values).items()
+    }
     for text in vary:
         key, equals, words = text.partition("=")
         if not equals or not words:
@@ -90,14 +89,10 @@ def _list(text: str, flag: str) -> list[Any]:
     """Values between commas, each as in TOML; a:b are the integers from a to below b."""
     values: list[Any] = []
     for word in text.split(","):
-        first, colon, last = word.partition(":")
-        if colon:
-            try:
-                values += range(int(first), int(last))
-            except ValueError as error:
-                raise UsageError(f"{flag}: {word!r} is not allowed; allowed: a:b") from error
-        elif not word.strip():
+        if not word.strip():
             raise UsageError(f"{flag}: {text!r} is not allowed; allowed: values between commas")
+        if ends := re.fullmatch(r"\s*(-?\d+):(-?\d+)\s*", word):
+            values += range(int(ends[1]), int(ends[2]))
         else:
             values.append(assignment(f"value={word.strip()}", flag)[1])
     return values

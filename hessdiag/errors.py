@@ -7,3 +7,7 @@ class UsageError(Exception):
 
 class NotFiniteError(ArithmeticError):
     """Training produced a NaN or an infinity: the message says where it arose (exit code 1)."""
+
+
+class CompilerError(ArithmeticError):
+    """The installed compiler gets small programs wrong: what to do is said (exit code 1)."""

@@ -33,7 +33,7 @@ OPTIMISERS = {
     "rmsprop": _Optimiser(_rmsprop, {"b2": 0.9, "eps": 1e-8}),
 }
 
-FLAG = "--optimiser"
+NAME = "learning.optimiser (--optimiser)"
 
 
 def constants_of(name: str, **given: float | None) -> dict[str, float]:
@@ -48,7 +48,7 @@ def constants_of(name: str, **given: float | None) -> dict[str, float]:
     """
     if name not in OPTIMISERS and ":" not in name:
         raise UsageError(
-            f"{FLAG}: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}, or module:function"
+            f"{NAME}: {name!r} is unknown; allowed: {', '.join(OPTIMISERS)}, or module:function"
         )
     known = dict(OPTIMISERS[name].constants) if name in OPTIMISERS else {}
     chosen = {key: value for key, value in given.items() if value is not None}
@@ -83,14 +83,14 @@ def inner_optimiser(
         direction = OPTIMISERS[name].direction(**constants)
         return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
     try:
-        optimiser = callable_at(name, flag=FLAG)(learning_rate)
+        optimiser = callable_at(name, flag=NAME)(learning_rate)
     except UsageError:
         raise
     except Exception as error:  # whatever a user's function may raise
-        raise UsageError(f"{FLAG}: {name!r} failed ({type(error).__name__}: {error})") from error
+        raise UsageError(f"{NAME}: {name!r} failed ({type(error).__name__}: {error})") from error
     if not isinstance(optimiser, optax.GradientTransformation):
         raise UsageError(
-            f"{FLAG}: {name!r} gave a {type(optimiser).__name__}; allowed: a function of the "
+            f"{NAME}: {name!r} gave a {type(optimiser).__name__}; allowed: a function of the "
             "learning rate that gives an optax transformation"
         )
     return optimiser

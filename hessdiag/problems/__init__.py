@@ -1,6 +1,7 @@
 """Learning problems: what is learned, and how trajectories and losses come about."""
 
-from hessdiag.problems.base import About, Learning, MetaParameter, Problem
+from hessdiag.learning import Learning
+from hessdiag.problems.base import About, MetaParameter, Problem
 from hessdiag.problems.registry import BUILT_IN, callable_at, factory, make, settings_of
 from hessdiag.problems.scalars import (
     NamedScalars,

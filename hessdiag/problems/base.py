@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from hessdiag.learning import Learning
+
 Params = Any
 Eta = Any
 """The unconstrained meta-parameters: any pytree of floats."""
@@ -31,38 +33,6 @@ class MetaParameter:
     start: float
     transform: str = "sigmoid"
     group: str | None = None
-
-
-@dataclass(frozen=True)
-class Learning:
-    """How a problem is learned, unless flags or a TOML file say otherwise.
-
-    Attributes:
-        optimiser: inner optimiser, a name known to `hessdiag.inner.optimisers`.
-        b1: decay of its averaged gradient (Adam, momentum); None leaves the optimiser's default.
-        b2: decay of its averaged squared gradient (Adam, RMSProp); None as above.
-        eps: ε, outside Adam's root and inside RMSProp's; None as above.
-        learning_rate: inner learning rate α at the start.
-        schedule: "constant", or "linear" annealing to 0 over training.
-        clip_norm: global-norm clipping of the inner gradient; 0 turns it off.
-        meta_learning_rate: learning rate β of the meta-optimiser (Adam).
-        meta_clip_norm: global-norm clipping of the meta-gradient; 0 turns it off.
-        transform: of all meta-parameters, where these are named scalars; None leaves each its own.
-        keep: what training keeps of an unroll of n inner updates: "1", the first (Bonnet et al.
-            2021, eq. 5); "n", all; "0", none: every unroll starts again (MAML, LOLA).
-    """
-
-    optimiser: str = "adam"
-    b1: float | None = None
-    b2: float | None = None
-    eps: float | None = None
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    clip_norm: float = 0.0
-    meta_learning_rate: float = 1e-3
-    meta_clip_norm: float = 0.0
-    transform: str | None = None
-    keep: str = "1"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hessdiag.errors import UsageError
-from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
+from hessdiag.declared import check_fields, setting
+from hessdiag.learning import Learning
+from hessdiag.problems.base import About, Hyper, MetaParameter
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.networks import ValueMLP
 
@@ -21,25 +22,17 @@ class MarkovRewardProcess(NamedScalars):
 
     A value network is learned; the per-state discounts γ_0 … γ_9 are meta-learned. Rewards do not
     depend on the parameters, and every rollout is a batch of whole episodes.
-
-    Attributes:
-        states: number of states.
-        batch_size: episodes per inner update.
-        even_reward: reward of the even states.
-        odd_std: standard deviation of the reward of the odd states.
-        hidden: widths of the two hidden layers.
     """
 
-    states: int = 10
-    batch_size: int = 32
-    even_reward: float = 0.1
-    odd_std: float = 1.0
-    hidden: int = 10
+    states: int = setting(10, "number of states", least=1)
+    batch_size: int = setting(32, "episodes per inner update", flag="--batch-size", least=1)
+    even_reward: float = setting(0.1, "reward of the even states")
+    odd_std: float = setting(1.0, "standard deviation of the reward of the odd states", least=0)
+    hidden: int = setting(10, "widths of the two hidden layers", least=1)
 
     def __post_init__(self):
-        """Refuse a process without states."""
-        if self.states < 1:
-            raise UsageError(f"problem.states: {self.states} is not allowed; allowed: 1 or more")
+        """Refuse what the fields do not allow."""
+        check_fields(self, "problem.")
 
     about = About(
         summary="ten-state Markov reward process; a discount per state is meta-learned",

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
 from jumanji.wrappers import VmapAutoResetWrapper
 
-from hessdiag.errors import UsageError
-from hessdiag.problems.base import About, Hyper, Learning, MetaParameter
+from hessdiag.declared import check_fields, setting
+from hessdiag.learning import Learning
+from hessdiag.problems.base import About, Hyper, MetaParameter
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
 from hessdiag.rl.conv import FORMS
@@ -22,47 +23,36 @@ SMALLEST_BOARD = 4  # two 2×2 poolings leave one cell
 
 @dataclass(frozen=True)
 class Snake(NamedScalars):
-    """The game of Snake: one fruit is one point, collision or leaving the board ends it.
+    """The game of Snake: one fruit is one point, collision or leaving the board ends it."""
 
-    Attributes:
-        rows: rows of the board.
-        cols: columns of the board.
-        batch_size: environments played in parallel, B.
-        rollout_length: steps per environment and inner update, T.
-        time_limit: steps after which an episode ends.
-        outer_gamma: γ' of the outer loss.
-        outer_lambda: λ' of the outer loss.
-        maps: feature maps of each convolution block.
-        torso: width of the shared linear layer.
-        head: hidden width of the policy head and of the value head.
-        conv_form: formulation of the convolutions, see `hessdiag.rl.conv.ConvPool`.
-    """
-
-    rows: int = 12
-    cols: int = 12
-    batch_size: int = 32
-    rollout_length: int = 20
-    time_limit: int = 5000
-    outer_gamma: float = 0.99
-    outer_lambda: float = 0.99
-    maps: int = 32
-    torso: int = 40
-    head: int = 30
-    conv_form: str = "auto"
+    rows: int = setting(
+        12,
+        "rows of the board, which the network halves twice",
+        flag="--board-size",
+        least=SMALLEST_BOARD,
+    )
+    cols: int = setting(12, "columns, likewise", flag="--board-size", least=SMALLEST_BOARD)
+    batch_size: int = setting(
+        32, "environments played in parallel, B", flag="--batch-size", least=1
+    )
+    rollout_length: int = setting(
+        20, "steps per environment and inner update, T", flag="--rollout-length", least=1
+    )
+    time_limit: int = setting(5000, "steps after which an episode ends", least=1)
+    outer_gamma: float = setting(0.99, "γ' of the outer loss")
+    outer_lambda: float = setting(0.99, "λ' of the outer loss")
+    maps: int = setting(32, "feature maps of each convolution block", least=1)
+    torso: int = setting(40, "width of the shared linear layer", least=1)
+    head: int = setting(30, "hidden width of the policy head and of the value head", least=1)
+    conv_form: str = setting(
+        "auto",
+        "formulation of the convolutions, see `hessdiag.rl.conv.ConvPool`",
+        choices=lambda: FORMS,
+    )
 
     def __post_init__(self):
-        """Refuse settings that no network or environment can be made of."""
-        for name in ("rows", "cols"):
-            if getattr(self, name) < SMALLEST_BOARD:
-                raise UsageError(
-                    f"--board-size ({name}): {getattr(self, name)} is too small for the network, "
-                    f"which halves the board twice; allowed: {SMALLEST_BOARD} or more"
-                )
-        if self.conv_form not in FORMS:
-            raise UsageError(
-                f"--set (problem.conv_form): {self.conv_form!r} is unknown; allowed: "
-                f"{', '.join(FORMS)}"
-            )
+        """Refuse what the fields do not allow."""
+        check_fields(self, "problem.")
 
     about = About(
         summary="Jumanji's Snake, A2C with λ-returns; γ, λ, c_crit and c_entr are meta-learned",

@@ -4,9 +4,11 @@ from hessdiag.record.written import as_read, as_written
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell, Grid
 from hessdiag.study.groups import TOGETHER, groups
+from hessdiag.study.observer import StudyObserver
 from hessdiag.study.plan import planned
-from hessdiag.study.study import Study, StudyObserver
+from hessdiag.study.study import Study
 from hessdiag.study.study_directory import CellStatus, StudyDirectory
+from hessdiag.study.task import Task
 
 __all__ = [
     "TOGETHER",
@@ -17,6 +19,7 @@ __all__ = [
     "Study",
     "StudyDirectory",
     "StudyObserver",
+    "Task",
     "as_read",
     "as_written",
     "calibrate",

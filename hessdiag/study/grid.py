@@ -83,7 +83,8 @@ class Grid:
 
 def _undefined(settings: Mapping[str, Any]) -> bool:
     """Whether a combination has no meaning: other estimators without an inner update."""
-    return settings.get("n") == 0 and settings.get("estimator", "n-step") != "n-step"
+    default = Settings.estimator
+    return settings.get("n") == 0 and settings.get("estimator", default) != default
 
 
 def _short(key: str) -> str:

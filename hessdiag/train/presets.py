@@ -7,22 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hessdiag import problems
+from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
+from hessdiag.inner import inner_optimiser
 from hessdiag.probes.explanations import explanations_at
-from hessdiag.train.settings import Settings, dotted, flatten
-from hessdiag.train.validation import cast_to, from_flat
-
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
-    "laptop": {},
-    "paper": {
-        "train.iterations": 100_000,
-        "probe.points": 300,
-        "probe.samples": 96,
-        "probe.chunk": 4,
-        "probe.max_matvecs": 80,
-    },
-}
+from hessdiag.train.settings import DECLARED, PRESETS, Settings, constants, dotted, flatten
+from hessdiag.train.validation import from_flat
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -48,28 +38,33 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
         UsageError: anything unknown, of the wrong type or out of range.
     """
     given = (read_toml(config) if config else {}) | dict(flags)
-    defaults = Settings()
-    env = cast_to(str, "env", given.get("env", defaults.env))
-    preset = cast_to(str, "preset", given.get("preset", defaults.preset))
-    if preset not in PRESETS:
-        raise UsageError(f"--preset: {preset!r} is unknown; allowed: {', '.join(PRESETS)}")
+    env, preset = (
+        DECLARED[key].checked(given.get(key, DECLARED[key].default)) for key in ("env", "preset")
+    )
     about, learning = _of_problem(env)
-    flat = flatten(defaults)
+    of_problem = settings_of(problems.factory(env), "problem.")
+    flat = flatten(Settings())
     flat |= {f"learning.{key}": value for key, value in dataclasses.asdict(learning).items()}
-    of_problem = {f"problem.{key}": value for key, value in problems.settings_of(env).items()}
-    flat |= of_problem | dict(PRESETS[preset]) | dict(about.presets.get(preset, {})) | given
-    flat |= {key: cast_to(type(value), key, flat[key]) for key, value in of_problem.items()}
-    settings = from_flat(flat | {"preset": preset})
-    explanations_at(settings.probe.explanations)  # refuses what cannot be found
-    problem = problems.make(settings.env, settings.problem)  # refuses what it does not allow
-    if "semi-gradient" in settings.probe.operators and not hasattr(
-        problem, "inner_loss_with_targets"
-    ):
-        raise UsageError(
-            f"--operators: semi-gradient is not allowed with --env {settings.env}, which has no "
-            "bootstrap targets; allowed: the others"
-        )
+    flat |= {key: declared.default for key, declared in of_problem.items()}
+    flat |= {**PRESETS[preset], **about.presets.get(preset, {}), **given}
+    flat |= {key: declared.checked(flat[key]) for key, declared in of_problem.items()}
+    settings = from_flat(flat)
+    _check_own(settings)
     return settings
+
+
+def _check_own(settings: Settings) -> None:
+    """Refuse an optimiser, explanations or a problem that cannot be made, or go together."""
+    learning = settings.learning
+    inner_optimiser(learning.optimiser, learning.learning_rate, **constants(learning))
+    explanations_at(settings.probe.explanations)
+    problem = problems.make(settings.env, settings.problem)
+    targets = hasattr(problem, "inner_loss_with_targets")
+    if "semi-gradient" in settings.probe.operators and not targets:
+        raise UsageError(
+            f"{DECLARED['probe.operators'].name}: semi-gradient is not allowed with --env "
+            f"{settings.env}, which has no bootstrap targets; allowed: the others"
+        )
 
 
 def _of_problem(env: str):

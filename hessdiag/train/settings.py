@@ -1,99 +1,132 @@
-"""The settings of a run: frozen and complete."""
+"""The settings of a run: frozen and complete. Importing them imports no JAX."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hessdiag.inner import FULL, STABLE
+from hessdiag.declared import Declared, Setting, setting, settings_of
+from hessdiag.learning import Learning
 from hessdiag.probes.settings import ProbeSettings
-from hessdiag.problems.base import Learning
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
+    "laptop": {},
+    "paper": {
+        "train.iterations": 100_000,
+        "probe.points": 300,
+        "probe.samples": 96,
+        "probe.chunk": 4,
+        "probe.max_matvecs": 80,
+    },
+}
+
+
+def _estimators() -> Iterable[str]:
+    from hessdiag.meta import ESTIMATORS
+
+    return ESTIMATORS
+
+
+def _cuts() -> Iterable[str]:
+    from hessdiag.inner import CUTS
+
+    return CUTS
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How long training lasts and how often it saves.
+    """How long training lasts and how often it saves."""
 
-    Attributes:
-        iterations: training iterations; the linear schedule anneals over them.
-        checkpoint_minutes: minutes between checkpoints, besides one at every probe.
-    """
-
-    iterations: int = 200
-    checkpoint_minutes: float = 3.0
+    iterations: int = setting(
+        200,
+        "training iterations; a linear schedule anneals over them",
+        flag="--iterations",
+        least=1,
+    )
+    checkpoint_minutes: float = setting(
+        3.0, "minutes between checkpoints, besides one at every probe", least=0
+    )
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a run depends on.
+    """Everything that a run depends on; `problem` holds the settings of the problem."""
 
-    Attributes:
-        env: problem, a built-in name or ``module:factory``.
-        n: inner updates per meta-gradient; 0 leaves the hyper-parameters fixed.
-        estimator: "n-step", "mix", or "trace", the n-step one with an accumulative trace.
-        kappa: mixing factor κ of "mix"; None means 1 − 1/n.
-        trace_decay: μ of the accumulative trace, in training and as a counterfactual.
-        paths: "full", or the counterfactual that training's meta-gradients follow.
-        stable_interval: where the counterfactual "stable-hessian" keeps eigenvalues of H = −α∇²L,
-            in training and in probes; |1 + eigenvalue| ≤ 1 by default.
-        stable_matvecs: Hessian-vector products per inner step that it finds the others with.
-        target_updates: updates that make the target of a bootstrapped meta-gradient.
-        perturbation: σ, what evolution strategies add to η, a standard deviation.
-        monte_carlo: meta-gradients averaged per training iteration.
-        remat: recompute inner steps in the reverse sweep, to save memory.
-        seed: seed of everything random.
-        preset: where the other defaults came from.
-        problem: settings of the problem.
-        learning: optimisers and rates.
-        train: length of training.
-        probe: measurements.
-    """
-
-    env: str = "snake"
-    n: int = 5
-    estimator: str = "n-step"
-    kappa: float | None = None
-    trace_decay: float = 0.9
-    paths: str = "full"
-    stable_interval: tuple[float, float] = STABLE
-    stable_matvecs: int = FULL.matvecs
-    target_updates: int = 1
-    perturbation: float = 0.1
-    monte_carlo: int = 1
-    remat: bool = True
-    seed: int = 0
-    preset: str = "laptop"
+    env: str = setting("snake", "problem: snake, mrp, or module:factory of your own", flag="--env")
+    n: int = setting(
+        5, "inner updates per meta-gradient; 0 leaves meta-parameters fixed", flag="--n", least=0
+    )
+    estimator: str = setting(
+        "n-step",
+        "of the meta-gradient, such as n-step, mix, or trace (with an accumulative trace)",
+        flag="--estimator",
+        choices=_estimators,
+    )
+    kappa: float | None = setting(
+        None, "mixing factor κ of mix; 1 - 1/n where not given", flag="--kappa", least=0, most=1
+    )
+    trace_decay: float = setting(
+        0.9,
+        "decay μ of the accumulative trace, in training and as a cut",
+        flag="--trace-decay",
+        least=0,
+        most=1,
+    )
+    paths: str = setting(
+        "full",
+        "the paths that training's meta-gradients follow: full, or a cut such as no-memory",
+        flag="--paths",
+        choices=_cuts,
+    )
+    stable_interval: tuple[float, float] = setting(
+        (-2.0, 0.0),
+        "where the cut stable-hessian keeps eigenvalues of H, in training and in probes",
+    )
+    stable_matvecs: int = setting(
+        16, "Hessian-vector products per inner step that it finds the others with", least=2
+    )
+    target_updates: int = setting(
+        1, "updates that make the target of a bootstrapped meta-gradient", least=1
+    )
+    perturbation: float = setting(
+        0.1, "standard deviation σ of what evolution strategies add to η", above=0
+    )
+    monte_carlo: int = setting(
+        1, "meta-gradients averaged per training iteration", flag="--monte-carlo", least=1
+    )
+    remat: bool = setting(
+        True,
+        "recompute inner steps in the reverse sweep, to save memory",
+        flag="--remat/--no-remat",
+    )
+    seed: int = setting(0, "seed of everything random", flag="--seed", least=0)
+    preset: str = setting(
+        "laptop",
+        "where the other defaults come from: smoke (a minute), laptop, or paper (table 2)",
+        flag="--preset",
+        choices=lambda: PRESETS,
+    )
     problem: Mapping[str, Any] = field(default_factory=dict)
     learning: Learning = field(default_factory=Learning)
     train: TrainSettings = field(default_factory=TrainSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
-FLAGS = {
-    "problem.batch_size": "--batch-size",
-    "problem.rollout_length": "--rollout-length",
-    "learning.learning_rate": "--learning-rate",
-    "learning.meta_learning_rate": "--meta-learning-rate",
-    "train.iterations": "--iterations",
-    "probe.points": "--probes",
-    "probe.samples": "--samples (K)",
-    "probe.chunk": "--chunk",
-    "probe.operators": "--operators",
-    "probe.counterfactuals": "--counterfactuals",
-    "probe.nested": "--nested",
-    "probe.n": "--probe-n",
-    "probe.products": "--products",
-    **{
-        name: f"--{name.replace('_', '-')}"
-        for name in ("env", "n", "estimator", "kappa", "trace_decay", "paths", "seed", "preset")
-    },
-    "monte_carlo": "--monte-carlo",
-}
+DECLARED = settings_of(Settings)
+"""Every setting of a run but those of its problem, by dotted key."""
 
 
-def flag_of(key: str) -> str:
-    """How the person who set `key` knows it: its flag, or its name in a TOML file."""
-    return FLAGS.get(key, key)
+def _of_problem(key: str, help: str, flag: str) -> Setting:
+    return Setting(key, int, None, Declared(help, flag))
+
+
+PROBLEM_FLAGS = (
+    _of_problem("problem.batch_size", "environments or episodes in parallel", "--batch-size"),
+    _of_problem("problem.rollout_length", "steps per inner update", "--rollout-length"),
+    _of_problem("problem.rows", "rows and columns of a board", "--board-size"),
+)
+"""Settings of problems with a flag; each problem says what it allows."""
 
 
 def dotted(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import sys
 
 from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
+from hessdiag.errors import CompilerError
 from tests.cli.arguments import TINY_RUN
 
 COUNTING = """
@@ -36,6 +37,7 @@ def test_a_second_start_compiles_nothing(tmp_path):
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
     chosen = {}
+    monkeypatch.setattr("hessdiag.train.self_test.require_sound_compiler", dict)
     monkeypatch.setattr("jax.config.update", chosen.__setitem__)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
     set_up_compilation()
@@ -44,3 +46,14 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     set_up_compilation()
     assert chosen["jax_compilation_cache_dir"] == str(tmp_path / "hessdiag" / "xla")
+
+
+def test_a_compiler_that_is_wrong_is_code_1_and_one_line(cli, monkeypatch, tmp_path):
+    def refuse():
+        raise CompilerError("jaxlib 0.10.2 compiles wrongly for cpu")
+
+    monkeypatch.setattr("hessdiag.train.self_test.require_sound_compiler", refuse)
+    for command in ("run", "study"):
+        done = cli(command, "--env", "mrp", "--out", tmp_path / command)
+        assert done == (1, "", "hessdiag: jaxlib 0.10.2 compiles wrongly for cpu\n")
+    assert list(tmp_path.iterdir()) == []

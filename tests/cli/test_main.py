@@ -6,10 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from hessdiag.inner.cuts import COUNTERFACTUALS
+from hessdiag.inner.optimisers import OPTIMISERS
+from hessdiag.probes.inner_loop import ALL_OPERATORS
+from hessdiag.train.settings import DECLARED, PRESETS
 from tests.cli.arguments import UNPROBED_RUN
 
 HEAVY = ("jax", "jaxlib", "flax", "optax", "numpy", "matplotlib")
-NAMES = ("env", "n", "estimator", "seed", "preset", "config", "out", "resume", "quiet", "json")
+NAMES = (
+    "env",
+    "n",
+    "estimator",
+    "optimiser",
+    "seed",
+    "preset",
+    "config",
+    "out",
+    "resume",
+    "quiet",
+    "json",
+)
 
 
 def _help_and_imports(*arguments: str) -> tuple[str, list[str]]:
@@ -26,7 +42,15 @@ def _help_and_imports(*arguments: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["show", "-h"], ["report", "-h"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["study", "-h"],
+        ["show", "-h"],
+        ["report", "-h"],
+        ["--version"],
+    ],
 )
 def test_help_is_quick(arguments):
     text, modules = _help_and_imports(*arguments)
@@ -39,6 +63,14 @@ def test_help_names_every_command_and_flag(cli):
     assert all(command in cli("--help").out for command in ("run", "report", "show", "envs"))
     text = cli("run", "--help").out
     assert all(f"--{name} " in text for name in NAMES)
+    flags = [flag for one in DECLARED.values() for flag in one.declared.flag.split()]
+    assert all(flag.partition("/")[0] in text for flag in flags)
+
+
+def test_help_names_what_is_allowed(cli):
+    """Without importing what knows the names."""
+    text = "".join(cli("run", "--help").out.split())
+    assert all(name in text for name in (*ALL_OPERATORS, *COUNTERFACTUALS, *OPTIMISERS, *PRESETS))
 
 
 def test_no_command_shows_the_help(cli):
@@ -60,18 +92,18 @@ def test_no_command_shows_the_help(cli):
         ("run --env chess", "--env: 'chess' is unknown; allowed: snake, mrp, or module:factory"),
         ("run --env broken:make", "--env: 'broken:make' could not be imported (RuntimeError: boo"),
         ("run --env nowhere:make", "--env: 'nowhere:make' could not be imported (ModuleNotFound"),
-        ("run --n -1", "--n: -1 is not allowed; allowed: 0 or more"),
-        ("run -K 1", "--samples (K): 1 is not allowed; allowed: 2 or more"),
-        ("run --board-size 3", "--board-size (rows): 3 is too small for the network, which"),
+        ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 or more"),
+        ("run -K 1", "probe.samples (--samples): 1 is not allowed; allowed: 2 or more"),
+        ("run --board-size 3", "problem.rows (--board-size): 3 is not allowed; allowed: 4 or"),
         ("run --env mrp --board-size 4", "problem.rows: 'mrp' has no such setting; allowed: stat"),
-        ("run --estimator best", "--estimator: 'best' is not allowed; allowed: n-step, mix"),
-        ("run --estimator mix --n 0", "--n: 0 is not allowed; allowed: 1 or more with --estimat"),
-        ("run --preset huge", "--preset: 'huge' is unknown; allowed: smoke, laptop, paper"),
-        ("run --kappa 2", "--kappa: 2.0 is not allowed; allowed: 0 to 1"),
+        ("run --estimator best", "estimator (--estimator): 'best' is not allowed; allowed: n-st"),
+        ("run --estimator mix --n 0", "n (--n): 0 is not allowed; allowed: 1 or more with --estim"),
+        ("run --preset huge", "preset (--preset): 'huge' is not allowed; allowed: smoke, lap"),
+        ("run --kappa 2", "kappa (--kappa): 2.0 is not allowed; allowed: 0 to 1"),
         ("run --set colour", "--set: 'colour' is not allowed; allowed: KEY=VALUE"),
         ("run --set =1", "--set: '=1' is not allowed; allowed: KEY=VALUE"),
         ("run --set colour=1", "colour: no such setting; allowed: env, n, estimator"),
-        ("run --set n=inf", "--n: inf is not allowed; allowed: int"),
+        ("run --set n=inf", "n (--n): inf is not allowed; allowed: an integer"),
         ("run --config bad.toml", "--config: bad.toml cannot be read as TOML (Invalid value (at"),
         ("run --config none.toml", "--config: none.toml cannot be read as TOML ([Errno 2] No suc"),
         ("run --config key.toml", "probe.colour: no such setting; allowed: probe.points, probe.a"),
@@ -115,7 +147,7 @@ def test_bad_input_of_the_installed_command(spawn):
     process = spawn("run", "--n", "-1")
     out, err = process.communicate()
     assert process.returncode == 2
-    assert (out, err) == ("", "hessdiag: --n: -1 is not allowed; allowed: 0 or more\n")
+    assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 or more\n")
 
 
 def test_damaged_checkpoint_is_one_line_of_the_installed_command(whole, tmp_path, spawn):

@@ -188,8 +188,10 @@ def test_a_toml_file_varies(cli, tmp_path):
     [
         (("fig9",), "study 'fig9' is unknown; allowed: mechanism"),
         (("--n", "1,,2"), "--n: '1,,2' is not allowed"),
-        (("--n", "x"), "--n: 'x' is not allowed"),
-        (("--seed", "a:b"), "--seed: 'a:b' is not allowed; allowed: a:b"),
+        (("--n", "x"), "n (--n): 'x' is not allowed"),
+        (("--seed", "a:b"), "seed (--seed): 'a:b' is not allowed; allowed: an integer"),
+        (("--set", "probe.samples=1"), "probe.samples (--samples): 1 is not allowed"),
+        (("--optimiser", "adam,no.such:thing"), "'no.such:thing' could not be imported"),
         (("--vary", "n"), "--vary: 'n' is not allowed; allowed: KEY=V1,V2"),
         (("--n", "1", "--vary", "n=2,3"), "--vary: n is given twice"),
         (("--resume", "x", "--n", "1"), "--resume: a resumed study keeps its grid"),

@@ -104,10 +104,12 @@ def test_trajectories_do_not_depend_on_parameters_by_derivative():
 
 @pytest.mark.parametrize(("name", "value"), [("rows", 3), ("cols", 1)])
 def test_a_board_too_small_for_the_network_is_refused(name, value):
-    with pytest.raises(UsageError, match=rf"{name}\): {value} is too small .* allowed: 4 or more"):
+    with pytest.raises(UsageError, match=rf"{name} .*: {value} is not allowed; allowed: 4 or more"):
         problems.make("snake", {name: value})
 
 
 def test_unknown_conv_form_is_refused():
-    with pytest.raises(UsageError, match=r"'fft' is unknown; allowed: auto, tiles, winograd, xla"):
+    with pytest.raises(
+        UsageError, match=r"'fft' is not allowed; allowed: auto, tiles, winograd, xla"
+    ):
         problems.make("snake", {"conv_form": "fft"})

@@ -47,7 +47,7 @@ def test_lists_can_be_varied():
         ({"n": 1}, {"n": [1, 2]}, "n is both fixed and varied"),
         ({}, {"n": []}, "n: no values"),
         ({}, {"n": [1, 1]}, "n: a value is given twice"),
-        ({}, {"n": [-1]}, "--n: -1 is not allowed"),
+        ({}, {"n": [-1]}, "--n\\): -1 is not allowed"),
         ({"n": 0, "estimator": "mix"}, {"seed": [0]}, "no cells"),
         ({}, {"seed": range(200), "n": range(100)}, "20,000 cells"),
         ({"env": "mrp"}, {"no.such": [1]}, "no.such"),

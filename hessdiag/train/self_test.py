@@ -1,0 +1,162 @@
+"""Whether the compiler can be trusted: small programs, compared with NumPy once per compiler.
+
+They run in a process of their own, since a wrong compiler may crash. What passed is remembered in
+the user's cache.
+"""
+
+import functools
+import hashlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hessdiag.errors import CompilerError
+from hessdiag.train.self_test_programs import Program
+from hessdiag.train.user_cache import user_cache
+
+PROGRAMS = "hessdiag.train.self_test_programs"
+TOLERANCE = 1e-4  # relative to the largest entry; float32 leaves 1e-6
+WITHOUT = ("JAX_DISABLE_MOST_OPTIMIZATIONS", "JAX_COMPILATION_CACHE_DIR")
+
+
+def require_sound_compiler(programs: str = PROGRAMS) -> dict[str, Any]:
+    """Refuse a compiler that gets a small program wrong; about two seconds, the first time.
+
+    Args:
+        programs: a module with a sequence of `Program` called `PROGRAMS`.
+
+    Returns:
+        For the provenance: "passed", the names of the "programs", and what they were compiled by:
+        "jaxlib", "backend", "XLA_FLAGS".
+
+    Raises:
+        CompilerError: a program came out wrong, or crashed.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    jaxlib, backend = version("jaxlib"), jax.default_backend()
+    return dict(_passed(programs, jaxlib, backend, flags, user_cache()))
+
+
+@functools.cache
+def _passed(programs: str, jaxlib: str, backend: str, flags: str, cache: Path) -> dict[str, Any]:
+    compiler = {"jaxlib": jaxlib, "backend": backend, "XLA_FLAGS": flags}
+    file = cache / "self-test" / f"{_digest(programs, compiler)}.json"
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        pass  # not there, or cut off: test again
+    run = _elsewhere if backend in ("cpu", "gpu") else _here  # other devices have one user
+    errors = run(programs, backend)
+    wrong = {name: error for name, error in errors.items() if error}
+    if wrong:
+        raise CompilerError(_message(wrong, compiler))
+    result = {"passed": True, "programs": list(errors), **compiler}
+    _remember(file, result)
+    return result
+
+
+def _digest(programs: str, compiler: dict[str, str]) -> str:
+    spec = find_spec(programs)
+    source = Path(spec.origin).read_text() if spec and spec.origin else ""
+    return hashlib.sha256(json.dumps([compiler, source]).encode()).hexdigest()[:16]
+
+
+def _remember(file: Path, result: dict[str, Any]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(result))
+        part.replace(file)
+    except OSError:
+        pass  # then the next process tests again
+
+
+def _message(wrong: dict[str, str], compiler: dict[str, str]) -> str:
+    said = "; ".join(f"{name}: {error}" for name, error in wrong.items())
+    flags = f" with XLA_FLAGS={compiler['XLA_FLAGS']!r}" if compiler["XLA_FLAGS"] else ""
+    without = "unset XLA_FLAGS, or " if flags else ""
+    return (
+        f"jaxlib {compiler['jaxlib']} compiles wrongly for {compiler['backend']}{flags} ({said}); "
+        f"{without}install another jaxlib: pip install --upgrade jax jaxlib"
+    )
+
+
+def _elsewhere(programs: str, backend: str) -> dict[str, str]:
+    """Errors by program, empty where there is none; from a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name not in WITHOUT}
+    environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # this process may hold the memory
+    if backend == "cpu":
+        environment["JAX_PLATFORMS"] = "cpu"
+    command = [sys.executable, "-m", __name__, programs]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    errors = {event["ended"]: event["error"] for event in events if "ended" in event}
+    if done.returncode != 0:
+        how = _ending(done.returncode, done.stderr)
+        begun = [event["begun"] for event in events if "begun" in event]
+        errors |= {name: how for name in begun if name not in errors} or {"start": how}
+    return errors
+
+
+def _ending(code: int, stderr: str) -> str:
+    if code < 0:
+        return f"crashed with {signal.Signals(-code).name}"
+    return f"failed ({(stderr.strip().splitlines() or [f'exit code {code}'])[-1]})"
+
+
+def _here(programs: str, _: str) -> dict[str, str]:
+    return dict(_run(importlib.import_module(programs).PROGRAMS, lambda _: None))
+
+
+def _run(programs: Sequence[Program], begin: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Every program's name and error, two at a time: most of the time goes into compiling."""
+
+    def check(program: Program) -> tuple[str, str]:
+        begin(program.name)
+        return program.name, _error(program)
+
+    with ThreadPoolExecutor(2) as pool:
+        yield from pool.map(check, programs)
+
+
+def _error(program: Program) -> str:
+    """What is wrong with what a program computes, or nothing."""
+    operands = [
+        operand.astype(np.float32 if operand.dtype.kind == "f" else np.int32)
+        for operand in program.operands
+    ]
+    with jax.default_matmul_precision("highest"):
+        computed = np.asarray(jax.jit(program.compute)(*operands), np.float64)
+    expected = np.asarray(program.reference(*program.operands))
+    off = np.abs(computed - expected)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), off.shape)
+    if off[worst] <= TOLERANCE * np.abs(expected).max():
+        return ""
+    return f"{computed[worst]:.6g} instead of {expected[worst]:.6g}"
+
+
+def _tell(**event: str) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def _main(programs: str) -> None:
+    begun = importlib.import_module(programs).PROGRAMS
+    for name, error in _run(begun, lambda name: _tell(begun=name)):
+        _tell(ended=name, error=error)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])
