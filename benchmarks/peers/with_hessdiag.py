@@ -7,23 +7,18 @@ import numpy as np
 from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
 from hessdiag import spectra
-from hessdiag.spectra.ritz_pairs import ritz_pairs
-from hessdiag.spectra.thick_restart import eigenpairs
+from hessdiag.spectra.eigenpairs import eigenpairs
 from hessdiag.spectra.trace import xtrace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
-
-NETWORK = 10_000  # parameters from which room is worth its memory
 
 MOST_MATVECS = 2000  # of the restarted run, which stops by itself, too
 
 
 class Peer:
-    """`lanczos` for both ends and the density, `thick_restart.eigenpairs` for the top.
+    """`lanczos` for both ends and the density, `eigenpairs` for the top, as `hessdiag.spectrum`.
 
-    The top of a network is asked for as `hessdiag.spectrum` does, with room enough to need no
-    restart, as matfree takes room, and with the bounds of the run: true residuals would cost a
-    product per pair. LAPACK has one thread, as there.
+    LAPACK has one thread, as there.
     """
 
     def __init__(self, target: Target, seed: int = 0):
@@ -31,7 +26,6 @@ class Peer:
         self._one = jax.jit(self._lanczos, static_argnames="max_matvecs")
         self._ends = jax.jit(self._end_vectors, static_argnames="max_matvecs")
         self._many = jax.jit(self._map, static_argnames="max_matvecs")
-        self._pairs = jax.jit(self._eigenpairs, static_argnames=("num", "roomy"))
 
     @spectra.one_lapack_thread
     def extremes(self, asked: Asked) -> Found:
@@ -56,25 +50,25 @@ class Peer:
         return found._replace(vectors=np.asarray(vectors))
 
     def top(self, num: int, asked: Asked) -> Found:
-        """One run that stops by itself; for networks, in a basis with room enough."""
-        return self._top(num, MOST_MATVECS, asked.tolerance, roomy=self.target.size > NETWORK)
-
-    def capped_top(self, num: int, depth: int, tolerance: float | None = None) -> Found:
-        """Thick restarts with the default basis, and at most `depth` products."""
-        return self._top(num, depth, tolerance, roomy=False)
+        """One run that stops by itself."""
+        return self.capped_top(num, MOST_MATVECS, asked.tolerance)
 
     @spectra.one_lapack_thread
-    def _top(self, num: int, depth: int, tolerance: float | None, *, roomy: bool) -> Found:
-        start = random_vector(self.target, self.seed)
-        at = (self.target.data, start, tolerance or 1e-5, depth)
-        made = self._pairs(*at, num=num, roomy=roomy)
-        found = ritz_pairs(made)
+    def capped_top(self, num: int, depth: int, tolerance: float | None = None) -> Found:
+        """At most about `depth` products."""
+        found = eigenpairs(
+            self.target.matvec,
+            random_vector(self.target, self.seed),
+            num=num,
+            max_matvecs=depth,
+            tolerance=tolerance or 1e-5,
+        )
         return Found(
             values=found.values,
             matvecs=found.matvecs,
             vectors=found.vectors,
             errors=found.errors,
-            flagged=not (found.settled and bool(found.converged.all())),
+            flagged=not bool(found.converged.all()),
         )
 
     def ritz(self, depth: int) -> Found:
@@ -115,20 +109,6 @@ class Peer:
             keep_basis=True,
         )
         return jnp.stack([spectra.end_vector(made, end) for end in ("lowest", "highest")])
-
-    def _eigenpairs(self, data, start, tolerance, max_matvecs, *, num: int, roomy: bool):
-        operator = self.target.operator(data)
-        return eigenpairs(
-            operator,
-            start,
-            num=num,
-            which="magnitude",
-            max_basis=spectra.roomy_basis(operator, num) if roomy else None,
-            max_matvecs=max_matvecs,
-            tolerance=tolerance,
-            check_every=4,
-            check_residuals=not roomy,
-        )
 
     def _map(self, data, starts, tolerance, *, max_matvecs: int):
         operator = self.target.operator(data)

@@ -42,8 +42,6 @@ _LONG_NAMES = {
     "density": "smoothed spectral density",
     "cumulative": "share of eigenvalues at or below",
     "cumulative_error": "standard error of the share of eigenvalues at or below",
-    "cumulative_least": "least share at or below that the quadratures allow",
-    "cumulative_most": "largest share at or below that the quadratures allow",
     "ritz_value": "Ritz value",
     "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
     "ritz_error": "bound on the error of the Ritz value",
@@ -198,7 +196,6 @@ def _runs(
 def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
     axis = spectra.grid(runs, _GRID)
     total, total_error = spectra.cumulative(runs, axis)
-    least, most = spectra.cumulative_bounds(runs, axis)
     # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
     split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
     known = 1.0 if np.isfinite(ends.highest) else np.nan
@@ -222,8 +219,6 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
         "density": (("grid",), spectra.density(runs, axis)),
         "cumulative": (("grid",), total),
         "cumulative_error": (("grid",), total_error),
-        "cumulative_least": (("grid",), least),
-        "cumulative_most": (("grid",), most),
     }
     for name, field in (
         ("ritz_value", "values"),
@@ -247,7 +242,14 @@ def _top(
         values, errors, spent = runs[0].values, runs[0].errors, 0
         converged = np.isfinite(values)
     else:
-        found = spectra.ritz_pairs(programs.pairs(params, batch, key, tolerance, num=num))
+        space = spectra.Space.like(params)
+        found = spectra.eigenpairs(
+            lambda v: programs.product(params, batch, v),
+            jax.random.normal(key, (space.size,), space.dtype),
+            num=num,
+            max_matvecs=40 * num,
+            tolerance=tolerance,
+        )
         values, errors, spent = found.values, found.errors, found.matvecs
         converged = found.converged
     order = np.argsort(-np.abs(values))[:num]

@@ -30,6 +30,7 @@ class SpectrumPrograms:
 
     Attributes:
         repeats: (params, batch, v) -> whether the product of a flat vector v is the same each time.
+        product: (params, batch, v) -> that product.
         matrix: (params, batch) -> the dense matrix (d, d).
     """
 
@@ -40,10 +41,10 @@ class SpectrumPrograms:
             assert loss is not None
             self._build = _hessian(loss, chunk_size)
         self.repeats = spectra.repeat_check(lambda p, b, v: self._build(p, b).product(v))
+        self.product = jax.jit(lambda p, b, v: self._build(p, b).product(v))
         self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
         self._decompose = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
         self._trace = jax.jit(self._traced, static_argnames="matvecs")
-        self._pairs = jax.jit(self._eigenpairs, static_argnames="num")
 
     def decompositions(
         self,
@@ -64,12 +65,6 @@ class SpectrumPrograms:
         """An estimate from about `matvecs` products."""
         return self._trace(params, batch, key, matvecs=matvecs)
 
-    def pairs(
-        self, params: PyTree, batch: Any, key: Key[Array, ""], tolerance: float, *, num: int
-    ) -> spectra.Eigenpairs:
-        """Those of largest modulus."""
-        return self._pairs(params, batch, key, float(tolerance), num=num)
-
     def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
         operator = self._build(params, batch)
         vectors = jax.random.normal(key, (starts, operator.size), operator.dtype)
@@ -83,20 +78,6 @@ class SpectrumPrograms:
     def _traced(self, params, batch, key, *, matvecs):
         num_matvecs = max(4, matvecs // 2 * 2)
         return spectra.xtrace(self._build(params, batch), key, num_matvecs=num_matvecs)
-
-    def _eigenpairs(self, params, batch, key, tolerance, *, num):
-        operator = self._build(params, batch)
-        start = jax.random.normal(key, (operator.size,), operator.dtype)
-        return spectra.eigenpairs(
-            operator,
-            start,
-            num=num,
-            which="magnitude",
-            max_basis=spectra.roomy_basis(operator, num),
-            max_matvecs=40 * num,
-            tolerance=tolerance,
-            check_residuals=False,
-        )
 
 
 @kept

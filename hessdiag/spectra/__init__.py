@@ -5,8 +5,6 @@ Operators of an inner loop come from `inner_step`, their products from `product_
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition, arnoldi
 from hessdiag.spectra.balancing import balanced, balancing_scale
-from hessdiag.spectra.block_lanczos import BlockDecomposition, block_lanczos
-from hessdiag.spectra.block_ritz import block_ritz_values
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeat_check,
@@ -33,21 +31,20 @@ from hessdiag.spectra.density import (
     mass_split,
     moment,
 )
+from hessdiag.spectra.eigenpairs import Eigenpairs, eigenpairs
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
-from hessdiag.spectra.golub_kahan import Bidiagonalisation, golub_kahan
+from hessdiag.spectra.gram import (
+    NormMinusOne,
+    gram,
+    gram_minus_identity,
+    norm_minus_one,
+    operator_norm,
+)
 from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
-from hessdiag.spectra.mass_bounds import cumulative_bounds, mass_bounds
-from hessdiag.spectra.normality import (
-    Departure,
-    NormMinusOne,
-    departure_from_normality,
-    gram_minus_identity,
-    norm_minus_one,
-    symmetric_part,
-)
+from hessdiag.spectra.normality import Departure, departure_from_normality
 from hessdiag.spectra.operators import (
     NotTransposableError,
     Operator,
@@ -65,24 +62,14 @@ from hessdiag.spectra.ritz import (
     ritz_values_per_start,
     shifted,
 )
-from hessdiag.spectra.ritz_pairs import RitzPairs, ritz_pairs
-from hessdiag.spectra.singular_values import (
-    SingularValues,
-    WrongTransposeError,
-    singular_values,
-)
 from hessdiag.spectra.spaces import Space
 from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
-from hessdiag.spectra.streamed import streamed
-from hessdiag.spectra.thick_restart import Eigenpairs, eigenpairs, roomy_basis
-from hessdiag.spectra.trace import TraceEstimate, hutch_plus_plus, hutchinson, xtrace
+from hessdiag.spectra.trace import TraceEstimate, xtrace
 from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
     "DENSE_LIMIT",
     "ArnoldiDecomposition",
-    "Bidiagonalisation",
-    "BlockDecomposition",
     "ComplexRitzValues",
     "Departure",
     "Eigenpairs",
@@ -93,25 +80,19 @@ __all__ = [
     "NormMinusOne",
     "NotTransposableError",
     "Operator",
-    "RitzPairs",
     "RitzValues",
     "ShiftedExtremes",
-    "SingularValues",
     "Space",
     "SpectralRadius",
     "TraceEstimate",
     "Variables",
-    "WrongTransposeError",
     "arnoldi",
     "balanced",
     "balancing_scale",
-    "block_lanczos",
-    "block_ritz_values",
     "chunked",
     "chunked_operator",
     "complex_ritz_values",
     "cumulative",
-    "cumulative_bounds",
     "dense_matrix",
     "dense_spectrum",
     "density",
@@ -123,40 +104,33 @@ __all__ = [
     "end_vector",
     "extremes",
     "gauss_newton",
-    "golub_kahan",
     "gradient_jacobian",
+    "gram",
     "gram_minus_identity",
     "grid",
     "hessian",
-    "hutch_plus_plus",
-    "hutchinson",
     "identity_plus",
     "lanczos",
     "linear",
     "linearise",
     "mass",
-    "mass_bounds",
     "mass_split",
     "matrix_spectrum",
     "moment",
     "norm_minus_one",
     "one_lapack_thread",
+    "operator_norm",
     "padded",
     "repeat_check",
     "repeats",
     "require_declared_symmetric",
     "require_symmetric",
-    "ritz_pairs",
     "ritz_values",
     "ritz_values_per_start",
     "ritz_vectors",
-    "roomy_basis",
     "shifted",
-    "singular_values",
     "spectral_radius_minus_one",
-    "streamed",
     "symmetric",
-    "symmetric_part",
     "symmetry_defect",
     "transpose_defect",
     "xtrace",

@@ -6,16 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-from hessdiag.spectra.gram_schmidt import (
-    Blocks,
-    append,
-    empty_blocks,
-    nonzero,
-    norm,
-    orthogonality,
-    split,
-)
-from hessdiag.spectra.krylov import depth, rounding
+from hessdiag.spectra.gram_schmidt import nonzero, norm
+from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
 
 TOLD_APART = 0.01
@@ -51,19 +43,6 @@ class ArnoldiDecomposition(NamedTuple):
     broke_down: Bool[Array, ""]
     size: Int[Array, ""]
     basis: Float[Array, "cap d"] | None = None
-
-
-class _State(NamedTuple):
-    basis: Blocks  # finished rows, then zeros
-    vector: Float[Array, " d"]  # next row, of unit length
-    hessenberg: Float[Array, "cap cap"]
-    residual: Float[Array, ""]
-    active: Int[Array, ""]
-    scale: Float[Array, ""]
-    converged: Bool[Array, ""]
-    settled: Bool[Array, ""]  # converged, and told apart from the shift
-    broke_down: Bool[Array, ""]
-    failed: Bool[Array, ""]  # a product was not finite
 
 
 @jax.default_matmul_precision("highest")
@@ -117,37 +96,24 @@ def arnoldi(
         Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
     if not operator.is_square:
-        raise ValueError("Arnoldi needs a square operator; use Golub-Kahan for singular values")
+        raise ValueError("Arnoldi needs a square operator; for singular values take its Gram")
     cap = depth(operator, max_matvecs)
-    state = _initial(operator, start, cap)
+    blank = jnp.zeros((cap, cap), operator.dtype)
 
-    def unfinished(state: _State) -> Bool[Array, ""]:
-        return (state.active < cap) & ~(state.settled | state.broke_down | state.failed)
-
-    def step(state: _State) -> _State:
-        state = _step(operator, state)
-        due = ((state.active % check_every == 0) | (state.active == cap)) & ~state.failed
-        never = jnp.array(jnp.inf, operator.dtype), jnp.zeros((), operator.dtype)
-        residual, distance = jax.lax.cond(
-            due, lambda state: _outermost_residual(state, shift), lambda _: never, state
-        )
-        converged = state.broke_down | (residual < tolerance)
+    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
+        vector, distance = _outermost(space.record, space.active, space.scale, shift)
+        residual = space.residual / nonzero(space.scale) * jnp.abs(vector[space.active - 1])
         allowed = jnp.maximum(TOLD_APART * distance, DIGITS * jnp.finfo(operator.dtype).eps)
         told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
-        return state._replace(converged=converged, settled=converged & told_apart)
+        return residual < tolerance, (residual < tolerance) & told_apart
 
-    state = jax.lax.while_loop(unfinished, step, state)
-    basis = jnp.concatenate(state.basis)[:cap]
+    algorithm = Algorithm(blank, lambda _, product: product, _recorded, judge)
+    space = build(operator, start, algorithm, cap=cap, check_every=check_every)
     return ArnoldiDecomposition(
-        hessenberg=state.hessenberg,
-        residual=state.residual,
-        active=state.active,
-        orthogonality=orthogonality(basis, state.active),
-        scale=state.scale,
-        converged=state.converged,
-        broke_down=state.broke_down,
+        hessenberg=space.record,
+        residual=space.residual,
         size=jnp.asarray(operator.size, jnp.int32),
-        basis=basis if keep_basis else None,
+        **outcome(space, cap, keep_basis=keep_basis),
     )
 
 
@@ -160,65 +126,24 @@ def outermost_vector(
         decomposition: A run that kept its basis.
         shift: That of the run.
     """
-    assert decomposition.basis is not None
-    vector = _outermost(decomposition, shift)[0].real @ decomposition.basis
+    run = decomposition
+    assert run.basis is not None
+    vector = _outermost(run.hessenberg, run.active, run.scale, shift)[0].real @ run.basis
     return vector / norm(vector)
 
 
-def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
-    start = start.astype(operator.dtype)
-    zero = jnp.zeros((), operator.dtype)
-    false = jnp.zeros((), bool)
-    return _State(
-        basis=empty_blocks(cap, operator.size, operator.dtype),
-        vector=start / norm(start),
-        hessenberg=jnp.zeros((cap, cap), operator.dtype),
-        residual=zero,
-        active=jnp.zeros((), jnp.int32),
-        scale=zero,
-        converged=false,
-        settled=false,
-        broke_down=false,
-        failed=false,
-    )
-
-
-def _step(operator: Operator, state: _State) -> _State:
-    """One product, one column of H, one more basis vector."""
-    k, cap = state.active, state.hessenberg.shape[0]
-    basis = append(state.basis, state.vector, k)
-    product = operator.product(state.vector)
-    scale = jnp.maximum(state.scale, norm(product))
-    remainder, column = split(basis, product, k + 1)
-    residual = norm(remainder)
-    broke_down = (residual <= rounding(operator, scale)) | (k + 1 == operator.size)
-    failed = ~jnp.isfinite(residual)
-    joined = state.hessenberg.at[k, k - 1].add(state.residual)  # adds 0 where k is 0
-    return state._replace(
-        basis=basis,
-        vector=remainder / jnp.where(broke_down, 1, residual),
-        hessenberg=joined.at[:, k].set(column[:cap]),
-        residual=residual,
-        active=k + 1,
-        scale=scale,
-        broke_down=broke_down & ~failed,
-        failed=failed,
-    )
-
-
-def _outermost_residual(
-    state: _State, shift: float | Float[Array, ""]
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Of the Ritz value of largest |shift + theta|, relative to the scale.
-
-    Its residual h |s|, and the distance of |shift + theta| from |shift|.
-    """
-    vector, distance = _outermost(state, shift)
-    return state.residual / nonzero(state.scale) * jnp.abs(vector[state.active - 1]), distance
+def _recorded(space: Krylov, step: Step) -> Float[Array, "cap cap"]:
+    """One column of H."""
+    k, cap = space.active, len(space.record)
+    joined = space.record.at[k, k - 1].add(space.residual)  # adds 0 where k is 0
+    return joined.at[:, k].set(step.column[:cap])
 
 
 def _outermost(
-    run: _State | ArnoldiDecomposition, shift: float | Float[Array, ""]
+    hessenberg: Float[Array, "cap cap"],
+    active: Int[Array, ""],
+    scale: Float[Array, ""],
+    shift: float | Float[Array, ""],
 ) -> tuple[Complex[Array, " cap"], Float[Array, ""]]:
     """Of the Ritz value of largest |shift + theta|: its eigenvector of H, and how far beyond it is.
 
@@ -227,10 +152,9 @@ def _outermost(
     The inactive diagonal of H is filled with numbers beyond every Ritz value: in units of the
     scale the columns of H have length at most 1, so that |theta| <= sqrt(cap).
     """
-    cap = run.hessenberg.shape[0]
-    scale = nonzero(run.scale)
-    filling = jnp.where(jnp.arange(cap) < run.active, 0, 4 * cap**0.5)
-    values, vectors = jnp.linalg.eig(run.hessenberg / scale + jnp.diag(filling))
+    cap, scale = len(hessenberg), nonzero(scale)
+    filling = jnp.where(jnp.arange(cap) < active, 0, 4 * cap**0.5)
+    values, vectors = jnp.linalg.eig(hessenberg / scale + jnp.diag(filling))
     # |shift + theta|^2 - shift^2, over the scale: nothing cancels where theta is tiny.
     beyond = 2 * shift * values.real + scale * jnp.abs(values) ** 2
     outermost = jnp.argmax(jnp.where(jnp.abs(values) < 2 * cap**0.5, beyond, -jnp.inf))

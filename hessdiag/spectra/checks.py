@@ -99,7 +99,9 @@ def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
     return check
 
 
-def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> None:
+def require_symmetric(
+    defect: float | Float[Array, ""], dtype: DTypeLike, *, magnified: float = 1.0
+) -> None:
     """Refuse an operator whose measured symmetry defect is more than rounding.
 
     A NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
@@ -107,15 +109,17 @@ def require_symmetric(defect: float | Float[Array, ""], dtype: DTypeLike) -> Non
     Args:
         defect: Result of `symmetry_defect`, concrete (call this outside jit).
         dtype: Dtype of the products.
+        magnified: How many times larger than the operator the numbers are that its products round.
 
     Raises:
-        NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps.
+        NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps of those numbers.
     """
-    limit = SYMMETRY_LIMIT * float(np.finfo(dtype).eps)
+    roundings = SYMMETRY_LIMIT * max(1.0, magnified)
+    limit = roundings * float(np.finfo(dtype).eps)
     if float(defect) > limit:
         raise NonSymmetricOperatorError(
             f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
-            f"({SYMMETRY_LIMIT:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
+            f"({roundings:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
             "numbers that are not eigenvalues of this operator"
         )
 
@@ -133,7 +137,7 @@ def require_declared_symmetric(operator: Operator) -> None:
     if not operator.is_symmetric:
         raise NonSymmetricOperatorError(
             f"the operator is not declared symmetric ({_measured(operator)}): a symmetric method "
-            "would return numbers that are not its eigenvalues; use `arnoldi` or `golub_kahan`"
+            "would return numbers that are not its eigenvalues; use `arnoldi`"
         )
 
 

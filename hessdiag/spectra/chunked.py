@@ -37,7 +37,7 @@ def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
     Raises:
         ValueError: If `chunk_size` is not positive.
     """
-    require_positive(chunk_size)
+    _require_positive(chunk_size)
     return lambda params, batch: _mean(loss, params, batch, chunk_size)
 
 
@@ -61,7 +61,7 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
     Raises:
         ValueError: If `chunk_size` is not positive.
     """
-    require_positive(chunk_size)
+    _require_positive(chunk_size)
 
     def multiply(at, part: PyTree[Array]) -> Float[Array, " d"]:
         params, v = at
@@ -69,7 +69,7 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
 
     def mean_operator(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Operator:
         space = Space.like(params)
-        count_examples(batch)
+        _count_examples(batch)
         of_one = build(params, _examples(batch, 0, 1))
         require_declared_symmetric(of_one)
         if of_one.size != space.size:
@@ -81,23 +81,15 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
 
 def _mean(function, at: PyTree[Array], batch: PyTree[Array], chunk_size: int) -> Array:
     """The mean over the examples of `function(at, part)`, itself a mean over those of the part."""
-    examples = count_examples(batch)
+    examples = _count_examples(batch)
+    length = min(chunk_size, examples)
+    full, rest = divmod(examples, length)
 
     def of_part(start: Int[Array, ""] | int, length: int) -> Array:
         # The slice is inside, too: outside, a second batch would be kept in memory.
         return jax.checkpoint(
             lambda at, batch, start: function(at, _examples(batch, start, length))
         )(at, batch, start)
-
-    return mean_of_parts(of_part, examples, chunk_size)
-
-
-def mean_of_parts(
-    of_part: Callable[[Int[Array, ""] | int, int], Array], examples: int, chunk_size: int
-) -> Array:
-    """The mean of (start, length) -> a mean over those examples, each part by its length."""
-    length = min(chunk_size, examples)
-    full, rest = divmod(examples, length)
 
     def add(total: Array, start: Int[Array, ""]) -> tuple[Array, None]:
         return total + length * of_part(start, length), None
@@ -110,7 +102,7 @@ def mean_of_parts(
     return total / examples
 
 
-def require_positive(chunk_size: int) -> None:
+def _require_positive(chunk_size: int) -> None:
     """Refuse chunks of no examples."""
     if chunk_size < 1:
         raise ValueError(f"a chunk needs at least one example, got chunk_size={chunk_size}")
@@ -120,7 +112,7 @@ def _examples(batch: PyTree[Array], start: Int[Array, ""] | int, length: int) ->
     return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, length), batch)
 
 
-def count_examples(batch: PyTree[Array]) -> int:
+def _count_examples(batch: PyTree[Array]) -> int:
     """Length of the common leading axis."""
     shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(batch)]
     if not shapes or any(shape[:1] != shapes[0][:1] or not shape for shape in shapes):

@@ -4,7 +4,7 @@ The nodes and weights of one random start are a Gauss quadrature of the spectral
 that start, and its expectation over starts is the measure that gives each eigenvalue weight 1 / d.
 Every mean over starts therefore comes with its standard error, which is NaN for a single start (one
 start cannot tell its own error) and zero for an exact spectrum. What a quadrature leaves open
-between its nodes is no part of it: see `mass_bounds`.
+between its nodes is no part of it.
 
 References:
     Chen, Trogdon and Ubaru 2021, arXiv:2105.06595.
@@ -60,7 +60,7 @@ def mass(runs: Sequence[RitzValues], low: float, high: float) -> Estimate:
         high: Upper end, included.
 
     Returns:
-        Mean over the starts and its standard error; `mass_bounds` tells what else may be wrong.
+        Mean over the starts and its standard error.
     """
     return _estimate(runs, lambda run: (run.values >= low) & (run.values <= high))
 
@@ -170,8 +170,7 @@ def cumulative(
         points: Positions, from `grid`.
 
     Returns:
-        Mean over the starts and its standard error; `cumulative_bounds` tells what else may be
-        wrong.
+        Mean over the starts and its standard error.
     """
     samples = [(points[:, None] >= run.values) @ run.weights for run in runs]
     return mean_and_error(np.array(samples), exact=_exact(runs))

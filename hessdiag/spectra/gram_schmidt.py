@@ -27,13 +27,6 @@ def append(basis: Blocks, vector: Float[Array, " d"], k: Int[Array, ""]) -> Bloc
     return tuple(write(block, BLOCK * i) for i, block in enumerate(basis))
 
 
-def orthogonalise(
-    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
-) -> Float[Array, " d"]:
-    """Remove the active rows from the vector by Gram-Schmidt, twice where it matters."""
-    return split(basis, vector, active)[0]
-
-
 def split(
     basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
 ) -> tuple[Float[Array, " d"], Float[Array, " rows"]]:

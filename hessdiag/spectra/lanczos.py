@@ -7,17 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hessdiag.spectra.checks import require_declared_symmetric
-from hessdiag.spectra.gram_schmidt import (
-    Blocks,
-    append,
-    empty_blocks,
-    nonzero,
-    norm,
-    orthogonalise,
-    orthogonality,
-)
-from hessdiag.spectra.krylov import CLEAR, depth, rounding
+from hessdiag.spectra.gram_schmidt import nonzero
+from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
+
+CLEAR = 100.0
+"""Couplings of at least so many roundings can tell the asymmetry of the operator."""
 
 
 class LanczosDecomposition(NamedTuple):
@@ -49,18 +44,11 @@ class LanczosDecomposition(NamedTuple):
     basis: Float[Array, "cap d"] | None = None
 
 
-class _State(NamedTuple):
-    basis: Blocks  # finished rows, then zeros
-    previous: Float[Array, " d"]  # last finished row
-    vector: Float[Array, " d"]  # next row, of unit length
+class _Record(NamedTuple):
     alpha: Float[Array, " cap"]
     beta: Float[Array, " cap"]
-    active: Int[Array, ""]
-    scale: Float[Array, ""]
+    previous: Float[Array, " d"]  # last finished row
     asymmetry: Float[Array, ""]  # in the operator's units
-    converged: Bool[Array, ""]
-    broke_down: Bool[Array, ""]
-    failed: Bool[Array, ""]  # a product was not finite
 
 
 @jax.default_matmul_precision("highest")
@@ -117,83 +105,42 @@ def lanczos(
     """
     require_declared_symmetric(operator)
     cap = depth(operator, max_matvecs)
-    state = _initial(operator, start, cap)
+    zeros = jnp.zeros(cap, operator.dtype)
+    blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])
 
-    def unfinished(state: _State) -> Bool[Array, ""]:
-        return (state.active < cap) & ~(state.converged | state.broke_down | state.failed)
+    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
+        converged = _largest_end_residual(space, ends) < tolerance
+        return converged, converged
 
-    def step(state: _State) -> _State:
-        state = _step(operator, state)
-        due = ((state.active % check_every == 0) | (state.active == cap)) & ~state.failed
-        due &= state.active >= min_matvecs
-        never = jnp.array(jnp.inf, operator.dtype)
-        reached = jax.lax.cond(
-            due, lambda state: _largest_end_residual(state, ends), lambda _: never, state
-        )
-        return state._replace(converged=state.broke_down | (reached < tolerance))
-
-    state = jax.lax.while_loop(unfinished, step, state)
-    basis = jnp.concatenate(state.basis)[:cap]
+    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge)
+    space = build(
+        operator, start, algorithm, cap=cap, check_every=check_every, min_matvecs=min_matvecs
+    )
     return LanczosDecomposition(
-        alpha=state.alpha,
-        beta=state.beta,
-        active=state.active,
-        orthogonality=orthogonality(basis, state.active),
-        scale=state.scale,
-        converged=state.converged,
-        broke_down=state.broke_down,
-        asymmetry=state.asymmetry / nonzero(state.scale),
-        basis=basis if keep_basis else None,
+        alpha=space.record.alpha,
+        beta=space.record.beta,
+        asymmetry=space.record.asymmetry / nonzero(space.scale),
+        **outcome(space, cap, keep_basis=keep_basis),
     )
 
 
-def _initial(operator: Operator, start: Float[Array, " d"], cap: int) -> _State:
-    start = start.astype(operator.dtype)
-    zero = jnp.zeros((), operator.dtype)
-    false = jnp.zeros((), bool)
-    return _State(
-        basis=empty_blocks(cap, operator.size, operator.dtype),
-        previous=jnp.zeros_like(start),
-        vector=start / norm(start),
-        alpha=jnp.zeros(cap, operator.dtype),
-        beta=jnp.zeros(cap, operator.dtype),
-        active=jnp.zeros((), jnp.int32),
-        scale=zero,
-        asymmetry=zero,
-        converged=false,
-        broke_down=false,
-        failed=false,
-    )
+def _without_neighbours(space: Krylov, product: Float[Array, " d"]) -> Float[Array, " d"]:
+    """The three-term recurrence, which leaves rounding alone to Gram-Schmidt."""
+    alpha = space.vector @ product
+    return product - alpha * space.vector - space.residual * space.record.previous
 
 
-def _step(operator: Operator, state: _State) -> _State:
-    """One product, one row of T, one more basis vector."""
-    k, vector = state.active, state.vector
-    basis = append(state.basis, vector, k)
-    product = operator.product(vector)
-    scale = jnp.maximum(state.scale, norm(product))
-    alpha = vector @ product
-    coupling = jnp.where(k > 0, state.beta[k - 1], 0)
-    residual = product - alpha * vector - coupling * state.previous
-    residual = orthogonalise(basis, residual, k + 1)
-    beta = norm(residual)
-    threshold = rounding(operator, scale)
+def _recorded(space: Krylov, step: Step) -> _Record:
+    """One row of T, and what the operator's asymmetry makes of its coupling."""
+    k, record, coupling = space.active, space.record, space.residual
     # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > CLEAR * threshold
-    difference = jnp.where(clear, jnp.abs(state.previous @ product - coupling), 0)
-    broke_down = (beta <= threshold) | (k + 1 == operator.size)
-    failed = ~jnp.isfinite(alpha + beta)
-    return state._replace(
-        basis=basis,
-        previous=vector,
-        vector=residual / jnp.where(broke_down, 1, beta),
-        alpha=state.alpha.at[k].set(alpha),
-        beta=state.beta.at[k].set(beta),
-        active=k + 1,
-        scale=scale,
-        asymmetry=jnp.maximum(state.asymmetry, difference),
-        broke_down=broke_down & ~failed,
-        failed=failed,
+    clear = coupling > CLEAR * step.threshold
+    difference = jnp.where(clear, jnp.abs(record.previous @ step.product - coupling), 0)
+    return _Record(
+        alpha=record.alpha.at[k].set(space.vector @ step.product),
+        beta=record.beta.at[k].set(step.residual),
+        previous=space.vector,
+        asymmetry=jnp.maximum(record.asymmetry, difference),
     )
 
 
@@ -208,7 +155,7 @@ def end_vector(
     """
     assert decomposition.basis is not None
     which = 0 if end == "lowest" else decomposition.active - 1
-    return _eigenvectors(decomposition)[:, which] @ decomposition.basis
+    return _eigenvectors_of(decomposition)[:, which] @ decomposition.basis
 
 
 def ritz_vectors(
@@ -224,7 +171,7 @@ def ritz_vectors(
     assert decomposition.basis is not None
     steps = jnp.arange(decomposition.alpha.size)
     active = steps < decomposition.active
-    weights = jnp.where(active[:, None] & active[None], _eigenvectors(decomposition), 0)
+    weights = jnp.where(active[:, None] & active[None], _eigenvectors_of(decomposition), 0)
     coupled = jnp.where(steps < decomposition.active - 1, decomposition.beta, 0)
     times_t = decomposition.alpha[:, None] * weights
     times_t += coupled[:, None] * jnp.roll(weights, -1, axis=0)
@@ -238,23 +185,32 @@ def ritz_vectors(
     )
 
 
-def _largest_end_residual(state: _State, ends: Literal["both", "highest"]) -> Float[Array, ""]:
+def _largest_end_residual(space: Krylov, ends: Literal["both", "highest"]) -> Float[Array, ""]:
     """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
-    last = state.active - 1
-    scale = nonzero(state.scale)
+    last = space.active - 1
     wanted = jnp.stack([jnp.zeros_like(last), last] if ends == "both" else [last])
-    return state.beta[last] / scale * jnp.max(jnp.abs(_eigenvectors(state)[last, wanted]))
+    record, scale = space.record, nonzero(space.scale)
+    vectors = _eigenvectors(record.alpha, record.beta, space.active, scale)
+    return space.residual / scale * jnp.max(jnp.abs(vectors[last, wanted]))
 
 
-def _eigenvectors(run: _State | LanczosDecomposition) -> Float[Array, "cap cap"]:
+def _eigenvectors_of(run: LanczosDecomposition) -> Float[Array, "cap cap"]:
+    return _eigenvectors(run.alpha, run.beta, run.active, nonzero(run.scale))
+
+
+def _eigenvectors(
+    alpha: Float[Array, " cap"],
+    beta: Float[Array, " cap"],
+    active: Int[Array, ""],
+    scale: Float[Array, ""],
+) -> Float[Array, "cap cap"]:
     """Eigenvectors of T, as columns; those of the active part come first, by rising value.
 
     The inactive part of T is filled with 4, above every Ritz value (Gershgorin: at most 3 in units
     of the scale), so that it can neither mix with an active eigenvector nor pass for an end.
     """
-    steps = jnp.arange(run.alpha.size)
-    scale = nonzero(run.scale)
-    diagonal = jnp.where(steps < run.active, run.alpha / scale, 4)
-    coupling = jnp.where(steps < run.active - 1, run.beta / scale, 0)[:-1]
+    steps = jnp.arange(alpha.size)
+    diagonal = jnp.where(steps < active, alpha / scale, 4)
+    coupling = jnp.where(steps < active - 1, beta / scale, 0)[:-1]
     tridiagonal = jnp.diag(diagonal) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)
     return jnp.linalg.eigh(tridiagonal)[1]

@@ -1,17 +1,14 @@
-"""How far an operator is from normal, and its norm and numerical range by symmetric operators."""
+"""How far an operator is from normal."""
 
-import dataclasses
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import chdtri, stdtrit
 
 from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import Extremes
 
 UPPER_LEVEL = 0.995
 """Nominal confidence of the upper bound, about that of three standard errors of 16 probes."""
@@ -32,21 +29,6 @@ class Departure(NamedTuple):
     standard_error: Float[Array, ""]
     upper: Float[Array, ""]
     frobenius: Float[Array, ""]
-
-
-@dataclasses.dataclass(frozen=True)
-class NormMinusOne:
-    """Norm of I + N, minus one.
-
-    Attributes:
-        minus_one: The largest singular value minus one.
-        error: Its error: I + N has a singular value within it.
-        exceeds_one: Whether the norm exceeds one, "undecided" if its interval covers one or is NaN.
-    """
-
-    minus_one: float
-    error: float
-    exceeds_one: Literal["yes", "no", "undecided"]
 
 
 @jax.default_matmul_precision("highest")
@@ -126,84 +108,3 @@ def _upper_mean(
         return single_pair
     student = mean + float(stdtrit(num_probes - 1, UPPER_LEVEL)) * mean_error
     return jnp.minimum(student, single_pair)
-
-
-def symmetric_part(operator: Operator) -> Operator:
-    """(A + A') / 2, whose extreme eigenvalues are the ends of the numerical range of A.
-
-    The real part of every eigenvalue of A lies between them, and e^{tA} can grow at first only if
-    the upper one is positive.
-
-    Args:
-        operator: A square map A with a transpose. For I + N pass N.
-
-    Returns:
-        The symmetric operator; a product costs one of A and one of A'.
-
-    Raises:
-        ValueError: If the operator is not square.
-        NotTransposableError: If it has no transpose.
-    """
-    if not operator.is_square:
-        raise ValueError("only a square operator has a symmetric part")
-    transpose = operator.T
-    return Operator(
-        product=lambda v: (operator.product(v) + transpose.product(v)) / 2,
-        transposed=None,
-        domain=operator.domain,
-        codomain=operator.domain,
-        is_symmetric=True,
-    )
-
-
-def gram_minus_identity(operator: Operator) -> Operator:
-    """A'A - I = N + N' + N'N for A = I + N, without forming A.
-
-    Its eigenvalues are sigma^2 - 1 for the singular values sigma of A; `norm_minus_one` takes the
-    ends of its spectrum.
-
-    Args:
-        operator: A map made by `identity_plus`, or composed of such, with a transpose.
-
-    Returns:
-        The symmetric operator; a product costs one of N and one of N'.
-
-    Raises:
-        ValueError: If the operator does not know its N.
-        NotTransposableError: If it has no transpose.
-    """
-    shift = operator.minus_identity
-    if shift is None:
-        raise ValueError("this operator is not of the form I + N; make it by `identity_plus`")
-    transpose = shift.T
-
-    def product(v):
-        change = shift.product(v)
-        return change + transpose.product(v + change)
-
-    return Operator(product, None, operator.domain, operator.domain, is_symmetric=True)
-
-
-def norm_minus_one(ends: Extremes) -> NormMinusOne:
-    """Norm of A = I + N minus one, from the ends of the spectrum of `gram_minus_identity`.
-
-    With s = sigma^2 - 1 it is s / (1 + sqrt(1 + s)), where nothing cancels. The interval of s is
-    carried over end by end; s < -1 is impossible, and cut off.
-
-    Args:
-        ends: Ends of the spectrum of A'A - I, of which the upper one counts.
-
-    Returns:
-        The distance from one with its error, NaN if the ends are.
-    """
-    s, error = max(ends.highest, -1.0), ends.highest_error
-    sigma = np.sqrt(1 + s)
-    below, above = min(error, 1 + s), error
-    drop = below / (sigma + np.sqrt(1 + s - below)) if below else 0.0
-    rise = above / (sigma + np.sqrt(1 + s + above)) if above else 0.0
-    exceeds_one = "yes" if s - error > 0 else "no" if s + error <= 0 else "undecided"
-    return NormMinusOne(
-        minus_one=float(s / (1 + sigma)),
-        error=float(max(drop, rise)),
-        exceeds_one=exceeds_one,
-    )

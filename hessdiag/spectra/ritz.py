@@ -106,7 +106,7 @@ class ShiftedExtremes:
     exceeds_one: Literal["yes", "no", "undecided"]
 
 
-def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
+def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> RitzValues:
     """Eigenvalues of the active part of T, with the error of each.
 
     The error is max(beta_m |s_mi|, rounding): the residual bound, but never less than what rounding
@@ -114,6 +114,9 @@ def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
 
     Args:
         decomposition: One Lanczos run, concrete; for a batch use `ritz_values_per_start`.
+        rounds: Norm of what the products round, where that may be more than |A|: 1 for A'A - I,
+            infinity where nothing is known of the maps behind A. Asymmetry within its rounding
+            passes, and is in the errors.
 
     Returns:
         The values in ascending order; all NaN if T is not finite.
@@ -124,7 +127,8 @@ def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
     References:
         Parlett 1998, The Symmetric Eigenvalue Problem, section 13.2.
     """
-    require_symmetric(decomposition.asymmetry, decomposition.alpha.dtype)
+    dtype, scale = decomposition.alpha.dtype, float(decomposition.scale)
+    require_symmetric(decomposition.asymmetry, dtype, magnified=rounds / (scale or 1))
     active = int(decomposition.active)
     alpha = np.asarray(decomposition.alpha, np.float64)[:active]
     beta = np.asarray(decomposition.beta, np.float64)[:active]
@@ -134,7 +138,9 @@ def ritz_values(decomposition: LanczosDecomposition) -> RitzValues:
         residuals = beta[-1] * np.abs(vectors[-1])
     else:
         values = weights = residuals = np.full(active, np.nan)
-    rounding = rounding_error(values, decomposition.alpha.dtype)
+    rounding = rounding_error(values, dtype)
+    if rounds:
+        rounding = float(np.maximum(rounding, decomposition.asymmetry * scale))
     return RitzValues(
         values=values,
         weights=weights,

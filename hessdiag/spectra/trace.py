@@ -29,73 +29,6 @@ _Rows = Float[Array, "rows d"]  # vectors are rows, as the bases of Lanczos
 
 
 @jax.default_matmul_precision("highest")
-def hutchinson(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
-    """Trace as the mean of w' A w over random signs w.
-
-    Its error falls with 1 / sqrt(num_matvecs) and is about |A|_F, whatever the spectrum:
-    `hutch_plus_plus` and `xtrace` are better wherever some eigenvalues stand out. Works under jit;
-    with num_matvecs >= d the trace is taken exactly, by d products, here and in the others.
-
-    Args:
-        operator: A square map, symmetric or not.
-        key: Key of the probes.
-        num_matvecs: Products to spend, at least 2.
-
-    Returns:
-        The estimate, unbiased.
-
-    Raises:
-        ValueError: If the operator is not square or `num_matvecs` is too small.
-
-    References:
-        Hutchinson 1989, Communications in Statistics 18. Girard 1989, Numerische Mathematik 56.
-    """
-    if _exact_is_cheaper(operator, num_matvecs, at_least=2):
-        return _exact(operator)
-    probes = jax.random.rademacher(key, (num_matvecs, operator.size), operator.dtype)
-    images = _images(operator, probes)
-    return _estimate(_dots(probes, images), images, num_matvecs)
-
-
-@jax.default_matmul_precision("highest")
-def hutch_plus_plus(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
-    """Trace of A on a random sketch of its range, exactly, and of the remainder by Hutchinson.
-
-    A third of the products finds the range, a third takes the trace there, and the rest probes the
-    remainder, whose spread is the standard error. The error falls with 1 / num_matvecs for
-    positive semidefinite A, and is rounding if the rank is below num_matvecs / 3.
-
-    Args:
-        operator: A square map, symmetric or not.
-        key: Key of sketch and probes.
-        num_matvecs: Products to spend, at least 4.
-
-    Returns:
-        The estimate, unbiased.
-
-    Raises:
-        ValueError: If the operator is not square or `num_matvecs` is too small.
-
-    References:
-        Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649.
-    """
-    if _exact_is_cheaper(operator, num_matvecs, at_least=4):
-        return _exact(operator)
-    key_sketch, key_probes = jax.random.split(key)
-    rank = num_matvecs // 3
-    sketch = jax.random.rademacher(key_sketch, (rank, operator.size), operator.dtype)
-    probes = jax.random.rademacher(
-        key_probes, (num_matvecs - 2 * rank, operator.size), operator.dtype
-    )
-    images = _images(operator, sketch)
-    basis = _orthonormal(images)
-    in_range = jnp.sum(_dots(basis, _images(operator, basis)))
-    outside = probes - (probes @ basis.T) @ basis
-    remainder = _dots(outside, _images(operator, outside))
-    return _estimate(in_range + remainder, images, num_matvecs)
-
-
-@jax.default_matmul_precision("highest")
 def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
     """Trace from probes that each take a turn as the one left out of the sketch.
 
@@ -104,8 +37,8 @@ def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> Trac
 
         tr(Q_i' A Q_i) + (d - s + 1) u' A u / u'u,   u = (I - Q_i Q_i') w_i,   s probes.
 
-    The mean over i uses every product twice, and is the most accurate of the estimators here at
-    equal cost where eigenvalues decay. The spread of the terms gives the standard error.
+    The mean over i uses every product twice, and is the most accurate at equal cost where
+    eigenvalues decay. The spread of the terms gives the standard error.
 
     A sketch whose rank is less than its number of probes leaves more than one direction to drop
     for probe i, all of them without influence on the trace. One is chosen by singular values with a
@@ -126,7 +59,7 @@ def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> Trac
     References:
         Epperly, Tropp and Webber 2024, arXiv:2301.07825.
     """
-    if _exact_is_cheaper(operator, num_matvecs, at_least=4):
+    if _exact_is_cheaper(operator, num_matvecs):
         return _exact(operator)
     count = num_matvecs // 2
     probes = jax.random.normal(key, (count, operator.size), operator.dtype)
@@ -158,11 +91,6 @@ def _left_out_directions(coordinates: Float[Array, "s s"]) -> Float[Array, "s s"
     inverse = 1 / jnp.maximum(relative, jnp.finfo(values.dtype).eps)
     rows = (right.T * inverse[None]) @ left.T
     return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def _orthonormal(rows: _Rows) -> _Rows:
-    """Orthonormal rows whose span has that of the given ones in it, whatever their rank."""
-    return jnp.linalg.qr(rows.T)[0].T
 
 
 def _images(operator: Operator, rows: _Rows) -> _Rows:
@@ -205,7 +133,7 @@ def _exact(operator: Operator) -> TraceEstimate:
     )
 
 
-def _exact_is_cheaper(operator: Operator, num_matvecs: int, *, at_least: int) -> bool:
+def _exact_is_cheaper(operator: Operator, num_matvecs: int) -> bool:
     """Whether the budget pays for the exact trace; refuses what has none, or too small a budget."""
     if not operator.is_square:
         raise ValueError(
@@ -214,8 +142,8 @@ def _exact_is_cheaper(operator: Operator, num_matvecs: int, *, at_least: int) ->
         )
     if num_matvecs >= operator.size:
         return True
-    if num_matvecs < at_least:
-        raise ValueError(f"an estimate with an error needs {at_least} products, got {num_matvecs}")
+    if num_matvecs < 4:
+        raise ValueError(f"an estimate with an error needs 4 products, got {num_matvecs}")
     return False
 
 

@@ -13,7 +13,6 @@ from hessdiag.spectra import (
     gauss_newton,
     gradient_jacobian,
     hessian,
-    streamed,
 )
 from tests.oracles.spectra import mlp_loss, mlp_params, mlp_problem, tolerance
 
@@ -185,33 +184,3 @@ def test_an_operator_on_another_space_cannot_be_chunked():
 
     with pytest.raises(ValueError, match=r"an operator on 1 numbers, where theta has 3"):
         chunked_operator(one, 2)(jnp.ones(3), jnp.ones(4))
-
-
-@pytest.mark.parametrize(("examples", "chunk_size"), [(10, 4), (12, 4), (5, 64)])
-def test_a_streamed_loss_has_the_derivatives_of_the_whole_batch(examples, chunk_size):
-    """Read from outside, never more than a chunk at a time; a last chunk that is not full."""
-    params, batch = problem(np.float32, examples)
-    stored, longest = jax.device_get(batch), []
-
-    def fetch(start, stop):
-        longest.append(stop - start)
-        return jax.tree.map(lambda leaf: leaf[start:stop], stored)
-
-    loss = streamed(batch_loss, fetch, examples, chunk_size)
-    expected = derivatives(batch_loss, params, batch)
-    actual = derivatives(lambda p, _: loss(p), params, batch)
-    for a, e in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(
-            a, e, atol=tolerance(np.float32, max(1.0, float(np.linalg.norm(e))))
-        )
-    assert max(longest) == min(examples, chunk_size)
-
-
-def test_what_is_streamed_is_of_the_length_that_was_asked_for():
-    def fetch(start, stop):
-        return np.zeros(max(stop - start - 1, 1))
-
-    with pytest.raises(ValueError, match="2 examples where 3 were asked for"):
-        streamed(lambda p, part: p @ part, fetch, 9, 3)
-    with pytest.raises(ValueError, match="the mean over no examples is not defined"):
-        streamed(lambda p, part: p @ part, fetch, 0, 3)

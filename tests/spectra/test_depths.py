@@ -9,16 +9,9 @@ import pytest
 
 from hessdiag.spectra import (
     arnoldi,
-    block_lanczos,
-    block_ritz_values,
     complex_ritz_values,
-    eigenpairs,
-    golub_kahan,
     lanczos,
-    linear,
-    ritz_pairs,
     ritz_values,
-    singular_values,
 )
 from tests.oracles.nonnormal import asymmetric, departure_bound, distances, square_operator
 from tests.oracles.spectra import matrix_operator, prescribed_matrix, random_starts
@@ -27,7 +20,7 @@ SIZE = 7
 EIGENVALUES = np.array([-2.0, -0.5, 0.1, 0.3, 1.0, 1.5, 4.0])
 DEPTHS = range(1, SIZE + 2)
 ROUNDING = 1e-13
-KRYLOV = [lanczos, arnoldi, golub_kahan, block_lanczos]
+KRYLOV = [lanczos, arnoldi]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +38,6 @@ def double_precision(x64):
 def run(matrix, start, *, method, make, depth):
     """One run that spends all its products, with its basis."""
     return method(make(matrix), start, max_matvecs=depth, tolerance=0.0, keep_basis=True)
-
-
-def matrix_map(matrix):
-    return linear(lambda v: jnp.matmul(matrix, v, precision="highest"), matrix[0])
 
 
 def active_part(decomposition, *names):
@@ -105,77 +94,6 @@ def test_arnoldi(depth):
     assert (distances(ritz.values, np.linalg.eigvals(matrix)) <= ritz.errors).all()
 
 
-@pytest.mark.parametrize("shape", [(SIZE, SIZE), (9, SIZE), (SIZE, 9)])
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_golub_kahan(depth, shape):
-    """A V' = U' B and A' U' = V' B' + r e', and each value within its error of a singular one."""
-    matrix = np.random.default_rng(0).standard_normal(shape)
-    start = random_starts(1, shape[1], float)[0]
-    made = run(jnp.asarray(matrix), start, method=golub_kahan, make=matrix_map, depth=depth)
-    assert_ended_rightly(made, depth, SIZE)
-    left, right, alpha, beta = active_part(made, "left", "right", "alpha", "beta")
-    assert_orthonormal(left)
-    assert_orthonormal(right)
-    bidiagonal = np.diag(alpha) + np.diag(beta[:-1], 1)
-    assert_zero(matrix @ right.T - left.T @ bidiagonal)
-    remainder = matrix.T @ left.T - right.T @ bidiagonal.T
-    assert_zero(remainder[:, :-1])
-    assert_zero(np.linalg.norm(remainder[:, -1]) - beta[-1])
-    found = singular_values(made)
-    assert len(found.values) == found.matvecs == found.rmatvecs == min(depth, SIZE)
-    truth = np.linalg.svd(matrix, compute_uv=False)
-    assert (distances(found.values, truth) <= found.errors).all()
-
-
-@pytest.mark.parametrize("width", [2, 3])
-@pytest.mark.parametrize("depth", DEPTHS)
-def test_block_lanczos(depth, width):
-    """A Q' - Q' T has the length of what lies outside; also where a depth cuts a block."""
-    matrix, starts = prescribed_matrix(EIGENVALUES), random_starts(width, SIZE, float)
-    made = run(jnp.asarray(matrix), starts, method=block_lanczos, make=matrix_operator, depth=depth)
-    assert_ended_rightly(made, depth, SIZE)
-    basis, projected, outside = active_part(made, "basis", "projected", "outside")
-    projected = projected[:, : len(projected)]
-    assert_orthonormal(basis)
-    remainder = basis @ matrix - projected @ basis
-    assert_zero(remainder @ remainder.T - outside @ outside.T)
-    ritz = block_ritz_values(made)
-    assert len(ritz.values) == ritz.matvecs == min(depth, SIZE)
-    assert (distances(ritz.values, EIGENVALUES) <= ritz.errors).all()
-
-
-@jax.jit
-def pairs_by(matrix, start, max_matvecs):
-    return eigenpairs(
-        matrix_operator(matrix),
-        start,
-        num=2,
-        max_basis=5,
-        max_matvecs=max_matvecs,
-        tolerance=1e-12,
-        check_every=1,
-    )
-
-
-def test_thick_restart():
-    """Through the first basis and the restarts: what is not there is NaN, the rest has an error."""
-    matrix, start = jnp.asarray(prescribed_matrix(EIGENVALUES)), random_starts(1, SIZE, float)[0]
-    settled = [ritz_pairs(pairs_by(matrix, start, depth)).settled for depth in range(40)]
-    enough = settled.index(True)
-    assert 5 < enough < 40
-    assert all(settled[enough:])
-    for depth in range(enough + 1):
-        pairs = ritz_pairs(pairs_by(matrix, start, depth))
-        exist = min(2, depth)
-        assert pairs.matvecs == depth + 2
-        assert np.isnan(pairs.values[exist:]).all()
-        assert np.isnan(pairs.errors[exist:]).all()
-        assert not pairs.converged[exist:].any()
-        assert pairs.converged.all() == (depth >= enough)
-        assert (distances(pairs.values[:exist], EIGENVALUES) <= pairs.errors[:exist]).all()
-        assert_orthonormal(pairs.vectors[:exist])
-
-
 @pytest.mark.parametrize("method", KRYLOV)
 @pytest.mark.parametrize("depth", [0, -1])
 def test_a_run_without_products_is_refused(method, depth):
@@ -185,7 +103,7 @@ def test_a_run_without_products_is_refused(method, depth):
     with pytest.raises(ValueError, match=message):
         method(
             matrix_operator(jnp.eye(SIZE)),
-            starts if method is block_lanczos else starts[0],
+            starts[0],
             max_matvecs=depth,
             tolerance=0.0,
         )

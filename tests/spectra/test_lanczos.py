@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessdiag.spectra import hessian, lanczos, ritz_values, symmetric
-from hessdiag.spectra.gram_schmidt import orthogonalise
+from hessdiag.spectra.gram_schmidt import split
 from hessdiag.spectra.lanczos import end_vector
 from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
@@ -251,7 +251,7 @@ def test_a_vector_almost_inside_the_basis_is_orthogonalised_twice(dtype):
     rows = np.linalg.qr(np.random.default_rng(0).standard_normal((300, 33)))[0].T
     basis = jnp.zeros((32, 300), dtype).at[:20].set(jnp.asarray(rows[:20], dtype))
     vector = jnp.asarray(np.sum(rows[:20], axis=0) + 1e-4 * rows[32], dtype)
-    residual = orthogonalise((basis[:16], basis[16:]), vector, jnp.asarray(20))
+    residual, _ = split((basis[:16], basis[16:]), vector, jnp.asarray(20))
     overlaps = basis @ (residual / jnp.linalg.norm(residual))
     np.testing.assert_allclose(overlaps, 0, atol=tolerance(dtype, 1.0))
 

@@ -1,8 +1,7 @@
 """Spectra of every operator along an inner loop."""
 
 from hessdiag.probes.inner_loop.gradient_paths import gradient_path
-from hessdiag.probes.inner_loop.labelled import inner_loop_variables
-from hessdiag.probes.inner_loop.labelled_operators import operator_names
+from hessdiag.probes.inner_loop.labelled import inner_loop_variables, operator_names
 from hessdiag.probes.inner_loop.loop import InnerLoop
 from hessdiag.probes.inner_loop.measured import (
     HessianSpectrum,

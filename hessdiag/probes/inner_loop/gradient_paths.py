@@ -13,15 +13,17 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int, Key
 
 from hessdiag.inner.products import step_at
 from hessdiag.inner.step import InnerStep
 from hessdiag.probes.inner_loop.measured import PathNorm
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
-from hessdiag.spectra.golub_kahan import golub_kahan
+from hessdiag.spectra.gram import gram, operator_norm
+from hessdiag.spectra.lanczos import lanczos
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.singular_values import singular_values
+from hessdiag.spectra.ritz import extremes, ritz_values
 
 
 def gradient_path(steps: InnerStep, j: Int[Array, ""] | int) -> Operator:
@@ -60,7 +62,7 @@ class GradientPaths:
 
     def __init__(self, settings: InnerLoopSettings):
         self._settings = settings
-        self._bidiagonalise = jax.jit(self._bidiagonalised)
+        self._decompose = jax.jit(self._decomposed)
 
     def measure(
         self, steps: InnerStep, key: Key[Array, ""], progress: Callable[[], None]
@@ -72,21 +74,21 @@ class GradientPaths:
             key: Randomness of start vectors.
             progress: Called after each norm.
         """
-        made = []
+        norms = []
         for j in range(len(steps.gradient)):
-            made_by = self._bidiagonalise(steps, j, jax.random.fold_in(key, j))
-            run = singular_values(made_by, trusted=True)  # else ten rounding steps may be refused
-            largest, error = float(run.values[0]), float(run.errors[0])
-            made.append(PathNorm(largest, error, run.matvecs, run.converged))
+            decomposition = self._decompose(steps, j, jax.random.fold_in(key, j))
+            run = ritz_values(decomposition, rounds=np.inf)  # whatever the memory's units are
+            norms.append(PathNorm(*operator_norm(extremes([run])), run.matvecs, run.converged))
             progress()
-        return made
+        return norms
 
-    def _bidiagonalised(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
+    def _decomposed(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
         start = jax.random.normal(key, steps.gradient[0].shape, steps.gradient.dtype)
-        return golub_kahan(
-            gradient_path(steps, j),
+        return lanczos(
+            gram(gradient_path(steps, j)),
             start,
             max_matvecs=self._settings.max_matvecs,
             tolerance=self._settings.tolerance,
+            ends="highest",
             check_every=1,
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag.inner.products import product_over_steps
@@ -13,8 +14,9 @@ from hessdiag.inner.step import InnerStep
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, ProductNorm
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
 from hessdiag.probes.inner_loop.warm_start import warm_start
-from hessdiag.spectra.lanczos import end_vector, lanczos
-from hessdiag.spectra.normality import NormMinusOne, gram_minus_identity, norm_minus_one
+from hessdiag.spectra.checks import NonSymmetricOperatorError
+from hessdiag.spectra.gram import NormMinusOne, gram_minus_identity, norm_minus_one
+from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos
 from hessdiag.spectra.ritz import extremes, ritz_values
 
 
@@ -40,6 +42,16 @@ def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measure
         shift.spectral_radius_minus_one, shift.spectral_radius_minus_one_error, shift.exceeds_one
     )
     return Measured(ProductNorm(norm, 0, hessian.ends.converged), lowest)
+
+
+def _norm_of(decomposition: LanczosDecomposition) -> ProductNorm:
+    """The norm of a run on A'A - I; NaN where it cannot be had, which spoils no other."""
+    try:
+        run = ritz_values(decomposition, rounds=1.0)
+    except NonSymmetricOperatorError:
+        nothing = NormMinusOne(np.nan, np.nan, "undecided")
+        return ProductNorm(nothing, int(decomposition.active), False)
+    return ProductNorm(norm_minus_one(extremes([run])), run.matvecs, run.converged)
 
 
 class ProductNorms:
@@ -102,9 +114,7 @@ class ProductNorms:
                 decomposition, vector = self._decompose(
                     steps, n - i + 1, own_key, measured.vector, name=name
                 )
-                run = ritz_values(decomposition)
-                norm = norm_minus_one(extremes([run]))
-                measured = Measured(ProductNorm(norm, run.matvecs, run.converged), vector)
+                measured = Measured(_norm_of(decomposition), vector)
             yield measured
             progress()
 

@@ -1,0 +1,198 @@
+"""Many eigenpairs of a symmetric map in bounded memory: ARPACK, with errors of our own."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+
+from hessdiag.spectra.checks import require_symmetric
+from hessdiag.spectra.ritz import rounding_error
+
+_ROWS = 20  # of the basis at least, as in SciPy
+
+
+@dataclasses.dataclass(frozen=True)
+class Eigenpairs:
+    """Eigenpairs of one run, ascending; NaN where the run found fewer than were wanted.
+
+    Attributes:
+        values: Rayleigh quotients of the vectors.
+        vectors: Eigenvectors of unit length, one a row.
+        errors: Some eigenvalue lies within this distance of each value: |A v - theta v|, by one
+            more product each, but never less than rounding.
+        converged: Which met the tolerance of the run.
+        matvecs: Products spent, those of the errors included.
+        orthogonality: Largest entry of |V V' - I|; beyond sqrt(eps) values may be counted twice.
+        rounding: Error that rounding alone leaves in any value.
+    """
+
+    values: Float[np.ndarray, " num"]
+    vectors: Float[np.ndarray, "num d"]
+    errors: Float[np.ndarray, " num"]
+    converged: Bool[np.ndarray, " num"]
+    matvecs: int
+    orthogonality: float
+    rounding: float
+
+
+def eigenpairs(
+    product: Callable[[Any], Array | np.ndarray],
+    start: Float[Array, " d"] | Float[np.ndarray, " d"],
+    *,
+    num: int,
+    max_matvecs: int,
+    tolerance: float,
+) -> Eigenpairs:
+    """Eigenpairs of largest magnitude of a symmetric map, by implicitly restarted Lanczos.
+
+    The basis has max(2 num + 1, 20) vectors on the host. An invariant Krylov space holds each
+    eigenvalue once: where a run has met one, copies are looked for beside the pairs that it found.
+
+    Args:
+        product: v -> A v on flat vectors in the dtype of `start`; compile it. Its symmetry is
+            measured: every two products that follow each other must agree on u'A v.
+        start: Start vector of any length but zero.
+        num: Pairs wanted, fewer than d.
+        max_matvecs: About where to stop; num + 1 are spent in any case.
+        tolerance: Residual to reach, relative to the eigenvalue.
+
+    Returns:
+        The pairs. All are NaN if a product was not finite, or the start zero.
+
+    Raises:
+        NonSymmetricOperatorError: If the products measured more asymmetry than rounding.
+        ValueError: If `num` does not fit into d.
+
+    References:
+        Lehoucq, Sorensen and Yang 1998, ARPACK users' guide. Parlett 1998, The Symmetric Eigenvalue
+        Problem, section 4.5, for the errors.
+    """
+    start = np.asarray(start)
+    if not 1 <= num < start.size:
+        raise ValueError(f"num = {num} pairs of an operator of size {start.size}")
+    products = _Products(product, start)
+    vectors = np.empty((0, start.size), start.dtype)
+    if products.unit == 0 and start.any():  # the zero operator, of which ARPACK makes nothing
+        vectors = np.eye(num, start.size, dtype=start.dtype)
+    elif np.isfinite(products.unit) and start.any():
+        rows = min(start.size, max(2 * num + 1, _ROWS), max(num + 1, max_matvecs))
+        restarts = 1 + (max_matvecs - rows) // (rows - num)
+        vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)[1]
+        if products.was_invariant and len(vectors) == num:
+            vectors = _with_copies(products, start, vectors, tolerance)
+    return _with_errors(products, vectors, num)
+
+
+class _Products(LinearOperator):
+    """The map in units of about its norm, in which ARPACK's thresholds are relative.
+
+    Remembers the largest product of a unit vector, how far from symmetric the map is, and whether a
+    vector had nothing in common with the product before it: then the Krylov space was invariant.
+    """
+
+    def __init__(self, product: Callable[[Any], Any], start: np.ndarray):
+        super().__init__(start.dtype, (start.size, start.size))
+        self._product, self.precision = product, start.dtype
+        self._last = np.zeros((2, start.size))
+        self.matvecs, self.scale, self.difference, self.unit = 0, 0.0, 0.0, 1.0
+        self.was_invariant = False
+        self.of(start / (np.linalg.norm(start) or 1))
+        self.unit = self.scale
+
+    def of(self, vector: np.ndarray) -> np.ndarray:
+        """A v in float64, for v of unit length."""
+        image = np.asarray(self._product(vector), np.float64)
+        u, a_u = self._last
+        self._last = np.stack([vector, image])
+        rounding = np.finfo(self.precision).eps * vector.size**0.5 * self.scale
+        self.was_invariant |= self.matvecs > 0 and bool(abs(vector @ a_u) <= rounding)
+        self.matvecs += 1
+        self.scale = float(np.maximum(self.scale, np.linalg.norm(image)))
+        self.difference = max(self.difference, float(abs(u @ image - vector @ a_u)))
+        return image
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        image = self.of(x.ravel())
+        if not np.isfinite(image).all():
+            raise _NotFiniteError
+        return (image / self.unit).astype(self.precision)
+
+
+class _NotFiniteError(Exception):
+    """A product was not finite, and ARPACK is not to see it."""
+
+
+def _arpack(
+    operator: LinearOperator, start, num: int, rows: int, restarts: int, tolerance: float
+) -> tuple[Float[np.ndarray, " found"], Float[np.ndarray, "found d"]]:
+    """The values that have converged, and their vectors as rows."""
+    settings: dict[str, Any] = {"k": num, "which": "LM", "maxiter": restarts, "tol": tolerance}
+    try:
+        values, columns = eigsh(operator, v0=start, ncv=min(rows, start.size), rng=0, **settings)
+    except ArpackNoConvergence as stopped:
+        values, columns = stopped.eigenvalues, stopped.eigenvectors
+    except (ArpackError, _NotFiniteError):
+        return np.empty(0), np.empty((0, start.size), start.dtype)
+    return values, columns.T
+
+
+class _Complement(LinearOperator):
+    """The map between vectors that are orthogonal to some orthonormal rows."""
+
+    def __init__(self, products: _Products, rows: Float[np.ndarray, "num d"]):
+        super().__init__(products.precision, products.shape)
+        self._products, self._rows = products, rows
+
+    def outside(self, x: np.ndarray) -> np.ndarray:
+        """What of a vector is orthogonal to the rows."""
+        return x - (self._rows @ x) @ self._rows
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self.outside(self._products.matvec(self.outside(x.ravel())))
+
+
+def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.ndarray, "num d"]:
+    """The vectors, the least replaced as long as a larger value lies in their complement."""
+    values = np.array([v @ products.matvec(v) for v in vectors])
+    for _ in vectors:
+        complement = _Complement(products, vectors)
+        rest = _arpack(complement, complement.outside(start), 1, _ROWS, 2, tolerance)[1]
+        rest = complement.outside(np.sum(rest, axis=0))
+        if np.linalg.norm(rest) < 0.5:  # nothing has converged, or rounding of the complement
+            break
+        rest = complement.outside(rest) / np.linalg.norm(rest)
+        value, least = rest @ products.matvec(rest), np.argmin(np.abs(values))
+        if abs(value) <= (1 + tolerance) * abs(values[least]):
+            break
+        values[least], vectors[least] = value, rest
+    return vectors
+
+
+def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpairs:
+    """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
+    found, size = vectors.shape
+    images = np.array([products.of(vector) for vector in vectors]).reshape(found, size)
+    require_symmetric(products.difference / (products.scale or 1), products.precision)
+    wide = np.asarray(vectors, np.float64)
+    squares = np.sum(wide**2, axis=1)
+    values = np.sum(wide * images, axis=1) / squares
+    residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
+    rounding = rounding_error(np.array([products.scale]), products.precision)
+    order = np.argsort(values)
+    gram = wide @ wide.T - np.eye(found)
+
+    def filled(rows: np.ndarray) -> np.ndarray:
+        return np.concatenate([rows, np.full((num - found, *rows.shape[1:]), np.nan)])
+
+    return Eigenpairs(
+        values=filled(values[order]),
+        vectors=filled(wide[order]),
+        errors=filled(np.maximum(residuals, rounding)[order]),
+        converged=np.arange(num) < found,
+        matvecs=products.matvecs,
+        orthogonality=float(np.max(np.abs(gram), initial=0.0)),
+        rounding=rounding,
+    )
