@@ -11,17 +11,9 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 from benchmarks.snake_case import make_case
 from benchmarks.timing import medians, save
 from hessdiag.inner import CUTS
-from hessdiag.meta import (
-    ESTIMATORS,
-    Options,
-    Validation,
-    mix_weights,
-    sources,
-    streams,
-    terms,
-    unroll,
-)
+from hessdiag.meta import ESTIMATORS, Options, Validation, sources, streams, terms, unroll
 from hessdiag.problems.snake import Snake
+from hessdiag.statistics.mixing import mix_weights
 
 LONGEST = 10
 HORIZONS = (1, 2, 3, 4, 5, 10)  # the mixes are sums over all horizons up to theirs

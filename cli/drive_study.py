@@ -10,14 +10,15 @@ from typing import Any
 
 import click
 
-from hessdiag.analysis import answered, study_results
+from hessdiag.analysis import findings, to_document
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.report import write_report
-from hessdiag.report.studies import load_study, write_study_report
+from hessdiag.report.studies import write_study_report
 from hessdiag.study import (
     TOGETHER,
     Cell,
     Estimate,
+    Grid,
     Study,
     StudyDirectory,
     calibrate,
@@ -76,7 +77,7 @@ def continue_study(path: Path, how: How) -> int:
     """Go on with the study in `path`; returns the exit code."""
     set_up_compilation()
     directory = StudyDirectory.open(path)
-    cells = directory.grid.cells()
+    cells = Grid(*directory.plan).cells()
     waiting = [
         [cell for cell in group if directory.status(cell).state != "finished"]
         for group in groups(cells, how.seeds)
@@ -88,15 +89,9 @@ def continue_study(path: Path, how: How) -> int:
     return _drive(directory, cells, how)
 
 
-def report_on(directory: StudyDirectory, cells) -> Path:
+def report_on(path: Path) -> Path:
     """Make a study's results and report from the cells that have begun; returns the page."""
-    directory.write_results(study_results(directory, cells))
-    return write_study_report(directory.path)
-
-
-def report_on_tables(path: Path) -> Path:
-    """Make a study's answers and report from its tables alone; returns the page."""
-    StudyDirectory(path).write_results(answered(load_study(path).results))
+    StudyDirectory(path).write_results(to_document(findings(path)))
     return write_study_report(path)
 
 
@@ -131,7 +126,7 @@ def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
                 observer=display,
                 stop=stop,
                 publish=write_report,
-                conclude=lambda: report_on(directory, cells),
+                conclude=lambda: report_on(directory.path),
                 together=how.seeds,
             )
             failed = study.go()

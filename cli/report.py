@@ -12,17 +12,10 @@ def report(directory: Path) -> None:
 
     A study whose runs are no longer there is reported from the tables in its results.json.
     """
-    if (directory / "cells").is_dir():
-        from hessdiag.study import StudyDirectory
-
+    if (directory / "study.json").is_file():
         from .drive_study import report_on
 
-        study = StudyDirectory.open(directory)
-        page = report_on(study, study.grid.cells())
-    elif (directory / "study.json").is_file():
-        from .drive_study import report_on_tables
-
-        page = report_on_tables(directory)
+        page = report_on(directory)
     else:
         from hessdiag.report import write_report
 

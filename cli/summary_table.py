@@ -11,11 +11,11 @@ from hessdiag.errors import UsageError
 
 from .words import growth_text, number, radius_text
 
-REQUIRED = ("status", "iteration", "iterations", "finding", "probes")
+REQUIRED = ("status", "iteration", "iterations", "probes")
 
 
 def summary_table(path: Path) -> Group:
-    """Status, finding, and a row per probe.
+    """Status, and a row per probe.
 
     Raises:
         UsageError: `path` is no run directory or its summary is damaged.
@@ -29,8 +29,7 @@ def summary_table(path: Path) -> Group:
             table.add_row(*_cells(probe))
     status = f"{summary['status']} at iteration {summary['iteration']} of {summary['iterations']}"
     message = [Text(summary["message"])] if summary.get("message") else []
-    finding = [Text(f"• {sentence}") for sentence in summary["finding"]]
-    return Group(Text(status), *message, table, *finding)
+    return Group(Text(status), *message, table)
 
 
 def read_summary(path: Path) -> dict:

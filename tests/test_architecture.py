@@ -16,7 +16,7 @@ BELOW = {  # what each part may import besides itself and those
     "record": set(),
     "problems": {"rl"},
     "inner": {"problems", "rl", "spectra"},
-    "meta": _MACHINERY,
+    "meta": _MACHINERY | {"statistics"},
     "probes": _MACHINERY | {"statistics", "record"},
     "train": _TRAINING - {"study"},
     "study": _TRAINING,

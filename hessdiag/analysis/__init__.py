@@ -1,6 +1,8 @@
-"""What the runs of a study say together: rows for figures, tests of explanations, answers."""
+"""What the runs of a study say together: tables, verdict and checks."""
 
-from hessdiag.analysis.from_tables import answered
-from hessdiag.analysis.results import study_results
+from hessdiag.analysis.checks import CODES
+from hessdiag.analysis.findings import Answer, Check, Findings, Quantity
+from hessdiag.analysis.read import findings
+from hessdiag.analysis.results import to_document
 
-__all__ = ["answered", "study_results"]
+__all__ = ["CODES", "Answer", "Check", "Findings", "Quantity", "findings", "to_document"]

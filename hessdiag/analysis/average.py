@@ -1,70 +1,61 @@
 """Averages over seeds with their interval, and over probes where there is a single seed."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from scipy.special import stdtrit
 
 
-class Average(NamedTuple):
-    """A mean with its interval.
-
-    Attributes:
-        value: the mean.
-        low: lower end; NaN where there is a single value.
-        high: upper end.
-        deviation: standard deviation of the values; NaN where there is one.
-        count: how many values.
-        over: "seeds" or "probes".
-    """
-
-    value: float
-    low: float
-    high: float
-    deviation: float
-    count: int
-    over: str
-
-    def columns(self, prefix: str, transform: Callable[[float], float] = float) -> dict[str, Any]:
-        """Value and ends as entries of a row."""
-        return {
-            prefix: transform(self.value),
-            f"{prefix}_low": transform(self.low),
-            f"{prefix}_high": transform(self.high),
-        }
-
-    def geometric(self, prefix: str) -> dict[str, Any]:
-        """The same of an average of logarithms."""
-        return self.columns(prefix, lambda logarithm: float(np.exp(logarithm)))
-
-
-def logs(sizes: np.ndarray) -> np.ndarray:
-    """Logarithms of sizes; NaN, which averages leave out, where a size is zero."""
-    return np.log(np.where(np.asarray(sizes) > 0, sizes, np.nan))
-
-
-def over_seeds(values: Sequence[Sequence[float]], *, confidence: float) -> Average:
+def over_seeds(values: xr.DataArray, *, confidence: float) -> xr.Dataset:
     """Mean and Student's interval of the seeds' means.
 
-    Runs are independent, their probes are not: each seed counts once. With one seed the interval
-    is over its probes, and says so.
+    Runs are independent, their probes are not: each seed counts once. Where a single seed has
+    values the interval is over its probes, and says so.
 
     Args:
-        values: per seed, one value per probe; what is not finite is left out.
+        values: (seed, iteration, …); what is not finite is left out.
         confidence: level of the interval.
+
+    Returns:
+        Over the other dimensions: value, low, high, deviation, count, and over ("seeds" or
+        "probes"). Low, high and deviation are NaN where there is a single value.
     """
-    finite = [[v for v in seed if np.isfinite(v)] for seed in values]
-    seeds = [float(np.mean(seed)) for seed in finite if seed]
-    over, units = "seeds", seeds
-    if len(seeds) == 1:
-        over, units = "probes", next(seed for seed in finite if seed)
-    count = len(units)
-    if not count:
-        return Average(np.nan, np.nan, np.nan, np.nan, 0, over)
-    mean = float(np.mean(units))
-    if count == 1:
-        return Average(mean, np.nan, np.nan, np.nan, 1, over)
-    deviation = float(np.std(units, ddof=1))
-    half = float(stdtrit(count - 1, (1 + confidence) / 2)) * deviation / np.sqrt(count)
-    return Average(mean, mean - half, mean + half, deviation, count, over)
+    finite = values.where(np.isfinite(values))
+    means = finite.mean("iteration")
+    mean, seeds = means.mean("seed"), means.count("seed")
+    is_single = seeds == 1
+    count = xr.where(is_single, finite.count(("seed", "iteration")), seeds)
+    squares = xr.where(
+        is_single,
+        ((finite - mean) ** 2).sum(("seed", "iteration")),
+        ((means - mean) ** 2).sum("seed"),
+    )
+    deviation = np.sqrt(squares / (count - 1).where(count > 1))
+    half = stdtrit((count - 1).where(count > 1), 0.5 + confidence / 2) * deviation / np.sqrt(count)
+    over = xr.where(is_single, "probes", "seeds")
+    numbers = {"value": mean, "low": mean - half, "high": mean + half, "deviation": deviation}
+    return xr.Dataset({**numbers, "count": count, "over": over})
+
+
+def logs(sizes: Any) -> Any:
+    """Logarithms of sizes; NaN, which averages leave out, where a size is zero."""
+    return np.log(sizes.astype(float).where(sizes > 0))
+
+
+def columns(
+    average: xr.Dataset, name: str, transform: Callable[[Any], Any] | None = None
+) -> xr.Dataset:
+    """Value and ends of an average, called as columns of a table."""
+    ends = average[["value", "low", "high"]]
+    if transform is not None:
+        ends = ends.map(transform)
+    return ends.rename(value=name, low=f"{name}_low", high=f"{name}_high")
+
+
+def table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:
+    """A row for each place along the dimensions, the first varying slowest."""
+    kept = [name for name in dataset.coords if name not in dims]
+    return dataset.drop_vars(kept).to_dataframe(dim_order=list(dims)).reset_index()

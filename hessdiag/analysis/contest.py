@@ -17,8 +17,8 @@ from hessdiag.statistics.clusters import (
 SURE = 0.95  # confidence at which a winner must be closer than each of its rivals
 CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
 SAME = 0.01  # relative difference of two predictions that no probe can resolve
-NAMED = 2  # rivals that a sentence names
 FEWEST = 3  # clusters: two have no spread to speak of
+MOST = 200  # clusters beyond which nobody would wait
 
 
 class Standing(NamedTuple):
@@ -37,7 +37,9 @@ class Contest(NamedTuple):
 
     standings: list[Standing]
     winners: tuple[str, ...]  # several where their predictions coincide; none if not decided
-    reason: str  # a sentence
+    reason: str  # "closest"; or why not: "too-few-runs", "not-closer", "too-far"
+    rivals: tuple[str, ...]  # that the closest is not surely closer than
+    runs: float  # that would tell it from them, at this scatter; NaN where none would
 
 
 def contest(
@@ -103,13 +105,15 @@ def contest(
         for k, name in enumerate(labels)
     ]
     standings.sort(key=lambda standing: float(standing.log_error.value))
-    alike = [
-        one.label
+    further = {
+        one.label: squares[labels.index(one.label)] - squares[first]
         for one in standings[1:]
         if one.label not in closest
-        and not _surely_positive(squares[labels.index(one.label)] - squares[first])
-    ]
-    return Contest(standings, *_verdict(standings, alike, len(groups), noise))
+    }
+    alike = {name: apart for name, apart in further.items() if not _surely_positive(apart)}
+    winners, reason = _verdict(standings, bool(alike), len(groups), noise)
+    runs = max((_clusters_to_tell(apart) for apart in alike.values()), default=np.nan)
+    return Contest(standings, winners, reason, tuple(alike), runs)
 
 
 def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
@@ -122,45 +126,28 @@ def _log(values: np.ndarray) -> np.ndarray:
 
 
 def _verdict(
-    standings: list[Standing], alike: list[str], clusters: int, noise: float
+    standings: list[Standing], is_tied: bool, clusters: int, noise: float
 ) -> tuple[tuple[str, ...], str]:
     first = standings[0]
-    error = float(np.exp(first.log_error.value))
-    beside = f"{first.label} comes closest, within a factor of {error:.2f} (rms)"
     if clusters < FEWEST:
-        return (), f"Not decided: {clusters} runs are too few to compare. {beside}."
-    if alike:
-        return (), (
-            f"Not decided: {beside}, but paired by run it is not surely closer than "
-            f"{_some(alike)} ({clusters} runs, {100 * SURE:.0f} %)."
-        )
-    within = np.hypot(CLOSE, noise)
-    if first.log_error.low > within:
-        noisy = ", the noise of the measured growth included" if noise > 0 else ""
-        return (), (
-            f"Not decided: {beside}, which is further than a factor of {np.exp(within):.2f}{noisy};"
-            " none of the explanations considered predicts the size."
-        )
-    winners = (first.label, *first.same_as)
-    if first.log_error.low > CLOSE:
-        beside += f" beside noise of {np.exp(noise):.2f} in the measured growth"
-    tie = (
-        f"; its predictions cannot be told from those of {'; '.join(first.same_as)}"
-        if first.same_as
-        else ""
-    )
-    return winners, (
-        f"{beside}, and paired by run it is closer than every other ({clusters} runs, "
-        f"{100 * SURE:.0f} %){tie}."
-    )
+        return (), "too-few-runs"
+    if is_tied:
+        return (), "not-closer"
+    if first.log_error.low > np.hypot(CLOSE, noise):
+        return (), "too-far"
+    return (first.label, *first.same_as), "closest"
 
 
-def _some(names: list[str]) -> str:
-    """The first of them, and how many more."""
-    more = len(names) - NAMED
-    if more <= 0:
-        return " and ".join(names)
-    return f"{', '.join(names[:NAMED])} and {more} more"
+def _clusters_to_tell(differences: np.ndarray) -> float:
+    """How many clusters with this mean and scatter Student's interval would lie above zero with."""
+    mean, deviation = differences.mean(), differences.std(ddof=1) if len(differences) > 1 else 0.0
+    enough = (number for number in range(FEWEST, MOST) if mean > _reach(deviation, number))
+    return float(next(enough, np.nan)) if mean > 0 and deviation > 0 else np.nan
+
+
+def _reach(deviation: float, count: int, among: int = 2) -> float:
+    tail = (1.0 - SURE) / 2.0 / max(among - 1, 1)
+    return float(student_t.ppf(1.0 - tail, count - 1) * deviation / np.sqrt(count))
 
 
 def _surely_positive(differences: np.ndarray, *, among: int = 2) -> bool:
@@ -174,8 +161,4 @@ def _surely_positive(differences: np.ndarray, *, among: int = 2) -> bool:
     count = len(differences)
     if count < FEWEST:
         return False
-    error = differences.std(ddof=1) / np.sqrt(count)
-    return bool(
-        differences.mean()
-        > student_t.ppf(1.0 - (1.0 - SURE) / 2.0 / max(among - 1, 1), count - 1) * error
-    )
+    return bool(differences.mean() > _reach(float(differences.std(ddof=1)), count, among))

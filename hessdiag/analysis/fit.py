@@ -21,6 +21,7 @@ from hessdiag.statistics.clusters import (
 from hessdiag.statistics.least_squares import FLAT, gram, pooled, solved, within
 
 CERTAIN = 1.0 - 1e-9  # a correlation of one would lie infinitely far out
+AT_ONCE = 1_000_000  # values that are ranked together: bounds memory
 
 
 class Fit(NamedTuple):
@@ -91,11 +92,9 @@ def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
     _, share_within = solved(within(whole))
 
     def rank(values: np.ndarray, other: np.ndarray) -> Interval:
-        resampled = []
-        for draw in draws:
-            at = np.concatenate([groups[cluster] for cluster in draw])
-            resampled.append(_spearman(values[at], other[at]))
-        return _of_correlation(_spearman(values, other), np.array(resampled), number, confidence)
+        whole = _spearman(values.reshape(1, -1), other.reshape(1, -1))[0]
+        resampled = _resampled_ranks(values, other, groups, draws)
+        return _of_correlation(whole, resampled, number, confidence)
 
     return Fit(
         label,
@@ -145,8 +144,27 @@ def _fisher(correlation: np.ndarray) -> np.ndarray:
     return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    x, y = x.ravel(), y.ravel()
-    if len(x) < 3 or np.ptp(x) <= FLAT * np.abs(x).max() or np.ptp(y) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+def _resampled_ranks(
+    x: np.ndarray, y: np.ndarray, groups: list[np.ndarray], draws: np.ndarray
+) -> np.ndarray:
+    """(R,) Spearman's correlation in every resample; few clusters have few different resamples."""
+    sets, places = np.unique(np.sort(draws, axis=1), axis=0, return_inverse=True)
+    members = [np.concatenate([groups[cluster] for cluster in chosen]) for chosen in sets]
+    values = np.full(len(sets), np.nan)
+    sizes = np.array([len(probes) for probes in members])
+    for size in np.unique(sizes):
+        alike = np.flatnonzero(sizes == size)
+        for part in np.array_split(alike, -(-len(alike) * size * x.shape[1] // AT_ONCE)):
+            probes = np.stack([members[k] for k in part])
+            values[part] = _spearman(*(of[probes].reshape(len(part), -1) for of in (x, y)))
+    return values[places.ravel()]
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(R,) of the rows of two matrices (R, N)."""
+    varies = (np.ptp(x, axis=1) > FLAT * np.abs(x).max(axis=1)) & (np.ptp(y, axis=1) > 0)
+    ranks = [rankdata(values, axis=1) for values in (x, y)]
+    u, v = (values - values.mean(axis=1, keepdims=True) for values in ranks)
+    scale = np.sqrt((u**2).sum(axis=1) * (v**2).sum(axis=1))
+    is_defined = varies & (x.shape[1] >= 3)
+    return np.where(is_defined, (u * v).sum(axis=1) / np.where(is_defined, scale, 1.0), np.nan)

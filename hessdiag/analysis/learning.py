@@ -1,106 +1,80 @@
 """Curves of training: means over seeds of losses, returns and hyper-parameters."""
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
-from hessdiag.analysis.average import over_seeds
-from hessdiag.analysis.cells import CellResult
+from hessdiag.analysis.average import columns, over_seeds, table
+from hessdiag.analysis.measured import Configuration
+from hessdiag.record.run_directory import RunRecord
 
 BLOCKS = 120  # points of a curve
 LAST = 0.05  # share of training that counts as its end
 
 
-def learning_rows(
-    name: str, results: Sequence[CellResult], *, confidence: float
-) -> list[dict[str, Any]]:
-    """Block means along training, averaged over seeds.
-
-    Args:
-        name: of the configuration.
-        results: its cells.
-        confidence: level of the intervals.
-    """
-    rows = []
-    for series, read in _series(results[0]).items():
-        curves = [_blocks(result, read) for result in results if result.metrics]
-        for block in range(max((len(curve) for curve in curves), default=0)):
-            there = [curve[block] for curve in curves if block < len(curve)]
-            average = over_seeds([[value] for _, value in there], confidence=confidence)
-            rows.append(
-                {
-                    "configuration": name,
-                    "series": series,
-                    "iteration": there[0][0],
-                    **average.columns("mean"),
-                    "deviation": average.deviation,
-                    "seeds": average.count,
-                }
-            )
-    return rows
+def learning_table(of: Configuration) -> pd.DataFrame:
+    """Block means along training, averaged over seeds."""
+    curves = {cell.seed: _blocks(cell.run, cell.iterations) for cell in of.cells if cell.run}
+    curves = {seed: curve for seed, curve in curves.items() if len(curve)}
+    if not curves:
+        return pd.DataFrame()
+    arrays = [
+        xr.DataArray(curve, dims=("at", "series")).expand_dims(seed=[seed])
+        for seed, curve in curves.items()
+    ]
+    values: Any = xr.concat(arrays, "seed", join="outer")
+    average = over_seeds(values.expand_dims("iteration"), confidence=of.confidence)
+    average = average.rename(at="iteration")
+    return table(_named(average, "mean"), "series", "iteration")
 
 
-def final_rows(
-    name: str, results: Sequence[CellResult], *, confidence: float
-) -> list[dict[str, Any]]:
+def final_table(of: Configuration) -> pd.DataFrame:
     """Every series at the end of training: mean over its last part, then over seeds."""
-    rows = []
-    for series, read in _series(results[0]).items():
-        ends = [
-            _mean([read(r) for r in result.metrics[int((1 - LAST) * len(result.metrics)) :]])
-            for result in results
-            if result.status.state == "finished"
-        ]
-        average = over_seeds([[end] for end in ends], confidence=confidence)
-        rows.append(
-            {
-                "configuration": name,
-                **{key: _plain(value) for key, value in results[0].cell.configuration},
-                "series": series,
-                **average.columns("final"),
-                "deviation": average.deviation,
-                "seeds": average.count,
-            }
-        )
-    return rows
+    series = _series(of.runs[0]).columns
+    ends = [
+        _last(_series(cell.run)).rename(cell.seed)
+        for cell in of.cells
+        if cell.run and cell.status.state == "finished" and len(cell.run.metrics)
+    ]
+    numbers = pd.concat(ends, axis=1).T if ends else pd.DataFrame(columns=series, dtype=float)
+    values = xr.DataArray(
+        numbers.astype(float).to_numpy(),
+        dims=("seed", "series"),
+        coords={"series": [str(name) for name in series]},
+    )
+    average = over_seeds(values.expand_dims("iteration"), confidence=of.confidence)
+    return table(_named(average, "final"), "series")
 
 
-def _series(result: CellResult) -> dict[str, Callable[[Mapping[str, Any]], float]]:
-    """What is followed: headline, losses, and the hyper-parameters by group."""
-    headline = result.about.headline
+def _named(average: xr.Dataset, name: str) -> xr.Dataset:
+    counted = average[["deviation", "count"]].rename(count="seeds")
+    return xr.merge([columns(average, name), counted])
 
-    def group(names: Sequence[str]) -> Callable[[Mapping[str, Any]], float]:
-        return lambda record: _mean([record["hyper"].get(name) for name in names])
 
-    return {
-        headline: lambda record: _number(record["metrics"].get(headline)),
-        "inner loss": lambda record: _number(record["inner_loss"]),
-        **{name: group(names) for name, names in result.groups.items()},
+def _series(run: RunRecord) -> pd.DataFrame:
+    """What is followed: headline, inner loss, and the hyper-parameters by group."""
+    metrics, headline = run.metrics, run.config["problem"]["headline"]
+    nowhere = pd.Series(np.nan, index=metrics.index)
+    series = {
+        headline: metrics.get(f"metrics.{headline}", nowhere),
+        "inner loss": metrics.get("inner_loss", nowhere),
     }
+    for group, names in run.groups.items():
+        series[group] = metrics.reindex(columns=[f"hyper.{name}" for name in names]).mean(axis=1)
+    return pd.DataFrame(series)
 
 
-def _blocks(result: CellResult, read: Callable) -> list[tuple[float, float]]:
-    """(iteration, mean) of equal blocks of training."""
-    iterations = result.cell.settings.train.iterations
+def _last(series: pd.DataFrame) -> pd.Series:
+    return series.iloc[int((1 - LAST) * len(series)) :].mean()
+
+
+def _blocks(run: RunRecord, iterations: int) -> pd.DataFrame:
+    """Means of equal blocks of training that are whole, by the iteration of their middle."""
+    series = _series(run)
     edges = np.unique(np.linspace(0, iterations, BLOCKS + 1).astype(int))
-    made = []
-    for first, last in itertools.pairwise(edges.tolist()):
-        values = [read(record) for record in result.metrics[first:last]]
-        if len(values) == last - first:
-            made.append(((first + last - 1) / 2, _mean(values)))
-    return made
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    finite = [v for v in values if v is not None and np.isfinite(v)]
-    return float(np.mean(finite)) if finite else np.nan
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    edges = edges[edges <= len(series)]
+    block = np.searchsorted(edges, np.arange(len(series)), side="right") - 1
+    means: Any = series.groupby(block).mean()
+    return means.iloc[: len(edges) - 1].set_axis((edges[:-1] + edges[1:] - 1) / 2)

@@ -1,53 +1,37 @@
 """What mixing does to the growth, measured and as the n-step meta-gradients let expect."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import xarray
+import pandas as pd
+import xarray as xr
 
-from hessdiag.analysis.average import over_seeds
-from hessdiag.analysis.cells import CellResult
-from hessdiag.analysis.moments import phases
-from hessdiag.meta import mix_weights
-from hessdiag.statistics import mixed_growth
-
-CURVES = ("n-step", "mix", "mix if independent", "mix if coherent")
+from hessdiag.analysis.average import columns, logs, over_seeds, table
+from hessdiag.analysis.measured import Configuration
+from hessdiag.statistics import mix_weights, mixed_growth
 
 
-def mixing_rows(
-    name: str, results: Sequence[CellResult], *, confidence: float
-) -> list[dict[str, Any]]:
+def mixing_table(of: Configuration) -> pd.DataFrame:
     """Growth of the mixes: measured, and from that of the n-step ones, independent or as one."""
-    kappa = results[0].cell.settings.kappa
-    rows = []
-    for when, chosen in phases(results):
-        measured = [[p for p in probes if "growth" in p] for probes in chosen]
-        first = next((p for probes in measured for p in probes), None)
-        if first is None:
-            continue
-        weights = [mix_weights(i, kappa) for i in range(1, first.sizes["horizon"] + 1)]
-        curves = [[_curves(probe, weights) for probe in probes] for probes in measured]
-        for curve in CURVES:
-            values = [[np.log(of_probe[curve]) for of_probe in probes] for probes in curves]
-            for k, horizon in enumerate(first.horizon.values.tolist()):
-                at = [[float(growth[k]) for growth in probes] for probes in values]
-                average = over_seeds(at, confidence=confidence)
-                rows.append(
-                    {
-                        "configuration": name,
-                        **when,
-                        "curve": curve,
-                        "horizon": horizon,
-                        **average.geometric("growth"),
-                        "over": average.over,
-                        "count": average.count,
-                    }
-                )
-    return rows
+    data = of.having("growth")
+    if data is None:
+        return pd.DataFrame()
+    steps = data.growth.sel(estimator="n-step", drop=True)
+    weights = weights_of(of, steps.sizes["horizon"])
+    expected = [
+        xr.apply_ufunc(
+            lambda growth, coherent=coherent: mixed_growth(growth, weights, coherent=coherent),
+            steps,
+            input_core_dims=[["horizon"]],
+            output_core_dims=[["horizon"]],
+        )
+        for coherent in (False, True)
+    ]
+    curves = [steps, data.growth.sel(estimator="mix", drop=True), *expected]
+    names = pd.Index(["n-step", "mix", "mix if independent", "mix if coherent"], name="curve")
+    average = over_seeds(of.by_phase(logs(xr.concat(curves, names))), confidence=of.confidence)
+    rows = xr.merge([columns(average, "growth", np.exp), average[["over", "count"]]])
+    return table(rows, "when", "curve", "horizon")
 
 
-def _curves(probe: xarray.Dataset, weights: list[np.ndarray]) -> dict[str, np.ndarray]:
-    steps, mix = (probe.growth.sel(estimator=name).values for name in ("n-step", "mix"))
-    expected = [mixed_growth(steps, weights, coherent=coherent) for coherent in (False, True)]
-    return dict(zip(CURVES, (steps, mix, *expected), strict=True))
+def weights_of(of: Configuration, n: int) -> list[np.ndarray]:
+    """The weights of the i-mixes up to n, with the κ of these runs."""
+    return [mix_weights(i, of.settings.get("kappa")) for i in range(1, n + 1)]

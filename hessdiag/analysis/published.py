@@ -3,12 +3,15 @@
 Bonnet et al. 2021, table 1: Snake 12×12 under Adam, 3 seeds, averaged over training.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from hessdiag.analysis.moments import ALL
-from hessdiag.meta import ESTIMATORS
-from hessdiag.train.settings import Settings
+import numpy as np
+import pandas as pd
 
+from hessdiag.analysis.measured import ALL
+
+SIZE = ("rows", "cols")
 PROBLEM = {"env": "snake", "rows": 12, "cols": 12}
 FINAL_RETURN = {  # (estimator, n): mean, standard deviation over seeds
     ("n-step", 0): (67.0, 3.0),
@@ -29,33 +32,61 @@ STD_RATIO = {
 }
 
 
-def with_published(rows: list[dict[str, Any]], settings: Settings) -> list[dict[str, Any]]:
-    """Rows of final returns and of growth, with the published value where there is one.
+def of_the_paper(settings: Mapping[str, Any]) -> bool:
+    """Whether problem, optimiser, estimator and paths are the paper's own.
 
-    Only what is the paper's own has one: its problem, optimiser, estimators and paths.
+    Args:
+        settings: of a run, by dotted key.
     """
-    if not _of_the_paper(settings):
-        return rows
-    return [row | _published(row, settings) for row in rows]
-
-
-def _of_the_paper(settings: Settings) -> bool:
-    problem = {"env": settings.env, **settings.problem}
-    how = (settings.learning.optimiser, settings.paths)
+    problem = {"env": settings["env"], **{key: settings.get(f"problem.{key}") for key in SIZE}}
+    how = (settings["learning.optimiser"], settings["paths"])
     return (
-        all(problem.get(key) == value for key, value in PROBLEM.items())
+        problem == PROBLEM
         and how == ("adam", "full")
-        and settings.estimator in ESTIMATORS
+        and settings["estimator"] in ("n-step", "mix")
     )
 
 
-def _published(row: dict[str, Any], settings: Settings) -> dict[str, float]:
-    found, estimator = None, settings.estimator
-    if row.get("series") == "return":
-        found = FINAL_RETURN.get((estimator, settings.n))
-    elif "growth" in row and row.get("when") == ALL:
-        estimator = row["estimator"]
-        found = STD_RATIO.get((estimator, row["horizon"]))
-    if found is None or (estimator == "mix" and settings.kappa is not None):
-        return {}
-    return {"published": found[0], "published_deviation": found[1]}
+def with_published(
+    final: pd.DataFrame, spread: pd.DataFrame, settings: Mapping[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """The tables "final" and "spread" with published values, and "published" of both.
+
+    Args:
+        final: the ends of training of one configuration.
+        spread: its growth.
+        settings: of its runs, by dotted key.
+    """
+    estimator, n, kappa = (settings[key] for key in ("estimator", "n", "kappa"))
+    returns = FINAL_RETURN if estimator != "mix" or kappa is None else {}
+    is_return = final["series"] == "return"
+    final = _beside(final, [(estimator, n) if here else None for here in is_return], returns)
+    if len(spread):
+        ratios = {key: end for key, end in STD_RATIO.items() if key[0] != "mix" or kappa is None}
+        is_whole = (spread["when"] == ALL) & (spread["group"] == "all")
+        keys = zip(spread["estimator"], spread["horizon"], strict=True)
+        places = [key if here else None for key, here in zip(keys, is_whole, strict=True)]
+        spread = _beside(spread, places, ratios)
+    known = final.assign(estimator=estimator, horizon=n)
+    parts = [_long(known, "final"), _long(spread, "growth")]
+    return {"final": final, "spread": spread, "published": pd.concat(parts, ignore_index=True)}
+
+
+def _beside(
+    table: pd.DataFrame, places: list[Any], values: Mapping[Any, tuple[float, float]]
+) -> pd.DataFrame:
+    nothing = (np.nan, np.nan)
+    found = np.array([values.get(place, nothing) for place in places]).reshape(-1, 2)
+    if np.isnan(found).all():
+        return table
+    return table.assign(published=found[:, 0], published_deviation=found[:, 1])
+
+
+def _long(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Our value beside the published one, a row each."""
+    if "published" not in table:
+        return pd.DataFrame()
+    names = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    columns = ["estimator", "horizon", *names.values(), "published", "published_deviation"]
+    known = table.dropna(subset=["published"]).rename(columns=names)
+    return known.reindex(columns=columns).assign(quantity=name)

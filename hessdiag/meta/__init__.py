@@ -8,7 +8,6 @@ from hessdiag.meta.estimators import (
     MetaStep,
     Options,
     Sweep,
-    mix_weights,
 )
 from hessdiag.meta.forward import sensitivity_norms
 from hessdiag.meta.horizons import all_horizons, all_horizons_from
@@ -39,7 +38,6 @@ __all__ = [
     "again",
     "all_horizons",
     "all_horizons_from",
-    "mix_weights",
     "outer_growth",
     "point",
     "sensitivity_norms",

@@ -15,7 +15,7 @@ from hessdiag.probes.mechanism_variables import mechanism_variables
 from hessdiag.probes.predictions import prediction_variables
 from hessdiag.probes.spectral import SpectralProbe
 from hessdiag.probes.spread import SpreadProbe, spread_variables
-from hessdiag.spectra import Variables
+from hessdiag.record.schema import described
 
 
 class Probe:
@@ -87,8 +87,9 @@ class Probe:
                 sampled, spectra, self._mechanism.horizons, self._measured, seed=[*seed, 1]
             )
         )
+        values = {name: variable[1] for name, variable in variables.items()}
         coords = self._coords(labels, spectra)
-        return _dataset(variables, coords, self._attributes(iteration))
+        return described(values, coords=coords, attrs=self._attributes(iteration))
 
     def _meta_gradients(self, state, samples, sampled: Sampled, steps: "_Steps") -> np.ndarray:
         """(K, n, m): sums of the terms where these are of all horizons, else sampled."""
@@ -124,14 +125,6 @@ class Probe:
             "confidence": self._measured.settings.confidence,
             "headline_estimator": self._measured.headline,
         }
-
-
-def _dataset(variables: Variables, coords, attributes) -> xarray.Dataset:
-    described = {
-        name: (dims, values, {"long_name": text, "units": units})
-        for name, (dims, values, text, units) in variables.items()
-    }
-    return xarray.Dataset(described, coords=coords, attrs=attributes)
 
 
 class _Steps:

@@ -1,1 +1,1 @@
-"""What is kept on disk: run and study directories, provenance, atomic writes."""
+"""What is kept on disk: the schema of probes, run and study directories, provenance."""

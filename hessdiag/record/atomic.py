@@ -1,22 +1,25 @@
 """Files that are either whole or not there."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
     """Write a file under a temporary name, then rename it.
 
     Args:
         path: The file's final name; its folder must exist.
-        content: All of the file.
+        content: All of the file, or a function that writes it to the path it is given.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

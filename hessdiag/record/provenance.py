@@ -2,13 +2,13 @@
 
 import datetime
 import importlib.metadata
+import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import jax
 
 PACKAGES = ("hessdiag", "jax", "jaxlib", "optax", "flax", "jumanji", "numpy", "scipy")
 
@@ -18,11 +18,12 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def provenance(command: str) -> dict[str, Any]:
+def provenance(command: str, *, compiler_self_test: Any = None) -> dict[str, Any]:
     """What a reader needs to make the same run again.
 
     Args:
         command: the command line.
+        compiler_self_test: its outcome; None where it was not run.
     """
     return {
         "command": command,
@@ -30,10 +31,9 @@ def provenance(command: str) -> dict[str, Any]:
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
         "platform": f"{platform.system()} {platform.machine()}",
-        "backend": jax.default_backend(),
-        "device": jax.devices()[0].device_kind,
-        "precision": str(jax.numpy.zeros(()).dtype),
-        "matmul_precision": _matmul_precision(),
+        **_device(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "compiler_self_test": compiler_self_test,
         "git_revision": _git_revision(),
     }
 
@@ -48,11 +48,22 @@ def with_resumption(document: Mapping[str, Any], command: str) -> dict[str, Any]
     return {**document, "resumed": [*document.get("resumed", ()), provenance(command)]}
 
 
-def _matmul_precision() -> str:
-    """Full float32 on CPU whatever is asked for; elsewhere only Hessian products ask for it."""
-    if jax.default_backend() == "cpu":
-        return "highest"
-    return "highest in Hessian-vector products, the backend's default elsewhere"
+def _device() -> dict[str, str]:
+    """What computes; nothing where JAX, which reading records does without, was not loaded.
+
+    On CPU products are full float32 whatever is asked for; elsewhere only Hessian products ask.
+    """
+    jax = sys.modules.get("jax")
+    if jax is None:
+        return {}
+    backend = jax.default_backend()
+    elsewhere = "highest in Hessian-vector products, the backend's default elsewhere"
+    return {
+        "backend": backend,
+        "device": jax.devices()[0].device_kind,
+        "precision": str(jax.numpy.zeros(()).dtype),
+        "matmul_precision": "highest" if backend == "cpu" else elsewhere,
+    }
 
 
 def _git_revision() -> str | None:

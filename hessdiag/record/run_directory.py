@@ -1,21 +1,114 @@
-"""The run directory: the only thing that training and reporting share."""
+"""The run directory: what training writes, and all that is read of a run."""
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import xarray
+import pandas as pd
+import xarray as xr
 
 from hessdiag.errors import UsageError
+from hessdiag.record.atomic import write_atomically
+from hessdiag.record.documents import (
+    FORMAT_VERSION,
+    damaged,
+    dotted,
+    read_document,
+    read_lines,
+    read_object,
+    write_document,
+)
+from hessdiag.record.schema import SAMPLES
 
-FORMAT_VERSION = 1
+_KEPT = 1024  # probes in memory: a report after every probe reads only the new one
+_STATUSES = ("running", "interrupted", "finished", "failed")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that a run has written, but for samples.
+
+    Attributes:
+        path: its directory.
+        config: `config.json`: settings, provenance, problem, choices.
+        summary: `summary.json`: its status, and a headline per probe.
+        metrics: a row per iteration with the columns of `metrics.jsonl`, such as `hyper.gamma`.
+        probes: earliest first.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    metrics: pd.DataFrame
+    probes: tuple[xr.Dataset, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its settings by dotted key."""
+        return dotted(self.config["settings"])
+
+    @property
+    def groups(self) -> dict[str, list[str]]:
+        """The meta-parameters that are averaged over, by what they are called together."""
+        groups: dict[str, list[str]] = {}
+        for entry in self.config["meta_parameters"]:
+            groups.setdefault(entry.get("group") or entry["name"], []).append(entry["name"])
+        return groups
+
+    @property
+    def revisions(self) -> list[str]:
+        """The revisions of hessdiag that made it, in order: several where it was gone on with."""
+        documents = [self.config.get("provenance", {}), *self.config.get("resumed", ())]
+        return list(dict.fromkeys(filter(None, (one.get("git_revision") for one in documents))))
+
+
+def read_run(path: Path) -> RunRecord:
+    """Everything that is known of a run; nothing of it is executed or unpickled.
+
+    Args:
+        path: its directory.
+
+    Raises:
+        UsageError: a file is missing, damaged, or of another format version.
+    """
+    config = read_document(path / "config.json", "settings", "meta_parameters", "problem")
+    summary = read_object(path / "summary.json")
+    if summary.get("status") not in _STATUSES:
+        allowed = ", ".join(_STATUSES)
+        status = summary.get("status")
+        raise damaged(path / "summary.json", f"status {status!r}; allowed: {allowed}")
+    records = [record for _, record in read_lines(path / "metrics.jsonl")]
+    metrics = pd.json_normalize(records).astype(float)
+    files = sorted((path / "probes").glob("probe_*.nc"))
+    return RunRecord(path, config, summary, metrics, tuple(map(_read_probe, files)))
+
+
+def _read_probe(file: Path) -> xr.Dataset:
+    status = file.stat()
+    return _read_version(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
+    return _load(file, without=SAMPLES)
+
+
+def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
+    try:
+        with xr.open_dataset(file, engine="h5netcdf") as dataset:
+            probe = dataset.drop_vars(without & set(dataset.data_vars)).load()
+            _ = probe.attrs["iteration"] + 0
+    except Exception as error:  # h5py, h5netcdf and xarray raise many kinds for a damaged file
+        raise damaged(file, error) from error
+    return probe
 
 
 class RunDirectory:
-    """Files of one run; every whole-file write goes to a temporary name and is renamed.
+    """Files of one run, as training writes them; whole files are replaced atomically.
 
     Attributes:
         path: the directory.
@@ -56,18 +149,10 @@ class RunDirectory:
         """Open an existing run directory.
 
         Raises:
-            UsageError: it is no run directory, damaged, or of a newer format.
+            UsageError: it is no run directory, damaged, or of another format version.
         """
-        opened = cls(path)
-        version = opened.read_json("config.json").get("format_version")
-        if not isinstance(version, int):
-            raise UsageError(f"--resume: {path}/config.json is damaged (it has no format_version)")
-        if version > FORMAT_VERSION:
-            raise UsageError(
-                f"--resume: {path} has format version {version}; this hessdiag reads versions up "
-                f"to {FORMAT_VERSION}: upgrade it"
-            )
-        return opened
+        read_document(path / "config.json")
+        return cls(path)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the directory.
@@ -75,18 +160,7 @@ class RunDirectory:
         Raises:
             UsageError: missing or damaged.
         """
-        file = self.path / name
-        try:
-            document = json.loads(file.read_text())
-        except FileNotFoundError as error:
-            raise UsageError(
-                f"--resume: {self.path} is no run directory ({name} is missing)"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--resume: {file} is damaged ({error})") from error
-        if not isinstance(document, dict):
-            raise UsageError(f"--resume: {file} is damaged (not a JSON object)")
-        return document
+        return read_object(self.path / name)
 
     def summary(self) -> dict[str, Any]:
         """What `summary.json` says; nothing where it is missing or damaged."""
@@ -95,14 +169,9 @@ class RunDirectory:
         except UsageError:
             return {}
 
-    def write_json(self, name: str, document: Mapping[str, Any], *, indent: int | None = 1) -> None:
+    def write_json(self, name: str, document: Mapping[str, Any]) -> None:
         """Replace a JSON file atomically."""
-        text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
-        self.write_text(name, text + "\n")
-
-    def write_text(self, name: str, text: str) -> None:
-        """Replace a text file atomically."""
-        self._replace(name, lambda temporary: temporary.write_text(text))
+        write_document(self.path / name, document)
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """Append one record to a JSON-lines file, and flush."""
@@ -116,20 +185,11 @@ class RunDirectory:
             UsageError: a file is damaged.
         """
         for name in ("metrics.jsonl", "timings.jsonl"):
-            try:
-                kept = [
-                    line
-                    for line in self._whole_lines(name)
-                    if json.loads(line)["iteration"] < iteration
-                ]
-            except (ValueError, TypeError, KeyError) as error:
-                raise UsageError(f"--resume: {self.path / name} is damaged ({error})") from error
+            file = self.path / name
+            kept = [line for line, record in read_lines(file) if record["iteration"] < iteration]
             if name == "metrics.jsonl" and len(kept) != iteration:
-                raise UsageError(
-                    f"--resume: {self.path / name} is damaged ({len(kept)} lines of the "
-                    f"{iteration} before the checkpoint)"
-                )
-            self._replace(name, lambda temporary, kept=kept: temporary.write_text("".join(kept)))
+                raise damaged(file, f"{len(kept)} lines of the {iteration} before the checkpoint")
+            write_atomically(file, "".join(kept))
         for probe in self.probes():
             if int(probe.stem.rpartition("_")[2]) > iteration:
                 probe.unlink()
@@ -142,45 +202,16 @@ class RunDirectory:
         """The probe files, earliest first."""
         return sorted((self.path / "probes").glob("probe_*.nc"))
 
-    def write_probe(self, iteration: int, dataset: xarray.Dataset) -> None:
+    def write_probe(self, iteration: int, dataset: xr.Dataset) -> None:
         """Write a probe atomically."""
-        name = str(self.probe_file(iteration).relative_to(self.path))
-        self._replace(name, lambda temporary: dataset.to_netcdf(temporary, engine="h5netcdf"))
+        write_atomically(
+            self.probe_file(iteration), lambda file: dataset.to_netcdf(file, engine="h5netcdf")
+        )
 
-    def read_probes(self) -> list[xarray.Dataset]:
-        """All probes, in memory, earliest first.
+    def read_probes(self) -> list[xr.Dataset]:
+        """All probes with their samples, in memory, earliest first.
 
         Raises:
             UsageError: a file is damaged.
         """
-        read = []
-        for file in self.probes():
-            try:
-                read.append(xarray.load_dataset(file, engine="h5netcdf"))
-            except (OSError, ValueError) as error:
-                raise UsageError(f"--resume: {file} is damaged ({error})") from error
-        return read
-
-    def _whole_lines(self, name: str) -> list[str]:
-        """The lines that were written to their end."""
-        file = self.path / name
-        if not file.exists():
-            return []
-        return [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-    def _replace(self, name: str, write) -> None:
-        final = self.path / name
-        temporary = final.with_name(final.name + ".part")
-        write(temporary)
-        os.replace(temporary, final)
-
-
-def discard_unborn(path: Path) -> None:
-    """Remove what a run directory was before its config.json was written, and nothing else.
-
-    A kill could leave that where directories were still filled in their place.
-    """
-    if path.is_dir():
-        found = {str(file.relative_to(path)) for file in path.rglob("*")}
-        if found <= {"probes", "config.json.part"}:
-            shutil.rmtree(path)
+        return [_load(file) for file in self.probes()]

@@ -15,7 +15,7 @@ import xarray as xr
 
 from hessdiag.errors import UsageError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The newest run-directory format that this reader understands."""
 
 _STATUSES = ("running", "interrupted", "finished", "failed")

@@ -6,7 +6,7 @@ from hessdiag.statistics.correlation import Correlation, rank_correlation
 from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.statistics.defined import mean_defined
 from hessdiag.statistics.growth import Spread, measure_spread, mixed
-from hessdiag.statistics.mixing import mixed_growth
+from hessdiag.statistics.mixing import mix_weights, mixed_growth
 from hessdiag.statistics.nested import Shares, nested_shares
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "cut_growth",
     "mean_defined",
     "measure_spread",
+    "mix_weights",
     "mixed",
     "mixed_growth",
     "nested_shares",

@@ -1,6 +1,18 @@
-"""What the growth of n-step meta-gradients says about that of their mixes."""
+"""Mixes of i-step meta-gradients: their weights, and the growth that follows for them."""
 
 import numpy as np
+
+
+def mix_weights(n: int, kappa: float | None = None) -> np.ndarray:
+    """w_i = κ^{i−1} (1 − κ)/(1 − κ^n), i = 1 … n (Bonnet et al. 2021, eq. 10).
+
+    Args:
+        n: number of inner updates, n ≥ 1.
+        kappa: κ in [0, 1]; None means 1 − 1/n. At κ = 1 the limit 1/n is taken.
+    """
+    kappa = 1.0 - 1.0 / n if kappa is None else kappa
+    powers = kappa ** np.arange(n)
+    return powers / powers.sum()
 
 
 def mixed_growth(growth: np.ndarray, weights: list[np.ndarray], *, coherent: bool) -> np.ndarray:

@@ -1,13 +1,12 @@
 """Grids of runs: planned, run one by one, resumable, and never stopped by one that fails."""
 
-from hessdiag.record.written import as_read, as_written
+from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell, Grid
 from hessdiag.study.groups import TOGETHER, groups
 from hessdiag.study.observer import StudyObserver
 from hessdiag.study.plan import planned
 from hessdiag.study.study import Study
-from hessdiag.study.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.task import Task
 
 __all__ = [
@@ -20,8 +19,6 @@ __all__ = [
     "StudyDirectory",
     "StudyObserver",
     "Task",
-    "as_read",
-    "as_written",
     "calibrate",
     "groups",
     "planned",

@@ -1,7 +1,7 @@
 """What a study tells while it runs."""
 
+from hessdiag.record.study_directory import CellStatus
 from hessdiag.study.grid import Cell
-from hessdiag.study.study_directory import CellStatus
 from hessdiag.train.observer import Observer
 
 

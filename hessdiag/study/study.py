@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.executors import Executor, local
 from hessdiag.study.grid import Cell
 from hessdiag.study.groups import TOGETHER, groups
 from hessdiag.study.observer import StudyObserver
 from hessdiag.study.reports import Reports
-from hessdiag.study.study_directory import StudyDirectory
 from hessdiag.study.task import Task
 from hessdiag.train.interrupt import Interrupted, StopRequest
 

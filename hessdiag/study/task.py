@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hessdiag.record.run_directory import discard_unborn
+from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.failure import attempt
 from hessdiag.study.grid import Cell
 from hessdiag.study.observer import StudyObserver
-from hessdiag.study.study_directory import CellStatus, StudyDirectory
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.run import Run
@@ -82,7 +81,7 @@ class _Training:
         if failure is None or not left:
             return
         if len(runs) == 1:
-            self.study.record_failure(left[0], failure)
+            self.study.record_failure(left[0], failure.message, failure.details)
             return
         names = ", ".join(cell.name for cell in left)
         self.observer.on_trouble(f"{names}: {failure.message}; each is tried by itself")
@@ -104,12 +103,11 @@ class _Training:
         for cell in cells:
             failure = attempt(partial(open_one, cell))
             if failure:
-                self.study.record_failure(cell, failure)
+                self.study.record_failure(cell, failure.message, failure.details)
         return runs
 
     def _open_one(self, cell: Cell, opened: Mapping[str, SeedRun]) -> SeedRun:
         path, settings = self.study.run_path(cell), cell.settings
-        discard_unborn(path)
         if path.exists():
             settings, directory = reopen(path, command=self.command)
         else:  # the seeds of a configuration share their problem: it is checked once

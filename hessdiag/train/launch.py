@@ -75,10 +75,13 @@ def _meta_parameters(system: System) -> list[dict[str, Any]]:
     """Names, start values and transforms of the entries of η, where these are few."""
     parameters = getattr(system.problem, "meta_parameters", None)
     if parameters is not None:
-        return [{"name": p.name, "start": p.start, "transform": p.transform} for p in parameters]
+        return [
+            {"name": p.name, "start": p.start, "transform": p.transform, "group": p.group}
+            for p in parameters
+        ]
     eta = system.init_eta(streams.initial_eta(jax.random.key(0)))
     return [
-        {"name": name, "start": float(value), "transform": "identity"}
+        {"name": name, "start": float(value), "transform": "identity", "group": None}
         for name, value in zip(shown(system.names), eta, strict=False)
     ]
 

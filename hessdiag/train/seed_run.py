@@ -1,6 +1,7 @@
 """One seed's run: where its state stands, and everything it writes into its run directory."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import xarray
 
@@ -13,7 +14,7 @@ from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.observer import Observer
 from hessdiag.train.settings import Settings, probe_iterations
-from hessdiag.train.summary import conclusions, headline, iteration_record
+from hessdiag.train.summary import headline, iteration_record
 
 
 class SeedRun:
@@ -145,13 +146,14 @@ class SeedRun:
 
     def summarise(self, status: str, *, message: str | None = None) -> None:
         """Bring summary.json up to date."""
-        summary = {
+        summary: dict[str, Any] = {
             "status": status,
             "iteration": self.iteration,
             "iterations": self.settings.train.iterations,
             "message": message,
         }
-        self._directory.write_json("summary.json", summary | conclusions(self._probes))
+        summary["probes"] = [headline(dataset) for dataset in self._probes]
+        self._directory.write_json("summary.json", summary)
         self._observer.on_summary()
 
     def _refuse_not_finite(self, info: Info, before: Callable[[], TrainState]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import xarray
 
-from hessdiag.analysis.verdict import correlations, finding
 from hessdiag.train.learner import Info
 
 
@@ -33,25 +32,6 @@ def iteration_record(t: int, info: Info, names: Sequence[str]) -> dict[str, Any]
         "eta": by_name(info.eta),
         "meta_gradient": by_name(info.meta_gradient),
         "meta_gradient_norm": _plain(np.linalg.norm(info.meta_gradient)),
-    }
-
-
-def conclusions(probes: Sequence[xarray.Dataset]) -> dict[str, Any]:
-    """What the probes of a run say: finding, correlations, and their headlines."""
-    correlated = correlations(probes)
-    return {
-        "finding": finding(probes),
-        "correlation": {
-            label: {
-                "value": found.value,
-                "low": found.low,
-                "high": found.high,
-                "probes": found.points,
-                "method": "Spearman",
-            }
-            for label, found in correlated.items()
-        },
-        "probes": [headline(dataset) for dataset in probes],
     }
 
 

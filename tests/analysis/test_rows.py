@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import xarray
-
 from hessdiag.analysis.cells import CellResult
 from hessdiag.analysis.mechanism import cut_rows
+
 from hessdiag.analysis.standings import SENSITIVITY
-from hessdiag.meta import mix_weights
+from hessdiag.statistics.mixing import mix_weights
 from hessdiag.study import CellStatus
 from tests.analysis.conftest import COMMON, GRID
 

@@ -12,11 +12,11 @@ from hessdiag.meta import (
     Validation,
     adjoint_meta_gradient,
     all_horizons,
-    mix_weights,
     sensitivity_norms,
     sources,
 )
 from hessdiag.meta.forward import forward_meta_gradients
+from hessdiag.statistics.mixing import mix_weights
 from tests.meta.conftest import ALPHA, CLIP, N
 from tests.oracles.meta_gradient import (
     central_differences,

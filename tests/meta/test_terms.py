@@ -10,7 +10,8 @@ import optax
 import pytest
 
 from hessdiag.inner import CUTS, STABLE, Cut
-from hessdiag.meta import adjoint_meta_gradient, all_horizons, mix_weights, terms
+from hessdiag.meta import adjoint_meta_gradient, all_horizons, terms
+from hessdiag.statistics.mixing import mix_weights
 from tests.meta.conftest import ALPHA, N, make_case
 from tests.oracles.eq11_terms import DenseUnroll
 from tests.oracles.meta_gradient import fed, replayed_outer_loss

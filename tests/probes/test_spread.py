@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from hessdiag.errors import NotFiniteError, UsageError
-from hessdiag.meta import ESTIMATORS, Options, mix_weights
+from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.meta.streams import run_keys
 from hessdiag.probes.predictions import prediction_variables
 from hessdiag.probes.spread import SpreadProbe
+from hessdiag.statistics.mixing import mix_weights
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
 from hessdiag.train.probe import measured_by, probe_of

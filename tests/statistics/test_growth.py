@@ -1,7 +1,7 @@
 import numpy as np
 
-from hessdiag.meta import mix_weights
 from hessdiag.statistics import measure_spread, mixed
+from hessdiag.statistics.mixing import mix_weights
 
 
 def spread(samples, **kwargs):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from hessdiag.meta.estimators.base import Estimator, MetaStep, Options
 from hessdiag.meta.estimators.bootstrapped import bootstrapped
 from hessdiag.meta.estimators.es import EvolutionStrategies
-from hessdiag.meta.estimators.mix import mix, mix_weights
+from hessdiag.meta.estimators.mix import mix
 from hessdiag.meta.estimators.n_step import n_step
 from hessdiag.meta.estimators.sweep import Sweep
 from hessdiag.meta.estimators.trace import trace
@@ -25,5 +25,4 @@ __all__ = [
     "MetaStep",
     "Options",
     "Sweep",
-    "mix_weights",
 ]

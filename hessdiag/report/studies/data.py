@@ -10,7 +10,7 @@ import numpy as np
 
 from hessdiag.errors import UsageError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """The newest format of results.json that this reader understands."""
 
 Row = Mapping[str, Any]
@@ -76,7 +76,9 @@ def load_study(directory: Path | str) -> StudyData:
             f"{directory / 'results.json'}: format version {version} is not one that this "
             f"hessdiag reads (up to {FORMAT_VERSION})"
         )
-    return StudyData(directory, study, results)
+    about = results.get("about", {})
+    named = {"problem": about.get("summary"), "our_choices": results.get("choices", ())}
+    return StudyData(directory, study, {"answers": (), **about, **named, **results})
 
 
 def _object(path: Path) -> dict[str, Any]:

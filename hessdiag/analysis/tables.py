@@ -1,0 +1,71 @@
+"""All tables of a study: those of its configurations, one below the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from hessdiag.analysis.comparisons import ESTIMATORS, comparison_table, evidence
+from hessdiag.analysis.curvature import curvature_table
+from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
+from hessdiag.analysis.frames import rows, stacked
+from hessdiag.analysis.learning import final_table, learning_table
+from hessdiag.analysis.measured import Configuration
+from hessdiag.analysis.mixing import mixing_table
+from hessdiag.analysis.published import of_the_paper, with_published
+from hessdiag.analysis.quality import quality_table
+from hessdiag.analysis.spread import spread_table
+from hessdiag.analysis.standings import joint_table, standing_table, standings
+from hessdiag.analysis.terms import term_table
+
+MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
+    "learning": learning_table,
+    "final": final_table,
+    "spread": spread_table,
+    "cuts": cut_table,
+    "sources": source_table,
+    "terms": term_table,
+    "sensitivity": sensitivity_table,
+    "curvature": curvature_table,
+    "mixing": mixing_table,
+    "comparisons": comparison_table,
+    "quality": quality_table,
+}
+NAMES = (*MEASURED, "standings", "joint", "published")
+"""Of all tables; one without rows is empty."""
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def all_tables(configurations: Sequence[Configuration], varied: Sequence[str]) -> Tables:
+    """The tables of all configurations, by name; the first column is the configuration.
+
+    Args:
+        configurations: in the order of their rows.
+        varied: dotted keys of what is varied; the final table has their values.
+    """
+    tables = [_of_configuration(one, varied) for one in configurations]
+    return {name: stacked([one[name] for one in tables]) for name in NAMES}
+
+
+def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.DataFrame]:
+    tables = {name: make(of) for name, make in MEASURED.items()}
+    for place, key in enumerate(key for key in varied if key != "seed"):
+        tables["final"].insert(place, key, [of.settings[key]] * len(tables["final"]))
+    tables |= _standings(tables["comparisons"], of.confidence)
+    if of_the_paper(of.settings):
+        tables |= with_published(tables["final"], tables["spread"], of.settings)
+    tables.setdefault("published", pd.DataFrame())
+    for frame in tables.values():
+        frame.insert(0, "configuration", of.name)
+    return tables
+
+
+def _standings(comparisons: pd.DataFrame, confidence: float) -> dict[str, pd.DataFrame]:
+    standing, joint = [], []
+    for estimator in ESTIMATORS:
+        compared = evidence(rows(comparisons, estimator=estimator))
+        if compared is not None:
+            made = standings(compared, confidence=confidence)
+            standing.append(standing_table(made).assign(estimator=estimator))
+            joint.append(joint_table(made).assign(estimator=estimator))
+    return {"standings": stacked(standing), "joint": stacked(joint)}

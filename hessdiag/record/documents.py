@@ -1,0 +1,109 @@
+"""JSON files of one format version, with one text for those that cannot be read."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hessdiag.errors import UsageError
+from hessdiag.record.atomic import write_atomically
+
+FORMAT_VERSION = 2
+"""Of run directories, study directories and results."""
+
+DIGITS = 7  # those of single precision
+
+
+def damaged(path: Path, why: object) -> UsageError:
+    """The error for a file that cannot be read, in one line."""
+    return UsageError(f"{path}: damaged ({' '.join(str(why).split()) or type(why).__name__})")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        UsageError: missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{path}: missing") from error
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    if not isinstance(document, dict):
+        raise damaged(path, f"a JSON object is expected, not {type(document).__name__}")
+    return document
+
+
+def read_document(path: Path, *needed: str) -> dict[str, Any]:
+    """A JSON file with a format version.
+
+    Args:
+        path: of the file.
+        needed: keys that it must have.
+
+    Raises:
+        UsageError: missing, damaged, or of another format version.
+    """
+    document = read_object(path)
+    version = document.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise damaged(path, "it has no format_version")
+    if version != FORMAT_VERSION:
+        raise UsageError(
+            f"{path}: format version {version}; this hessdiag reads version {FORMAT_VERSION}"
+        )
+    for key in needed:
+        if key not in document:
+            raise damaged(path, f"it has no {key}")
+    return document
+
+
+def write_document(path: Path, document: Mapping[str, Any], *, indent: int | None = 1) -> None:
+    """Replace a JSON file atomically; numbers that are not finite are refused."""
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, text + "\n")
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a JSON-lines file, as text and as records; half a last line is left out.
+
+    Raises:
+        UsageError: a line is not the record of an iteration.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+    for number, line in enumerate(text.splitlines(keepends=True), start=1):
+        if line.endswith("\n"):
+            try:
+                record = json.loads(line)
+                _ = record["iteration"] + 0
+            except (ValueError, TypeError, KeyError) as error:
+                raise damaged(path, f"line {number} is not the record of an iteration") from error
+            yield line, record
+
+
+def as_written(value: Any) -> Any:
+    """A document that JSON can hold: floats rounded, None for those that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: as_written(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_written(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value
+
+
+def dotted(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document with tables one level deep as a flat one with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": entry for inner, entry in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,289 @@
+"""The study directory: what is varied, and a run directory per cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hessdiag.errors import UsageError
+from hessdiag.record.atomic import write_atomically
+from hessdiag.record.documents import (
+    FORMAT_VERSION,
+    as_written,
+    damaged,
+    read_document,
+    write_document,
+)
+from hessdiag.record.provenance import with_resumption
+from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
+
+
+class Cell(Protocol):
+    """One run of a study, as whoever plans it knows it."""
+
+    @property
+    def name(self) -> str:
+        """What is varied and its values, such as ``n=5 seed=1``."""
+        ...
+
+    @property
+    def slug(self) -> str:
+        """The name of its run directory."""
+        ...
+
+    @property
+    def settings(self) -> Any:
+        """Its settings, with `seed` and `train.iterations`."""
+        ...
+
+
+class Grid(Protocol):
+    """What a study runs."""
+
+    @property
+    def common(self) -> Mapping[str, Any]:
+        """Settings of all cells, by dotted key."""
+        ...
+
+    @property
+    def varied(self) -> Mapping[str, Sequence[Any]]:
+        """Values by dotted key."""
+        ...
+
+    def cells(self) -> Sequence[Cell]:
+        """Every combination."""
+        ...
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """Where a cell stands.
+
+    Attributes:
+        state: "waiting", "running", "interrupted", "finished" or "failed".
+        iteration: training iterations done.
+        message: why it failed.
+    """
+
+    state: str = "waiting"
+    iteration: int = 0
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """A cell of a study, with its run if that has begun.
+
+    Attributes:
+        name: what is varied and its values; the name of the run where it is no study's.
+        configuration: the same without the seed.
+        seed: of its run.
+        iterations: that its run is to take.
+        status: where it stands.
+        run: None where it has not begun.
+    """
+
+    name: str
+    configuration: str
+    seed: int
+    iterations: int
+    status: CellStatus
+    run: RunRecord | None
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What is kept of a study.
+
+    Attributes:
+        name: what it is called.
+        varied: values by dotted key.
+        provenance: where its numbers come from.
+        cells: in the order of its grid.
+    """
+
+    name: str
+    varied: Mapping[str, Sequence[Any]]
+    provenance: Mapping[str, Any]
+    cells: tuple[CellRecord, ...]
+
+
+def read_study(path: Path) -> StudyRecord:
+    """Everything that is known of a study.
+
+    Args:
+        path: its directory.
+
+    Raises:
+        UsageError: a file is missing, damaged, or of another format version.
+    """
+    directory = StudyDirectory.open(path)
+    document = directory.document
+    cells = tuple(_read_cell(directory, entry) for entry in document["cells"])
+    return StudyRecord(document["name"], document["varied"], document["provenance"], cells)
+
+
+def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
+    run = directory.path / "cells" / entry["slug"]
+    has_begun = (run / "summary.json").is_file()
+    return CellRecord(
+        entry["cell"],
+        configuration_of(entry["cell"]),
+        entry["seed"],
+        entry["iterations"],
+        directory.status_of(entry["slug"]),
+        read_run(run) if has_begun else None,
+    )
+
+
+def configuration_of(cell: str) -> str:
+    """What is varied but for the seed, from the name of a cell."""
+    return " ".join(word for word in cell.split(" ") if not word.startswith("seed="))
+
+
+class StudyDirectory:
+    """Files of one study.
+
+    Attributes:
+        path: the directory.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def create(
+        cls, path: Path, grid: Grid, provenance: Mapping[str, Any], *, name: str = "study"
+    ) -> "StudyDirectory":
+        """Make a new study directory.
+
+        Args:
+            path: where; no cells may be there yet.
+            grid: what it runs.
+            provenance: where its numbers come from.
+            name: what its report is called.
+
+        Raises:
+            UsageError: it exists already, or cannot be written.
+        """
+        document = {
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "common": dict(grid.common),
+            "varied": {key: list(values) for key, values in grid.varied.items()},
+            "cells": [_entry(cell) for cell in grid.cells()],
+            "provenance": dict(provenance),
+        }
+        try:
+            if (path / "cells").exists():
+                raise FileExistsError
+            path.mkdir(parents=True, exist_ok=True)
+            write_document(path / "study.json", document)
+            (path / "cells").mkdir()  # last: where it is, there is a whole study.json
+        except FileExistsError as error:
+            raise UsageError(
+                f"--out: {path} exists; a study is never overwritten (allowed: a new path, or "
+                "--resume)"
+            ) from error
+        except OSError as error:
+            raise UsageError(
+                f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "StudyDirectory":
+        """Open an existing study.
+
+        Raises:
+            UsageError: it is no study, damaged, or of another format version.
+        """
+        opened = cls(path)
+        _ = opened.document
+        return opened
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What study.json says.
+
+        Raises:
+            UsageError: it is missing, damaged, or of another format version.
+        """
+        file = self.path / "study.json"
+        document = read_document(file, "name", "common", "varied", "provenance")
+        for key in ("common", "varied", "provenance"):
+            if not isinstance(document[key], dict):
+                raise damaged(file, f"{key} is no table")
+        return document
+
+    @property
+    def plan(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is common to all cells, and what is varied."""
+        document = self.document
+        return document["common"], document["varied"]
+
+    def note_resumption(self, command: str) -> None:
+        """Keep in study.json where and with what it is gone on with.
+
+        Args:
+            command: the command line.
+        """
+        write_document(self.path / "study.json", with_resumption(self.document, command))
+
+    def run_path(self, cell: Cell) -> Path:
+        """Where a cell's run is kept."""
+        return self.path / "cells" / cell.slug
+
+    def status(self, cell: Cell) -> CellStatus:
+        """Where a cell stands, read from its run directory."""
+        return self.status_of(cell.slug)
+
+    def status_of(self, slug: str) -> CellStatus:
+        """Where the cell of this slug stands."""
+        failure = self._failure(slug)
+        if failure.is_file():
+            return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
+        summary = RunDirectory(self.path / "cells" / slug).summary()
+        return CellStatus(
+            str(summary.get("status", "waiting")),
+            int(summary.get("iteration") or 0),
+            summary.get("message"),
+        )
+
+    def write_results(self, results: Mapping[str, Any]) -> None:
+        """Replace what all cells say together; NaN and infinities become null."""
+        write_document(self.path / "results.json", as_written(results), indent=None)
+
+    def is_reported(self, cell: Cell) -> bool:
+        """Whether the report of a cell's run is as new as its summary."""
+        page, summary = (self.run_path(cell) / name for name in ("report.html", "summary.json"))
+        return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
+
+    def record_failure(self, cell: Cell, message: str, details: str) -> None:
+        """Remember why a cell failed, if its run could not say so itself.
+
+        Args:
+            cell: that failed.
+            message: one line.
+            details: its traceback.
+        """
+        file = self._failure(cell.slug)
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, f"{message}\n\n{details}")
+
+    def forget_failure(self, cell: Cell) -> None:
+        """The cell is about to be tried again."""
+        self._failure(cell.slug).unlink(missing_ok=True)
+
+    def _failure(self, slug: str) -> Path:
+        return self.path / "cells" / f"{slug}.failed"
+
+
+def _entry(cell: Cell) -> dict[str, Any]:
+    settings = cell.settings
+    return {
+        "cell": cell.name,
+        "slug": cell.slug,
+        "seed": settings.seed,
+        "iterations": settings.train.iterations,
+    }
