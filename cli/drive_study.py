@@ -10,10 +10,8 @@ from typing import Any
 
 import click
 
-from hessdiag.analysis import findings, to_document
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.report import write_report
-from hessdiag.report.studies import write_study_report
 from hessdiag.study import (
     TOGETHER,
     Cell,
@@ -89,12 +87,6 @@ def continue_study(path: Path, how: How) -> int:
     return _drive(directory, cells, how)
 
 
-def report_on(path: Path) -> Path:
-    """Make a study's results and report from the cells that have begun; returns the page."""
-    StudyDirectory(path).write_results(to_document(findings(path)))
-    return write_study_report(path)
-
-
 def _plan(groups_of_cells: Sequence[Sequence[Cell]]) -> int:
     """Print every cell with its estimate; one calibration per configuration and number of seeds."""
     estimates: dict[tuple[str, int], Estimate] = {}
@@ -126,7 +118,7 @@ def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
                 observer=display,
                 stop=stop,
                 publish=write_report,
-                conclude=lambda: report_on(directory.path),
+                conclude=lambda: write_report(directory.path),
                 together=how.seeds,
             )
             failed = study.go()

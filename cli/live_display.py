@@ -15,7 +15,7 @@ from hessdiag.train.settings import Settings, probe_iterations
 
 from .display import Display
 from .pace import Pace
-from .summary_table import summary_table
+from .summary import summary
 from .words import hyper_text, probe_text, returns_text
 
 
@@ -39,7 +39,7 @@ class LiveDisplay(Display):
 
     @contextlib.contextmanager
     def shown(self, settings: Settings, path: Path) -> Iterator[None]:
-        """Redraw while the run is on; leave the table of probes behind."""
+        """Redraw while the run is on; leave what was found behind."""
         self._path = path
         heading = f"{settings.env}, n = {settings.n}, {settings.estimator} → {path}"
         self._console.print(heading, markup=False)
@@ -48,7 +48,7 @@ class LiveDisplay(Display):
         with Live(self._bars, console=self._console, refresh_per_second=4) as live:
             self._live = live
             yield
-        self._console.print(summary_table(path))
+        self._console.print(summary(path), soft_wrap=True, markup=False)
         self._console.print(f"report: {path / 'report.html'}", soft_wrap=True, markup=False)
 
     def on_phase(self, phase: str, done: int, total: int) -> None:

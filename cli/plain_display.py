@@ -4,13 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-
 from hessdiag.train.settings import Settings, probe_iterations
 
 from .display import Display
 from .pace import Pace
-from .summary_table import summary_table
+from .summary import summary
 from .words import hyper_text, probe_text, returns_text
 
 PLAIN_SECONDS = 15.0  # between two lines of progress
@@ -47,9 +45,8 @@ class PlainDisplay(Display):
             self._line(f"{phase} {done}/{total} {self._pace.text()} {self._numbers()}")
 
     def finished(self) -> None:
-        """The table of probes and where the report is."""
-        console = Console(width=110)
-        console.print(summary_table(self._path))
+        """What was found, and where the report is."""
+        print(summary(self._path))
         print(f"report: {self._path / 'report.html'}")
 
     def _numbers(self) -> str:

@@ -12,12 +12,6 @@ def report(directory: Path) -> None:
 
     A study whose runs are no longer there is reported from the tables in its results.json.
     """
-    if (directory / "study.json").is_file():
-        from .drive_study import report_on
+    from hessdiag.report import write_report
 
-        page = report_on(directory)
-    else:
-        from hessdiag.report import write_report
-
-        page = write_report(directory)
-    click.echo(page)
+    click.echo(write_report(directory))

@@ -1,4 +1,4 @@
-"""`hessdiag show`: the summary of a run or of a study in the terminal."""
+"""`hessdiag show`: the first screen of a run or of a study in the terminal."""
 
 from pathlib import Path
 
@@ -7,13 +7,15 @@ import click
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-def show(directory: Path) -> None:
-    """Print what the run or the study in DIRECTORY found."""
-    from rich.console import Console
+@click.option("--full", "everything", is_flag=True, help="Every answer and every table.")
+@click.option("--json", "machine", is_flag=True, help="The findings as one JSON object.")
+def show(directory: Path, everything: bool, machine: bool) -> None:
+    """Print what the run or the study in DIRECTORY found, on one screen."""
+    from hessdiag.analysis import findings
+    from hessdiag.report.terminal import as_json, full
 
-    if (directory / "study.json").is_file():
-        from .study_summary import study_summary as summary
-    else:
-        from .summary_table import summary_table as summary
+    from .summary import summary
 
-    Console(soft_wrap=False).print(summary(directory))
+    click.echo(as_json(findings(directory)) if machine else summary(directory))
+    if everything:
+        click.echo("\n".join(full(findings(directory))))

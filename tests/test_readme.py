@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
 from hessdiag.report.studies import headline_table, load_study
+
 from hessdiag.train.presets import resolve
 
 ROOT = Path(__file__).parents[1]

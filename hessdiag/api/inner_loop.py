@@ -26,7 +26,7 @@ from hessdiag.probes.inner_loop import (
     operator_names,
 )
 from hessdiag.report.numbers import MISSING, with_error
-from hessdiag.report.operators import shown_error
+from hessdiag.report.probe_rows import shown_error
 
 _ENDS = ("hessian_min", "hessian_max")
 _COORDINATES = {

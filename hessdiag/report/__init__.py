@@ -1,7 +1,22 @@
-"""Reports: figures, tables and one HTML page, made from a run directory alone."""
+"""Reports: one page for a run or a study, made from its findings alone."""
 
-from hessdiag.report.run_data import RunData, load
-from hessdiag.report.tables.table import Table
-from hessdiag.report.write import write_report
+from pathlib import Path
 
-__all__ = ["RunData", "Table", "load", "write_report"]
+__all__ = ["write_report"]
+
+
+def write_report(directory: Path | str) -> Path:
+    """Write the page, figures and tables of a run or of a study; of a study its results, too.
+
+    Args:
+        directory: A run, or a study, whose runs may be gone where its results.json is there.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    from hessdiag.report.write import write_report  # draws with matplotlib, which takes its time
+
+    return write_report(directory)

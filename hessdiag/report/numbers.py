@@ -10,15 +10,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def plain(value: float | None, *, digits: int = 3) -> str:
-    """A number at a fixed count of significant digits.
-
-    Args:
-        value: The number; None and NaN become a dash.
-        digits: Significant digits.
-
-    Returns:
-        Text such as `0.0123` or `1.23e−5`.
-    """
+    """A number at a fixed count of significant digits, `0.0123` or `1.23e−5`."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -36,13 +28,6 @@ def with_error(value: float | None, error: float | None) -> str:
 
     The error keeps one significant digit (two when it starts with 1) and is rounded up; the value
     is rounded to the same place.
-
-    Args:
-        value: The number; None and NaN become a dash.
-        error: Half the width of the error bar; None and NaN mean that it is not known.
-
-    Returns:
-        The text.
     """
     if value is None or not math.isfinite(value):
         return plain(value)
@@ -61,30 +46,60 @@ def with_error(value: float | None, error: float | None) -> str:
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A number and its interval, `4.61 [4.02, 5.30]`.
-
-    Args:
-        value: The number; None and NaN become a dash.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-
-    Returns:
-        The text.
-    """
+    """A number and its interval, `4.61 [4.02, 5.30]`."""
     if value is None or math.isnan(value):
         return MISSING
     return f"{plain(value)} [{plain(low)}, {plain(high)}]"
 
 
-def tick(value: float, _position: int | None = None) -> str:
-    """An axis label without mathematical markup: `0.5`, `10⁻³`, `2×10⁻⁵`.
+def factor(value: float | None) -> str:
+    """A factor, `8.0×`: two digits, three where it lies within a twentieth of one."""
+    if value is None or not math.isfinite(value):
+        return plain(value)
+    digits = 3 if 0.95 < abs(value) < 1.05 else 2
+    shown = _tidy(f"{value:.0f}") if 99.5 <= abs(value) < 1e5 else plain(value, digits=digits)
+    return f"{shown}×"
 
-    Args:
-        value: Where the tick is.
 
-    Returns:
-        The label.
+def interval(low: float | None, high: float | None, *, digits: int = 2) -> str:
+    """An interval alone, `[6.5, 9.8]`; nothing where neither end is known."""
+    if any(end is None or math.isnan(end) for end in (low, high)):
+        return ""
+    return f"[{plain(low, digits=digits)}, {plain(high, digits=digits)}]"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent: whole from ten on, else to two digits."""
+    if share is None or not math.isfinite(share):
+        return plain(share)
+    hundredths = 100 * share
+    if abs(hundredths) >= 9.95 or hundredths == 0:
+        return f"{round(hundredths)} %".replace("-", _MINUS)
+    return f"{plain(hundredths, digits=1 if abs(hundredths) < 1 else 2)} %"
+
+
+def share(value: float | None, low: float | None, high: float | None) -> str:
+    """A share of a whole: `48 % [42, 54]`, or `at least 46 %` where an end is none of a whole's.
+
+    It is `undecided` where its interval holds everything from 0 to 1.
     """
+    if value is None or math.isnan(value):
+        return MISSING
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return percent(min(max(value, 0.0), 1.0))
+    if low <= 0 and high >= 1:
+        return "undecided"
+    if value < 0 and high <= 0:
+        return "none"
+    if high > 1:
+        return f"at least {percent(low)}"
+    if low < 0:
+        return f"at most {percent(high)}"
+    return f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def tick(value: float, _position: int | None = None) -> str:
+    """An axis label without mathematical markup: `0.5`, `10⁻³`, `2×10⁻⁵`."""
     if value == 0:
         return "0"
     if 0.999e-3 < abs(value) < 1e5:
@@ -97,14 +112,7 @@ def tick(value: float, _position: int | None = None) -> str:
 
 
 def power_tick(value: float, _position: int | None = None) -> str:
-    """An axis label for decades: `1`, `10`, `0.1`, and powers of ten beyond.
-
-    Args:
-        value: Where the tick is.
-
-    Returns:
-        The label.
-    """
+    """An axis label for decades: `1`, `10`, `0.1`, and powers of ten beyond."""
     if value == 0 or 0.05 < abs(value) < 500:
         return tick(value)
     exponent = round(math.log10(abs(value)))

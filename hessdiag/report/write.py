@@ -1,43 +1,39 @@
 """All files of a report, each written whole or not at all."""
 
-from dataclasses import replace
 from pathlib import Path
 
+from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.record.atomic import write_atomically
+from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report.csv_text import csv_bytes
 from hessdiag.report.figures.files import write_figure
-from hessdiag.report.figures.registry import FIGURES
+from hessdiag.report.figures.registry import specs
 from hessdiag.report.page import page
-from hessdiag.report.probes import without_infinities
-from hessdiag.report.run_data import load
-from hessdiag.report.tables.probes import spectrum_rows
 
 
 def write_report(directory: Path | str) -> Path:
-    """Write `report.html` and `figures/` into a run directory.
-
-    The page comes last, so that it never names a file that is not there yet. The same run gives
-    the same bytes.
-
-    Args:
-        directory: A run directory.
-
-    Returns:
-        Where the page is.
-
-    Raises:
-        UsageError: The run directory cannot be read.
-    """
-    data = load(directory)
-    folder = data.directory / "figures"
+    """See `hessdiag.report.write_report`."""
+    directory = Path(directory)
+    found = findings(directory)
+    if found.kind == "study":
+        StudyDirectory(directory).write_results(to_document(found))
+    folder = directory / "figures"
     folder.mkdir(exist_ok=True)
-    drawable = replace(data, probes=tuple(map(without_infinities, data.probes)))
-    drawn = {}
-    for spec in FIGURES:
-        if spec.available(data):
-            drawn[spec.slug] = write_figure(spec, data, drawable, folder)
-    if data.probes:
-        write_atomically(folder / "probes.csv", csv_bytes(spectrum_rows(data)))
-    target = data.directory / "report.html"
-    write_atomically(target, page(data, drawn).encode())
+    drawn = [write_figure(spec, folder) for spec in specs(found)]
+    for stale in folder.iterdir():
+        if stale.stem not in {figure.slug for figure in drawn}:
+            stale.unlink()
+    _write_tables(found, directory / "tables")
+    target = directory / "report.html"
+    write_atomically(target, page(found, drawn).encode())
     return target
+
+
+def _write_tables(found: Findings, folder: Path) -> None:
+    """A CSV of every table, at full precision."""
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.csv"):
+        if stale.stem not in found.tables:
+            stale.unlink()
+    for name, frame in found.tables.items():
+        write_atomically(folder / f"{name}.csv", csv_bytes(frame.to_dict("records")))

@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
+from hessdiag.report.studies import write_study_report
 
 from hessdiag.analysis import study_results
-from hessdiag.report.studies import write_study_report
 from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.train.compilation_cache import compilation_cache

@@ -3,64 +3,54 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hessdiag.cli.summary_table import read_summary  # pyright: ignore[reportMissingImports]
-
-from hessdiag.errors import UsageError
 
 REPORTS = Path(__file__).parents[2] / "reports"
+STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/report.html"))
 
 
-def test_show_prints_status_probes_and_finding(cli, whole):
-    done = cli("show", whole)
+@pytest.mark.parametrize("name", STUDIES)
+def test_show_prints_one_screen(cli, name):
+    done = cli("show", REPORTS / name)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("finished at iteration 6 of 6\n")
-    summary = json.loads((whole / "summary.json").read_text())
-    assert str(summary["probes"][0]["matvecs"]) in done.out
-    words = " ".join(done.out.split())
-    assert all(sentence in words for sentence in summary["finding"])
+    lines = done.out.splitlines()
+    assert 4 <= len(lines) <= 25
+    assert lines[0].startswith("hessdiag ")
 
 
-def test_show_tells_what_went_wrong(cli, whole, tmp_path):
-    summary = json.loads((whole / "summary.json").read_text())
-    changed = summary | {"status": "failed", "message": "NaN in [the] loss"}
-    (tmp_path / "summary.json").write_text(json.dumps(changed))
-    done = cli("show", tmp_path)
-    assert done.out.startswith("failed at iteration 6 of 6\nNaN in [the] loss\n")
+def test_show_tells_the_growth_and_what_is_left_without_each_path(cli):
+    screen = cli("show", REPORTS / "mechanism").out
+    for number in ("8.0×", "8.7×", "2.9×", "5.0×"):
+        assert number in screen
 
 
-def test_show_sums_up_a_study(cli):
-    study = REPORTS / "mechanism-mrp"
-    done = cli("show", study)
-    assert (done.code, done.err) == (0, "")
-    results = json.loads((study / "results.json").read_text())
-    cells = len(results["cells"])
-    assert done.out.startswith(f"{cells} of {cells} cells finished: ")
-    words = " ".join(done.out.split())
-    for answer in results["answers"]:
-        assert answer["question"] in words
-        sentences = [one for part in answer["parts"] for one in part["sentences"]]
-        assert all(" ".join(sentence.split()) in words for sentence in sentences)
+def test_full_adds_every_table(cli):
+    done = cli("show", REPORTS / "mechanism", "--full").out.splitlines()
+    assert len(done) > 100
+    assert done[:10] == cli("show", REPORTS / "mechanism").out.splitlines()[:10]
 
 
-def test_show_says_which_cells_failed_and_what_is_missing(cli, tmp_path):
-    study = json.loads((REPORTS / "fig4/study.json").read_text())
-    results = json.loads((REPORTS / "fig4/results.json").read_text())
-    (tmp_path / "study.json").write_text(json.dumps(study))
-    assert cli("show", tmp_path) == (
-        2,
-        "",
-        f"hessdiag: {tmp_path}/results.json: the file is missing\n",
-    )
-    results["cells"][0]["state"] = "failed"
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    assert cli("show", tmp_path).out.startswith("14 of 15 cells finished, 1 failed: ")
+def test_json_is_for_machines(cli):
+    document = json.loads(cli("show", REPORTS / "mechanism", "--json").out)
+    assert document["name"] == "mechanism"
+    rows = document["tables"]["spread"]
+    (row,) = [
+        row
+        for row in rows
+        if (row["configuration"], row.get("when"), row["estimator"], row["group"], row["horizon"])
+        == ("optimiser=adam", "all", "n-step", "all", 5)
+    ]
+    assert row["growth"] == pytest.approx(7.96, abs=0.01)
+    assert all({"question", "status", "numbers"} <= set(answer) for answer in document["verdict"])
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"status": "finished"}'])
-def test_damaged_summary_is_named(tmp_path, content):
-    (tmp_path / "summary.json").write_text(content)
-    with pytest.raises(UsageError, match=rf"{tmp_path}/summary\.json is damaged \("):
-        read_summary(tmp_path)
+def test_show_says_which_runs_failed(cli, tmp_path):
+    copy = Path(shutil.copytree(REPORTS / "fig4", tmp_path / "fig4"))
+    results = json.loads((copy / "results.json").read_text())
+    results["cells"][0] |= {"state": "failed", "message": "NaN in [the] loss"}
+    (copy / "results.json").write_text(json.dumps(results))
+    screen = cli("show", copy).out
+    assert "NaN in [the] loss" in screen
+    assert "1 of 15" in screen
 
 
 def test_report_is_made_again_from_the_files(cli, whole, tmp_path):

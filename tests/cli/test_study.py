@@ -108,7 +108,6 @@ def without_reports(monkeypatch):
         (path / "report.html").write_text("")
 
     monkeypatch.setattr(drive_study, "write_report", write)
-    monkeypatch.setattr(drive_study, "report_on", lambda directory, _: write(directory.path))
 
 
 def test_a_report_that_cannot_be_made_is_code_1_and_one_line(cli, tmp_path, monkeypatch):
@@ -118,7 +117,6 @@ def test_a_report_that_cannot_be_made_is_code_1_and_one_line(cli, tmp_path, monk
     path = tmp_path / "study"
     with monkeypatch.context() as patch:
         patch.setattr(drive_study, "write_report", fail)
-        patch.setattr(drive_study, "report_on", fail)
         done = cli("study", *TINY, "--n", "1", "--seed", "0", "--out", path, "--quiet")
     assert done.code == 1
     assert done.out == f"{path}\n"

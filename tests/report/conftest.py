@@ -3,24 +3,34 @@ from pathlib import Path
 
 import pytest
 
+from hessdiag.analysis import Findings, findings
 from hessdiag.report import write_report
-from tests.oracles.run_directory import make_run_directory
+
+REPORTS = Path(__file__).parents[2] / "reports"
+
+
+def committed(name: str, into: Path) -> Path:
+    """The results of a committed report, without its page."""
+    made = ("report.html", "figures", "tables")
+    return Path(shutil.copytree(REPORTS / name, into, ignore=shutil.ignore_patterns(*made)))
 
 
 @pytest.fixture(scope="session")
-def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run_directory(tmp_path_factory.mktemp("made") / "run", n=3, probes=3, logged=40)
+def found() -> Findings:
+    """What the study of four optimisers on Snake found."""
+    return findings(REPORTS / "mechanism")
 
 
-@pytest.fixture
-def run_directory(_made: Path, tmp_path: Path) -> Path:
-    """A run of the test's own, to be damaged."""
-    return Path(shutil.copytree(_made, tmp_path / "run"))
+@pytest.fixture(scope="session")
+def run() -> Findings:
+    """What the committed run on Snake found."""
+    return findings(REPORTS / "snake-n5")
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run whose report is written; tests must not change it."""
-    directory = make_run_directory(tmp_path_factory.mktemp("report") / "run", n=5, probes=4)
-    write_report(directory)
-    return directory
+    """A study and a run whose reports are written; tests must not change them."""
+    folder = tmp_path_factory.mktemp("report")
+    for name in ("mechanism", "snake-n5"):
+        write_report(committed(name, folder / name))
+    return folder

@@ -2,7 +2,17 @@ import math
 
 import pytest
 
-from hessdiag.report.numbers import plain, power_tick, tick, with_error, with_interval
+from hessdiag.report.numbers import (
+    factor,
+    interval,
+    percent,
+    plain,
+    power_tick,
+    share,
+    tick,
+    with_error,
+    with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +70,33 @@ def test_tick(value: float, text: str) -> None:
 )
 def test_power_tick(value: float, text: str) -> None:
     assert power_tick(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(7.96, "8.0×"), (0.741, "0.74×"), (1.0026, "1.00×"), (241.3, "241×"), (math.nan, "–")],
+)
+def test_factor(value: float, text: str) -> None:
+    assert factor(value) == text
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((0.4828, 0.4233, 0.5423), "48 % [42, 54]"),
+        ((0.9985, 0.4608, 1.5363), "at least 46 %"),
+        ((0.01, -0.2, 0.2), "at most 20 %"),
+        ((-0.2, -0.4, -0.1), "none"),
+        ((0.5, -0.5, 1.5), "undecided"),
+        ((0.0016, math.nan, math.nan), "0.2 %"),
+        ((math.nan, 0, 1), "–"),
+    ],
+)
+def test_share_of_a_whole_lies_between_none_and_all(ends: tuple, text: str) -> None:
+    assert share(*ends) == text
+
+
+def test_interval_and_percent() -> None:
+    assert interval(6.4657, 9.8004) == "[6.5, 9.8]"
+    assert interval(math.nan, 1.0) == ""
+    assert [percent(value) for value in (0.48, 0.0012, 0.0, None)] == ["48 %", "0.1 %", "0 %", "–"]

@@ -5,9 +5,9 @@ No global state of matplotlib is touched: `styled` holds for a block only.
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -21,140 +21,91 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from hessdiag.report.figures.palette import GRID, INK, MUTED, PAPER
 from hessdiag.report.numbers import power_tick, tick
 
+STYLE = Path(__file__).with_name("house.mplstyle")
 _DOTS_PER_INCH = 110
-_ROWS_BELOW = 6  # of a legend, for which the panels leave room
-_ROW_HEIGHT = 0.18  # inches
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How much room a figure has.
-
-    Attributes:
-        width: Inches.
-        narrow: Whether panels are stacked rather than set side by side.
-    """
-
-    width: float
-    narrow: bool
-
-
-WIDE = Layout(width=9.2, narrow=False)
-NARROW = Layout(width=3.75, narrow=True)
+_LABEL_GAP = 16.0  # pixels between the middles of two names
 
 
 @contextmanager
 def styled(slug: str) -> Iterator[None]:
-    """Matplotlib settings for drawing and saving one figure.
-
-    Args:
-        slug: The figure's name; it makes the ids in its SVG its own and repeatable.
-
-    Yields:
-        Nothing.
-    """
-    settings = {
-        "svg.hashsalt": slug,
-        "svg.fonttype": "none",
-        "font.family": ["DejaVu Sans"],
-        "font.size": 8.5,
-        "axes.titlesize": 9,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.labelsize": 8.5,
-        "axes.edgecolor": MUTED,
-        "axes.labelcolor": INK,
-        "axes.titlecolor": INK,
-        "axes.facecolor": "none",
-        "axes.linewidth": 0.7,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "axes.unicode_minus": True,
-        "grid.color": GRID,
-        "grid.linewidth": 0.7,
-        "text.color": INK,
-        "xtick.color": MUTED,
-        "ytick.color": MUTED,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "xtick.major.size": 3,
-        "ytick.major.size": 3,
-        "xtick.major.width": 0.7,
-        "ytick.major.width": 0.7,
-        "legend.frameon": False,
-        "legend.fontsize": 8,
-        "legend.handlelength": 2.8,
-        "lines.linewidth": 1.5,
-        "lines.markersize": 4,
-        "errorbar.capsize": 0,
-        "figure.facecolor": PAPER,
-        "figure.constrained_layout.h_pad": 0.06,
-        "figure.constrained_layout.w_pad": 0.06,
-        "path.simplify": True,
-    }
-    with mpl.rc_context(settings):  # pyright: ignore[reportArgumentType]
+    """Matplotlib settings for drawing and saving one figure."""
+    with mpl.rc_context({"svg.hashsalt": slug}, fname=STYLE):
         yield
 
 
 def panels(
-    layout: Layout,
-    count: int,
-    *,
-    columns: int = 3,
-    height: float = 2.5,
-    narrow_columns: int = 1,
-    sharex: bool = False,
-    sharey: bool = False,
+    count: int, *, columns: int = 2, height: float = 2.9, width: float = 9.6
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a number of equal panels.
-
-    Args:
-        layout: How much room there is.
-        count: How many panels.
-        columns: Panels side by side where there is room.
-        height: Of one panel, in inches.
-        narrow_columns: Panels side by side where there is little room.
-        sharex: Whether all panels have one horizontal axis.
-        sharey: Whether all panels have one vertical axis.
-
-    Returns:
-        The figure and its panels, row by row.
-    """
-    across = min(count, narrow_columns if layout.narrow else columns)
+    """A figure of `width` inches with equal panels; a page may set them in other rows."""
+    across = min(count, columns)
     down = math.ceil(count / across)
-    figure = Figure(figsize=(layout.width, height * down + 0.25), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False, sharex=sharex, sharey=sharey)
-    axes = list(grid.ravel())
-    for spare in axes[count:]:
-        spare.remove()
-    for axis in axes[:count]:
-        axis.tick_params(labelbottom=True, labelleft=True)
-    return figure, axes[:count]
+    wide = width * across / columns
+    figure = Figure(figsize=(wide, height * down), layout="constrained")
+    grid = figure.subfigures(down, across, squeeze=False)
+    return figure, [part.subplots() for part in list(grid.ravel())[:count]]
 
 
-def legend_below(figure: Figure, axis: Axes, *, layout: Layout, columns: int = 4) -> None:
-    """One legend for the whole figure, under the panels.
+def boxes(figure: Figure) -> list[tuple[float, float, float, float]]:
+    """Left, top, width and height of every panel, in points from the upper left corner."""
+    wide, high = 72 * figure.get_size_inches()
+    held = [part for part in figure.subfigs if part.axes]
+    if not held:
+        return [(0.0, 0.0, wide, high)]
+    ends = [part.bbox.transformed(figure.transFigure.inverted()) for part in held]
+    return [(b.x0 * wide, (1 - b.y1) * high, b.width * wide, b.height * high) for b in ends]
 
-    Args:
-        figure: The figure.
-        axis: The panel whose labelled artists are listed.
-        layout: How much room there is.
-        columns: Entries side by side where there is room.
-    """
+
+def direct_labels(axis: Axes, x: float, labels: Sequence[tuple[float, str, str]]) -> None:
+    """(height, text, colour) beside the ends of lines at x, moved apart where they would touch."""
+    to_pixels, to_data = axis.transData, axis.transData.inverted()
+    there = sorted((entry for entry in labels if np.isfinite(entry[0])), key=lambda e: e[0])
+    low, high = axis.bbox.y0, axis.bbox.y1
+    gap = min(_LABEL_GAP, (high - low) / max(len(there), 1))
+    heights = [to_pixels.transform((x, y))[1] for y, _, _ in there]
+    for index in range(1, len(heights)):
+        heights[index] = max(heights[index], heights[index - 1] + gap)
+    ceiling = high
+    for index in reversed(range(len(heights))):
+        heights[index] = min(heights[index], ceiling)
+        ceiling = heights[index] - gap
+    left = to_pixels.transform((x, 1.0))[0]
+    for height, (_, text, colour) in zip(heights, there, strict=True):
+        y = to_data.transform((left, height))[1]
+        axis.text(x, y, text, color=colour, va="center", ha="left", clip_on=False)
+
+
+def line_with_band(axis: Axes, x, value, low, high, *, colour: str, **look) -> None:
+    """A curve with its interval, which is left out where it is not known."""
+    known = np.isfinite(low) & np.isfinite(high)
+    if known.any():
+        axis.fill_between(x, low, high, where=known, color=colour, alpha=0.16, linewidth=0)
+    axis.plot(x, value, color=colour, **look)
+
+
+def dots_with_bars(axis: Axes, value, y, low, high, *, colour: str, **look) -> None:
+    """Points with horizontal intervals, which are left out where they are not known."""
+    known = np.isfinite(low) & np.isfinite(high)
+    axis.hlines(y[known], low[known], high[known], colors=colour, linewidth=1.4)
+    axis.plot(value, y, color=colour, linestyle="", **look)
+
+
+def named_rows(axis: Axes, names: Sequence[str]) -> None:
+    """A vertical axis of names, the first on top."""
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.grid(visible=False, axis="y")
+    axis.tick_params(axis="y", length=0)
+
+
+def legend(axis: Axes, *, below: int = 0) -> None:
+    """A legend of what is named in a panel, or below it with so many names side by side."""
     handles, names = axis.get_legend_handles_labels()
-    if handles:
-        fitting = 2 if max(map(len, names)) < 20 else 1
-        across = fitting if layout.narrow else min(columns, len(handles))
-        beyond = max(math.ceil(len(handles) / across) - _ROWS_BELOW, 0)
-        figure.set_figheight(figure.get_figheight() + _ROW_HEIGHT * beyond)
-        figure.legend(handles, names, loc="outside lower left", ncols=across)
+    if handles and below:
+        axis.figure.legend(handles, names, loc="outside lower left", ncols=below)
+    elif handles:
+        axis.legend()
 
 
 def iteration_axis(axis: Axes, *, ticks: int = 5) -> None:
@@ -162,6 +113,13 @@ def iteration_axis(axis: Axes, *, ticks: int = 5) -> None:
     axis.set_xlabel("training iteration")
     axis.xaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def horizon_axis(axis: Axes, last: int) -> None:
+    """Label a horizontal axis of numbers of inner steps, up to the last."""
+    stride = max(1, math.ceil(last / 6))
+    axis.set_xticks([1, *(n for n in range(stride, last + 1, stride) if n > 1)])
+    axis.set_xlabel("inner steps n")
 
 
 def linear_axis(axis: Axes, which: str) -> None:
@@ -173,21 +131,35 @@ def linear_axis(axis: Axes, which: str) -> None:
 
 def log_axis(axis: Axes, which: str) -> None:
     """A logarithmic axis with plain labels; linear where nothing positive is shown."""
-    shared = getattr(axis, f"get_shared_{which}_axes")().get_siblings(axis)
-    if not any(np.isfinite(getattr(one.dataLim, f"minpos{which}")) for one in shared):
+    if not np.isfinite(getattr(axis.dataLim, f"minpos{which}")):
         linear_axis(axis, which)
         return
     getattr(axis, f"set_{which}scale")("log")
     side = getattr(axis, f"{which}axis")
     low, high = getattr(axis, f"get_{which}lim")()
     decades = math.log10(high / low) if low > 0 else 1.0
-    label = power_tick if decades > 3 else tick
     if decades < 1:
         side.set_major_locator(MaxNLocator(nbins=5))
     else:
         marks = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
         side.set_major_locator(LogLocator(base=10, subs=marks, numticks=8))
-    side.set_major_formatter(FuncFormatter(label))
+    side.set_major_formatter(FuncFormatter(power_tick if decades > 3 else tick))
+    side.set_minor_locator(NullLocator())
+
+
+def factor_axis(axis: Axes, which: str, values: np.ndarray) -> None:
+    """A logarithmic axis of factors, labelled at powers of two: `1×`, `2×`, `4×`."""
+    held = values[np.isfinite(values) & (values > 0)]
+    low, high = (math.log2(end(held)) if held.size else 0.0 for end in (np.min, np.max))
+    pad = 0.06 * max(high - low, 1.0)
+    getattr(axis, f"set_{which}scale")("log", base=2)
+    getattr(axis, f"set_{which}lim")(2 ** (low - pad), 2 ** (high + pad))
+    side = getattr(axis, f"{which}axis")
+    stride = max(1, math.ceil((high - low + 1) / 8))
+    ends = math.ceil(low - pad), math.floor(high + pad)
+    powers = [k for k in range(ends[0], ends[1] + 1) if k % stride == 0]
+    side.set_major_locator(FixedLocator([2.0**k for k in powers]))
+    side.set_major_formatter(FuncFormatter(lambda value, _: f"{tick(value)}×"))
     side.set_minor_locator(NullLocator())
 
 
@@ -195,12 +167,6 @@ def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | No
     """An axis for values of both signs: linear near zero, logarithmic beyond.
 
     It stays linear where the values span less than about two decades.
-
-    Args:
-        axis: The panel.
-        which: "x" or "y".
-        values: Everything that the axis shows.
-        width: Where the linear part ends; by default the tenth percentile of the sizes.
     """
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     if not sizes.size or (width is None and sizes.max() < 100 * np.quantile(sizes, 0.1)):
@@ -217,17 +183,7 @@ def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | No
 
 
 def signed_decades(low: float, high: float, first: int, *, most: int = 7) -> list[float]:
-    """Zero and powers of ten of either sign that lie between two values.
-
-    Args:
-        low: Lower end of the axis.
-        high: Upper end of the axis.
-        first: Exponent of the smallest power.
-        most: About how many ticks there may be.
-
-    Returns:
-        The ticks in increasing order.
-    """
+    """Zero and powers of ten of either sign that lie between two values."""
     top = max(abs(low), abs(high), 10.0**first)
     last = math.floor(math.log10(top))
     sides = (low < 0) + (high > 0)
@@ -243,15 +199,7 @@ def thin(count: int, *, most: int) -> np.ndarray:
 
 
 def saved(figure: Figure, kind: str) -> bytes:
-    """The bytes of a figure; the same figure gives the same bytes.
-
-    Args:
-        figure: The figure; its layout is settled by the first call.
-        kind: "png" or "svg".
-
-    Returns:
-        The file's content.
-    """
+    """The bytes of a figure; the same figure gives the same bytes."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)  # once, not again for every format

@@ -1,15 +1,13 @@
-"""Spectral density of H at an early, a middle and a late probe."""
-
-from typing import Any
+"""Spectral density of H, a probe at a time."""
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.csv_text import long_rows
-from hessdiag.report.figures.canvas import NARROW, Layout, legend_below, log_axis, panels
-from hessdiag.report.figures.palette import CATEGORIES, MUTED
+from hessdiag.analysis import Findings
+from hessdiag.report.figures.canvas import legend, log_axis, panels, thin
+from hessdiag.report.figures.palette import CATEGORIES
 from hessdiag.report.figures.spec import FigureSpec
 from hessdiag.report.figures.spectrum_axis import (
     draw_interval,
@@ -17,16 +15,34 @@ from hessdiag.report.figures.spectrum_axis import (
     linear_width,
     set_axis,
 )
-from hessdiag.report.numbers import plain
-from hessdiag.report.probes import early_middle_late, having, iteration
-from hessdiag.report.run_data import RunData
+from hessdiag.report.probe_rows import long_rows
+from hessdiag.report.select import finite, iteration, probes
 
 _DECADES = 7
 _SURE = 0.01  # a Ritz value counts as converged when its error is below this share of its size
+_TABS = 8
 
 
-def _probes(data: RunData) -> list[xr.Dataset]:
-    return early_middle_late(having(data.probes, "density", "density_grid", "learning_rate"))
+def density(findings: Findings) -> FigureSpec | None:
+    """Density of the eigenvalues of H at each probe, with the outliers that converged."""
+    found = probes(findings, "density", "density_grid", "learning_rate")
+    if not found:
+        return None
+    found = [found[index] for index in thin(len(found), most=_TABS)]
+    return FigureSpec(
+        slug="density",
+        title="Spectral density of H",
+        caption=(
+            "Smoothed density, a line per unroll, at the first and the last inner step; ticks: "
+            "converged outliers. Shaded: [−2, 0], where an eigenvalue makes nothing grow. Asinh "
+            "axis: linear near zero."
+        ),
+        rows=long_rows(
+            found, ("learning_rate", "density_grid", "density"), ("unroll", "inner_step", "grid")
+        ),
+        draw=lambda: _draw([finite(probe) for probe in found]),
+        tabs=tuple(f"iteration {iteration(probe):,}" for probe in found),
+    )
 
 
 def shown_steps(probe: xr.Dataset) -> list[int]:
@@ -34,125 +50,54 @@ def shown_steps(probe: xr.Dataset) -> list[int]:
     return sorted({0, probe.sizes["inner_step"] - 1})
 
 
-def converged_outliers(probe: xr.Dataset, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Converged Ritz values of one inner step, over all unrolls and starts.
-
-    Args:
-        probe: One probe.
-        step: The inner step.
-
-    Returns:
-        Eigenvalues of H and their shares of the spectrum.
-    """
-    if not {"ritz_value", "ritz_weight", "ritz_error"} <= set(probe):
-        return np.empty(0), np.empty(0)
-    at_step = probe.isel(inner_step=step)
-    value, weight, error = (
-        at_step[f"ritz_{name}"].values.ravel() for name in ("value", "weight", "error")
-    )
-    sure = np.isfinite(value) & (error <= _SURE * np.abs(value)) & (weight > 0)
-    return eigenvalues_of_h(value[sure], float(at_step["learning_rate"])), weight[sure]
-
-
-def _rows(data: RunData) -> list[dict[str, Any]]:
-    names = ("learning_rate", "density_grid", "density")
-    return long_rows(_probes(data), names, ("unroll", "inner_step", "grid"))
-
-
-def _caption(data: RunData) -> str:
-    number = data.config.get("problem", {}).get("parameters")
-    one = (
-        f"; one of the {number:,} eigenvalues is a share of {plain(1 / number, digits=2)} (dashed)"
-        if number
-        else ""
-    )
-    return (
-        "Upper panels: density of the eigenvalues of H_j, on an asinh axis (linear near zero, "
-        "logarithmic beyond), for the first and the last inner step; one thin line per unroll, so "
-        "the distance between equal colours is the spread over batches. It is smoothed, and a "
-        "smooth curve says nothing about single eigenvalues: see the lower panels. Lower panels: "
-        f"stems at the converged Ritz values (error below {_SURE:.0%} of the value), with their "
-        f"estimated share of the spectrum{one}. Shaded: [−2, 0], where an eigenvalue of H_j makes "
-        "no product grow (“← −2”: the interval goes on to the left of the axis). No error bars: "
-        "the next figure has them. The CSV gives the density of the Hessian, not yet times −α."
-    )
-
-
-def _draw(data: RunData, layout: Layout) -> Figure:
-    probes = _probes(data)
-    width = linear_width(probes)
-    across = 1 if layout is NARROW else len(probes)
-    figure, axes = panels(layout, 2 * len(probes), columns=across, height=1.95, sharex=True)
-    pairs = _pairs(axes, across)
-    for (upper, lower), probe in zip(pairs, probes, strict=True):
-        _draw_density(upper, probe)
-        _draw_stems(lower, probe)
-        _draw_one_eigenvalue(lower, data)
-        upper.set_title(f"Iteration {iteration(probe):,}")
-        lower.set_xlabel("eigenvalue of H")
-    for pair in pairs:
-        for axis in pair:
-            set_axis(axis, width)
-            draw_interval(axis, named=axis is pair[0])
-    pairs[0][0].set_ylabel("density")
-    pairs[0][1].set_ylabel("share of spectrum")
-    legend_below(figure, pairs[-1][0], layout=layout)
+def _draw(found: list[xr.Dataset]) -> Figure:
+    figure, axes = panels(len(found), columns=1, height=3.2, width=5.4)
+    width = linear_width(found)
+    peaks = [_draw_density(axis, probe) for axis, probe in zip(axes, found, strict=True)]
+    ends = [axis.get_xlim() for axis in axes]
+    for axis, probe in zip(axes, found, strict=True):
+        axis.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
+        if max(peaks) > 0:
+            axis.set_ylim(max(peaks) * 10.0**-_DECADES, max(peaks) * 4)
+            log_axis(axis, "y")
+        set_axis(axis, width)
+        draw_interval(axis)
+        axis.set(xlabel="eigenvalue of H", ylabel="density")
+        axis.set_title(f"Iteration {iteration(probe):,}")
+        legend(axis)
     return figure
 
 
-def _pairs(axes: list[Axes], across: int) -> list[tuple[Axes, Axes]]:
-    if across == 1:
-        return list(zip(axes[::2], axes[1::2], strict=True))
-    return list(zip(axes[:across], axes[across:], strict=True))
-
-
-def _draw_density(axis: Axes, probe: xr.Dataset) -> None:
+def _draw_density(axis: Axes, probe: xr.Dataset) -> float:
+    """The lines of one probe; the highest of them."""
     peak = 0.0
     for colour, step in zip(CATEGORIES, shown_steps(probe), strict=False):
         for unroll in range(probe.sizes["unroll"]):
-            at = probe.isel(inner_step=step, unroll=unroll)
-            rate = float(at["learning_rate"])
+            part = probe.isel(inner_step=step, unroll=unroll)
+            rate = float(part["learning_rate"])
             if rate == 0 or not np.isfinite(rate):
                 continue
-            y = at["density"].values / rate  # a density per unit of H, not of the Hessian
-            x = eigenvalues_of_h(at["density_grid"].values, rate)
+            y = part["density"].values / rate  # per unit of H, not of the Hessian
+            x = eigenvalues_of_h(part["density_grid"].values, rate)
             peak = max(peak, float(np.nanmax(y, initial=0.0)))
-            label = f"inner step j = {step}" if unroll == 0 else None
+            label = f"inner step {step}" if unroll == 0 else None
             axis.plot(x, np.where(y > 0, y, np.nan), color=colour, linewidth=1, label=label)
-    if peak > 0:
-        axis.set_ylim(peak * 10.0**-_DECADES, peak * 4)
-        log_axis(axis, "y")
+        marks = converged_outliers(probe, step)
+        axis.plot(
+            marks,
+            np.full(marks.size, 0.02),
+            "|",
+            color=colour,
+            transform=axis.get_xaxis_transform(),
+        )
+    return peak
 
 
-def _draw_stems(axis: Axes, probe: xr.Dataset) -> None:
-    found = []
-    for colour, step in zip(CATEGORIES, shown_steps(probe), strict=False):
-        x, weight = converged_outliers(probe, step)
-        found.append(weight)
-        axis.plot(x, weight, "o", color=colour, markersize=2.4)
-        axis.vlines(x, 1e-30, weight, color=colour, linewidth=0.8, alpha=0.5)
-    weights = np.concatenate(found)
-    if weights.size:
-        top = weights.max()
-        axis.set_ylim(max(weights.min() / 4, top * 1e-5), top * 4)
-        log_axis(axis, "y")
-    else:
-        axis.set_yticks([])
-        note = {"transform": axis.transAxes, "color": MUTED, "fontsize": 8, "va": "top"}
-        axis.text(0.04, 0.92, "no converged outlier", **note)
-
-
-def _draw_one_eigenvalue(axis: Axes, data: RunData) -> None:
-    number = data.config.get("problem", {}).get("parameters")
-    if number and axis.get_yscale() == "log":
-        axis.axhline(1 / number, color=MUTED, linestyle=(0, (4, 3)), linewidth=0.8, zorder=1)
-
-
-DENSITY = FigureSpec(
-    slug="spectral-density",
-    title="Spectral density of H: early, middle, late",
-    caption=_caption,
-    available=lambda data: bool(_probes(data)),
-    rows=_rows,
-    draw=_draw,
-)
+def converged_outliers(probe: xr.Dataset, step: int) -> np.ndarray:
+    """Converged Ritz values of one inner step, over all unrolls and starts, as eigenvalues of H."""
+    if not {"ritz_value", "ritz_error"} <= set(probe):
+        return np.empty(0)
+    part = probe.isel(inner_step=step)
+    value, error = (part[f"ritz_{name}"].values.ravel() for name in ("value", "error"))
+    sure = np.isfinite(value) & (error <= _SURE * np.abs(value))
+    return eigenvalues_of_h(value[sure], float(part["learning_rate"]))

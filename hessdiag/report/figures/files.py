@@ -1,39 +1,36 @@
 """The files of a figure: drawings in two formats, and its numbers."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hessdiag.record.atomic import write_atomically
 from hessdiag.report.csv_text import csv_bytes
-from hessdiag.report.figures.canvas import NARROW, WIDE, saved, styled
-from hessdiag.report.figures.inline_svg import inline_svg, standalone_svg
+from hessdiag.report.figures.canvas import boxes, saved, styled
+from hessdiag.report.figures.inline_svg import inline_panels, standalone_svg
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.html import DrawnFigure
 
 
-def write_figure(spec: FigureSpec, data: Any, drawable: Any, folder: Path) -> DrawnFigure:
-    """Draw a figure and write its files.
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as the page holds it: SVG by panel, so many side by side or a tab for each."""
 
-    Args:
-        spec: The figure.
-        data: What its numbers and words are of.
-        drawable: The same, fit for drawing.
-        folder: Where the files go.
+    slug: str
+    title: str
+    caption: str
+    panels: tuple[str, ...]
+    columns: int
+    tabs: tuple[str, ...]
 
-    Returns:
-        The figure as a page holds it.
-    """
+
+def write_figure(spec: FigureSpec, folder: Path) -> DrawnFigure:
+    """Draw a figure once and write its files."""
     with styled(spec.slug):
-        wide = spec.draw(drawable, WIDE)
-        svg = saved(wide, "svg")
-        write_atomically(folder / f"{spec.slug}.svg", standalone_svg(svg))
-        write_atomically(folder / f"{spec.slug}.png", saved(wide, "png"))
-        narrow = saved(spec.draw(drawable, NARROW), "svg")
-    write_atomically(folder / f"{spec.slug}.csv", csv_bytes(spec.rows(data)))
-    return DrawnFigure(
-        slug=spec.slug,
-        title=spec.title,
-        caption=spec.caption(data),
-        wide=inline_svg(svg, name=spec.slug, label=spec.title),
-        narrow=inline_svg(narrow, name=f"{spec.slug}-narrow", label=spec.title),
-    )
+        figure = spec.draw()
+        svg = saved(figure, "svg")
+        write_atomically(folder / f"{spec.slug}.png", saved(figure, "png"))
+    write_atomically(folder / f"{spec.slug}.svg", standalone_svg(svg))
+    write_atomically(folder / f"{spec.slug}.csv", csv_bytes(spec.rows))
+    places = boxes(figure)
+    panels = inline_panels(svg, places, name=spec.slug, label=spec.title)
+    columns = sum(top == places[0][1] for _, top, _, _ in places)
+    return DrawnFigure(spec.slug, spec.title, spec.caption, panels, columns, spec.tabs)

@@ -1,106 +1,158 @@
-"""Growth of the standard deviation with the horizon, measured and predicted."""
+"""The picture that answers first: how noise grows with the number of inner steps, and without what.
 
-from typing import Any
+Left: the configuration measured furthest; right: all of them at their longest horizon.
+"""
 
-import xarray as xr
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from hessdiag.report.csv_text import long_rows
-from hessdiag.report.figures.canvas import Layout, legend_below, log_axis, panels
-from hessdiag.report.figures.explanation_styles import styles
-from hessdiag.report.figures.palette import INK, MUTED, PAPER
-from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.probes import (
-    confidence,
-    early_middle_late,
-    having,
-    headline_estimator,
-    iteration,
-    labels,
-    last_horizon,
+from hessdiag.analysis import Findings
+from hessdiag.report import names
+from hessdiag.report.figures.canvas import (
+    direct_labels,
+    dots_with_bars,
+    factor_axis,
+    horizon_axis,
+    legend,
+    line_with_band,
+    named_rows,
+    panels,
 )
-from hessdiag.report.run_data import RunData
+from hessdiag.report.figures.palette import CATEGORIES, INK, MUTED, PAPER
+from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.numbers import factor
+from hessdiag.report.select import column, cuts, longest, measured, paper_formula, rows, spread
 
-_GROWTH = ("growth", "growth_low", "growth_high")
-_PREDICTION = ("prediction", "prediction_low", "prediction_high")
+BLUE, ORANGE, GREEN = CATEGORIES[:3]
+PUBLISHED = CATEGORIES[5]
+_CUTS = {"no-hessian": ("Hessian path cut", ORANGE), "no-memory": ("memory cut", GREEN)}
+_ALIKE = 0.02  # a prediction within this of the number of steps is that number
 
-
-def _probes(data: RunData) -> list[xr.Dataset]:
-    return [probe for probe in having(data.probes, *_GROWTH) if last_horizon(probe) > 1]
-
-
-def _rows(data: RunData) -> list[dict[str, Any]]:
-    measured = long_rows(_probes(data), _GROWTH, ("estimator", "horizon"))
-    predicted = long_rows(_probes(data), _PREDICTION, ("explanation", "horizon"))
-    return measured + predicted
+Label = tuple[float, str, str]
 
 
-def _caption(data: RunData) -> str:
-    probes = _probes(data)
-    samples = probes[-1].attrs.get("samples", "?")
-    return (
-        "Standard deviation of the i-step meta-gradient divided by that of the 1-step "
-        "meta-gradient at the same state, averaged over the meta-parameters; meta-gradients are "
-        f"with respect to the unconstrained η. Bands: {confidence(probes)} bootstrap intervals "
-        f"from K = {samples} independent unrolls. Coloured lines: what each explanation predicts, "
-        "each scaled to one at horizon 1; thin bars: the spread of the prediction."
+def growth(findings: Findings) -> FigureSpec | None:
+    """Noise against n with its band, cuts, the paper's formula and what is published."""
+    there = measured(findings)
+    if not there:
+        return None
+    beside = [name for name in there if len(cuts(findings, name)) > 1] if len(there) > 1 else []
+    return FigureSpec(
+        slug="growth",
+        title="Noise of the meta-gradient, relative to one step",
+        caption=_caption(findings, there[0], beside=bool(beside)),
+        rows=spread(findings, there[0]).to_dict("records"),
+        draw=lambda: _draw(findings, there[0], beside),
     )
 
 
-def _draw(data: RunData, layout: Layout) -> Figure:
-    probes = early_middle_late(_probes(data))
-    look = styles(labels(_probes(data), "explanation"))
-    figure, axes = panels(layout, len(probes), height=3.0, sharey=True)
-    for axis, probe in zip(axes, probes, strict=True):
-        _draw_measured(axis, probe)
-        _draw_predictions(axis, probe, look)
-        axis.set_title(f"Iteration {iteration(probe):,}")
-        axis.set_xlabel("horizon")
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    log_axis(axes[0], "y")
-    axes[0].set_ylabel("std relative to 1 step")
-    legend_below(figure, axes[0], layout=layout, columns=3)
+def _caption(findings: Findings, name: str, *, beside: bool) -> str:
+    over = spread(findings, name).iloc[-1]
+    held = f"{100 * findings.confidence:g} % over {over['count']} {over['over']}"
+    cut = " Cut: that path of the derivative is removed, the training is not." if beside else ""
+    return (
+        f"Standard deviation over that of the one-step meta-gradient; bands and bars: {held}.{cut}"
+    )
+
+
+def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:
+    figure, axes = panels(2 if beside else 1, height=3.6, width=9.6)
+    if not beside:
+        figure.set_size_inches(5.4, 3.4)
+    labels, values = _lines(axes[0], findings, name)
+    factor_axis(axes[0], "y", values)
+    last = longest(findings, name)
+    axes[0].set_xlim(1 - 0.03 * last, last + 0.75 * (last - 1))
+    horizon_axis(axes[0], last)
+    axes[0].set_title(names.configuration(name) if name else "")
+    direct_labels(axes[0], last + 0.08 * (last - 1), labels)
+    if beside:
+        _compare(axes[1], findings, beside)
     return figure
 
 
-def _draw_measured(axis: Axes, probe: xr.Dataset) -> None:
-    x = probe["horizon"].values
-    headline = headline_estimator(probe)
-    for name in probe["estimator"].values.astype(str):
-        at = probe.sel(estimator=name)
-        value, low, high = (at[part].values for part in _GROWTH)
-        main = name == headline
-        colour = INK if main else MUTED
-        axis.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
-        axis.plot(
-            x,
-            value,
-            color=colour,
-            marker="o" if main else "s",
-            markerfacecolor=colour if main else PAPER,
-            linewidth=2.0 if main else 1.2,
-            label=f"measured, {name}",
-            zorder=4,
+def _lines(axis: Axes, findings: Findings, name: str) -> tuple[list[Label], np.ndarray]:
+    """Everything of one configuration; what names it, and the heights that the axis must hold."""
+    labels, heights = [], [np.ones(1)]
+    for estimator, colour, width in (("mix", MUTED, 1.4), ("n-step", INK, 2.2)):
+        found = spread(findings, name, estimator)
+        if len(found):
+            value, low, high = (column(found, f"growth{end}") for end in ("", "_low", "_high"))
+            look = {"colour": colour, "linewidth": width, "marker": "o", "markersize": 3.5}
+            line_with_band(axis, column(found, "horizon"), value, low, high, **look)
+            word = "measured" if estimator == "n-step" else estimator
+            labels.append((value[-1], f"{word} {factor(value[-1])}", colour))
+            heights += [value, low, high, _published(axis, found)]
+            if estimator == "n-step" and heights[-1].size:
+                labels.append((heights[-1].max(), "◇ Bonnet et al. 2021", PUBLISHED))
+    paper, label = _formula(axis, findings, name)
+    cut_labels, cut_heights = _cut_points(axis, findings, name)
+    return [*labels, *label, *cut_labels], np.concatenate([*heights, paper, cut_heights])
+
+
+def _formula(axis: Axes, findings: Findings, name: str) -> tuple[np.ndarray, list[Label]]:
+    horizons, paper = paper_formula(findings, name)
+    if not horizons.size:
+        return paper, []
+    axis.plot([1, *horizons], [1, *paper], color=BLUE, linestyle="--", linewidth=1.8)
+    steps = "(= n)" if abs(paper[-1] / horizons[-1] - 1) < _ALIKE else ""
+    return paper, [(paper[-1], f"paper's formula {factor(paper[-1])} {steps}".strip(), BLUE)]
+
+
+def _cut_points(axis: Axes, findings: Findings, name: str) -> tuple[list[Label], np.ndarray]:
+    """The cuts' lines where every horizon is known, else their points at the longest."""
+    labels, heights = [], []
+    for place, (code, (word, colour)) in enumerate(_CUTS.items(), start=1):
+        found = rows(findings, "cuts", configuration=name, when="all", cut=code)
+        if not len(found):
+            continue
+        found = found.sort_values("horizon")
+        x, value, low, high = (
+            column(found, key) for key in ("horizon", "growth", "growth_low", "growth_high")
         )
+        shift = 0.02 * place * x[-1] * np.ones(1)
+        axis.plot(x[:-1], value[:-1], color=colour, linewidth=1.4)
+        axis.plot(x[-2:], value[-2:], color=colour, linewidth=1.4)
+        axis.vlines(x[-1:] + shift, low[-1:], high[-1:], colors=colour, linewidth=1.4)
+        axis.plot(x[-1:] + shift, value[-1:], "s", color=colour, markersize=5)
+        labels.append((value[-1], f"{word} {factor(value[-1])}", colour))
+        heights.append(np.concatenate([value, low[-1:], high[-1:]]))
+    return labels, np.concatenate(heights) if heights else np.empty(0)
 
 
-def _draw_predictions(axis: Axes, probe: xr.Dataset, look: dict[str, dict[str, Any]]) -> None:
-    if "prediction" not in probe:
-        return
-    x = probe["horizon"].values
-    for name in probe["explanation"].values.astype(str):
-        value, low, high = (probe[part].sel(explanation=name).values for part in _PREDICTION)
-        axis.plot(x, value, label=name, **look[name])
-        axis.vlines(x, low, high, colors=look[name]["color"], linewidth=0.8, alpha=0.7)
+def _published(axis: Axes, found) -> np.ndarray:
+    """Diamonds where the paper has numbers; the ends of their bars."""
+    value, deviation = column(found, "published"), column(found, "published_deviation")
+    there = np.isfinite(value) & (column(found, "horizon") > 1)
+    x = column(found, "horizon")[there]
+    low = np.maximum(value - deviation, 0.5 * value)[there]
+    high = (value + deviation)[there]
+    axis.vlines(x, low, high, colors=PUBLISHED, linewidth=1.1, zorder=3)
+    look = {"color": PUBLISHED, "markerfacecolor": PAPER, "markersize": 6, "zorder": 4}
+    axis.plot(x, value[there], "D", **look)
+    return np.concatenate([low, high])
 
 
-GROWTH = FigureSpec(
-    slug="growth",
-    title="Growth with the horizon: measured, and as each explanation predicts",
-    caption=_caption,
-    available=lambda data: bool(_probes(data)),
-    rows=_rows,
-    draw=_draw,
-)
+def _compare(axis: Axes, findings: Findings, beside: list[str]) -> None:
+    marks = {"full": ("measured", INK, "o", 6.5)}
+    marks |= {code: (word, colour, "s", 5) for code, (word, colour) in _CUTS.items()}
+    held = [np.ones(1)]
+    for place, (code, (word, colour, marker, size)) in enumerate(marks.items()):
+        y, ends = [], []
+        for row, name in enumerate(beside):
+            found = cuts(findings, name)
+            found = found[found["cut"] == code]
+            if len(found):
+                y.append(row + 0.2 * (place - 1))
+                keys = ("growth", "growth_low", "growth_high")
+                ends.append([column(found, key)[0] for key in keys])
+        if y:
+            value, low, high = np.array(ends).T
+            look = {"marker": marker, "markersize": size, "label": word}
+            dots_with_bars(axis, value, np.array(y), low, high, colour=colour, **look)
+            held += [value, low, high]
+    factor_axis(axis, "x", np.concatenate(held))
+    named_rows(axis, [names.configuration(name) for name in beside])
+    axis.set_title(f"n = {longest(findings, beside[0])}, side by side")
+    legend(axis, below=3)

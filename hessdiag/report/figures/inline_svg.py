@@ -1,35 +1,44 @@
 """A figure's SVG made fit for standing in a page beside others."""
 
 import re
+from collections.abc import Sequence
 
 from hessdiag.report.figures.palette import VARIABLES
 
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
 _COORDINATES = re.compile(r" (?:d|x|y|transform)=\"[^\"]*\"")
-_HEAD = re.compile(r"<svg [^>]*viewBox=\"([^\"]*)\"[^>]*>")
+_HEAD = re.compile(r"<svg [^>]*>")
+
+_LARGEST = 2.0  # pixels per point
+
+Box = tuple[float, float, float, float]  # left, top, width and height of a panel, in points
 
 
-def inline_svg(svg: bytes, *, name: str, label: str) -> str:
-    """The `svg` element alone, in the page's fonts and colours.
+def inline_panels(svg: bytes, boxes: Sequence[Box], *, name: str, label: str) -> tuple[str, ...]:
+    """One `svg` element per panel, in the page's fonts and colours.
 
-    Args:
-        svg: A whole SVG file as matplotlib writes it.
-        name: Put before every id, so that ids differ between the figures of a page.
-        label: What a screen reader says.
-
-    Returns:
-        HTML without namespaces, metadata, document type and any address.
+    The first holds the drawing and shows the first panel; the others show theirs of the same
+    drawing, so that a page can set them side by side or one below the other.
     """
     text = svg.decode()
     text = text[text.index("<svg ") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
-    text = _HEAD.sub(rf'<svg viewBox="\1" role="img" aria-label="{_escaped(label)}">', text, 1)
+    first, *others = map(_frame, boxes)
+    text = _HEAD.sub(f'<svg {first} role="img" aria-label="{_escaped(label)}">', text, 1)
     text = _own_ids(text, name)
     text = re.sub(r"(?<=: )#[0-9a-f]{6}\b", _variable, text)
     text = _FAMILY.sub("var(--sans)", text)
     text = _COORDINATES.sub(_short, text)
-    return re.sub(r"\s*\n\s*", "\n", text).strip()
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    again = '<svg {} aria-hidden="true"><use href="#{}-figure_1"/></svg>'
+    return (text, *(again.format(box, name) for box in others))
+
+
+def _frame(box: Box) -> str:
+    """What a panel shows of the drawing, and how large it may become."""
+    sides = " ".join(f"{side:.6g}" for side in box)
+    return f'viewBox="{sides}" style="max-width:{_LARGEST * box[2]:.0f}px"'
 
 
 def standalone_svg(svg: bytes) -> bytes:

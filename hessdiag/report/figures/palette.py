@@ -15,30 +15,8 @@ SHADE = "#eef3f8"
 CATEGORIES = ("#0b66b0", "#c2480a", "#12805c", "#8a3fa0", "#a67c00", "#b8336a", "#4f5d75")
 _CATEGORIES_DARK = ("#62b0f2", "#f5935a", "#4cc89b", "#cb8fe0", "#e0b83c", "#f07fab", "#a9b6cc")
 
-SEQUENCE = (
-    "#3b0f6e",
-    "#45307f",
-    "#3f4b8a",
-    "#35638d",
-    "#2b788e",
-    "#228d8d",
-    "#1fa188",
-    "#38b277",
-    "#64bf5a",
-    "#93c83c",
-)
-_SEQUENCE_DARK = (
-    "#a58be0",
-    "#8f95ea",
-    "#77a3ee",
-    "#62b2ea",
-    "#50c0df",
-    "#48cdcc",
-    "#53d8b2",
-    "#76e194",
-    "#a3e878",
-    "#d3ee66",
-)
+SEQUENCE = ("#3b0f6e", "#3f4b8a", "#2b788e", "#1fa188", "#64bf5a", "#93c83c")
+_SEQUENCE_DARK = ("#a58be0", "#77a3ee", "#50c0df", "#53d8b2", "#a3e878", "#d3ee66")
 
 DARK: Mapping[str, str] = {
     INK: "#dfe4e9",
@@ -58,14 +36,6 @@ VARIABLES: Mapping[str, str] = {
 
 
 def sequence(index: int, count: int) -> str:
-    """Colour number `index` of `count` ordered things.
-
-    Args:
-        index: From 0.
-        count: How many things there are.
-
-    Returns:
-        A colour of `SEQUENCE`, first to last.
-    """
+    """Colour number `index` of `count` ordered things."""
     place = round(index / max(count - 1, 1) * (len(SEQUENCE) - 1))
     return SEQUENCE[place]

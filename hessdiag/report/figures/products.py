@@ -1,4 +1,4 @@
-"""Norms of products of operators over the last inner steps, early, middle and late."""
+"""Norms of products of operators over the last inner steps, at the last probe."""
 
 from typing import Any
 
@@ -8,137 +8,92 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hessdiag.report.csv_text import long_rows
-from hessdiag.report.figures.canvas import Layout, legend_below, panels, signed_axis
-from hessdiag.report.figures.operator_marks import (
-    draw_bars,
-    draw_markers,
-    operator_colour,
-    operator_label,
-    operator_marker,
-)
-from hessdiag.report.figures.palette import MUTED
+from hessdiag.analysis import Findings
+from hessdiag.report import names
+from hessdiag.report.figures.canvas import legend, log_axis, panels, signed_axis
+from hessdiag.report.figures.looks import operator_colour, operator_marker
+from hessdiag.report.figures.palette import MUTED, PAPER
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.operators import NORM, operator_names, products_of_radii
-from hessdiag.report.probes import early_middle_late, having, iteration
-from hessdiag.report.run_data import RunData
+from hessdiag.report.probe_rows import NORM, long_rows, operators
+from hessdiag.report.select import early_middle_late, finite, iteration, probes
 
-_RADII = "radius_product_minus_one"
-_DIMENSIONS = ("operator_unroll", "term", "operator")
-_SPREAD = 0.3  # of the distance between terms, over which operators are set apart
 _VARIABLES = (
     NORM,
     "product_norm_error",
     "product_exceeds_one",
-    _RADII,
     "product_matvecs",
     "product_converged",
 )
+_SPREAD = 0.3  # of the distance between terms, over which operators are set apart
 
 
-def _probes(data: RunData) -> list[xr.Dataset]:
-    found = [probe for probe in having(data.probes, NORM) if probe.sizes["term"] > 1]
-    return [products_of_radii(probe) for probe in found]
-
-
-def _rows(data: RunData) -> list[dict[str, Any]]:
-    return long_rows(_probes(data), _VARIABLES, _DIMENSIONS)
-
-
-def _caption(data: RunData) -> str:
-    probes = _probes(data)
-    radii = (
-        " Dotted: Π ρ over the same inner steps, minus one, which is what eigenvalues alone would "
-        "have one expect. It bounds the norm for the paper’s symmetric matrices and for no other: "
-        "a norm above it is growth that the eigenvalues do not show."
-        if having(probes, _RADII)
-        else ""
-    )
-    memory = (
-        " Augmented: a perturbation of θ alone, through the optimiser’s memory, to θ."
-        if "augmented" in operator_names(probes, NORM)
-        else ""
-    )
-    return (
-        "Largest factor by which P_i stretches a perturbation of θ, minus one. P_i is the product "
-        "over the last i − 1 inner steps, as in term i of eq. 11; P_1 = I, so that every line "
-        "starts at zero, about which the axis is linear. Norms are those of the "
-        "parameters themselves: an operator that is normal in balanced coordinates can stretch by "
-        f"more than ρ here, and growth that later ends is in them, too.{memory}{radii} Bars: "
-        "bounds on the numerical error, often smaller than the marker; hollow where the bar "
-        "reaches both sides of one. They prove that P_i stretches so much; that it stretches no "
-        f"more rests on the start vector, too. On the batches of {_unrolls(probes)}; no bar is a "
-        "spread over batches."
+def products(findings: Findings) -> FigureSpec | None:
+    """How far products of 1, 2, … inner steps stretch a perturbation, by operator."""
+    found = [probe for probe in probes(findings, NORM) if probe.sizes["term"] > 2]
+    if not found:
+        return None
+    return FigureSpec(
+        slug="products",
+        title="How far several inner steps stretch a perturbation",
+        caption=(
+            "Norm of the product over the last steps, minus one: zero is no growth. Bars: bounds "
+            "on the numerical error; hollow where its sign is undecided."
+        ),
+        rows=long_rows(found, _VARIABLES, ("operator_unroll", "term", "operator")),
+        draw=lambda: _draw([finite(probe) for probe in early_middle_late(found)]),
     )
 
 
-def _unrolls(probes: list[xr.Dataset]) -> str:
-    most = max(probe.sizes["operator_unroll"] for probe in probes)
-    return f"{most} unrolls, a line for each" if most > 1 else "one unroll"
-
-
-def _draw(data: RunData, layout: Layout) -> Figure:
-    probes = early_middle_late(_probes(data))
-    names = operator_names(probes, NORM)
-    figure, axes = panels(layout, len(probes), height=3.0, sharey=True)
-    for axis, probe in zip(axes, probes, strict=True):
-        for name in names:
-            _draw_operator(axis, probe, names, name)
-        axis.axhline(0.0, color=MUTED, linewidth=0.9, zorder=1)
+def _draw(found: list[xr.Dataset]) -> Figure:
+    codes = operators(found, NORM)
+    found = [probe.isel(term=slice(1, None)) for probe in found]  # the first is the identity
+    figure, axes = panels(len(found), columns=3, height=3.0, width=9.9)
+    values = np.concatenate([probe[NORM].values.ravel() for probe in found])
+    positive = bool((values[np.isfinite(values)] > 0).all())
+    for axis, probe in zip(axes, found, strict=True):
+        for place, code in enumerate(codes):
+            shift = _SPREAD * ((place + 0.5) / len(codes) - 0.5)
+            if code in operators([probe], NORM):
+                _draw_operator(axis, probe.sel(operator=code), code, shift)
+        axis.set_ylim(*_limits(values, positive=positive))
+        if positive:
+            log_axis(axis, "y")
+        else:
+            signed_axis(axis, "y", values)
+            axis.axhline(0.0, color=MUTED, linewidth=0.9, zorder=1)
         axis.set_title(f"Iteration {iteration(probe):,}")
-        axis.set_xlabel("term i")
+        axis.set_xlabel("inner steps multiplied")
         axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    values = [probe[name].values.ravel() for probe in probes for name in _drawn(probe)]
-    axes[0].margins(y=0.08)
-    signed_axis(axes[0], "y", np.concatenate(values))
-    axes[0].set_ylabel("norm of the product, minus 1")
-    _name(axes[0], names, radii=bool(having(probes, _RADII)))
-    legend_below(figure, axes[0], layout=layout, columns=5)
+    legend(axes[0])
     return figure
 
 
-def _drawn(probe: xr.Dataset) -> list[str]:
-    return [name for name in (NORM, _RADII) if name in probe]
+def _limits(values: np.ndarray, *, positive: bool) -> tuple[float, float]:
+    held = values[np.isfinite(values)]
+    if positive and held.size:
+        return held.min() / 2, held.max() * 2
+    held = np.append(held, 0.0)
+    pad = 0.08 * (np.ptp(held) or 1.0)
+    return held.min() - pad, held.max() + pad
 
 
-def _draw_operator(axis: Axes, probe: xr.Dataset, names: list[str], name: str) -> None:
-    if name not in probe["operator"].values.astype(str):
-        return
-    at = probe.sel(operator=name).transpose("operator_unroll", ...)
-    shift = _SPREAD * ((names.index(name) + 0.5) / len(names) - 0.5)
-    x = probe["term"].values + shift
-    colour = operator_colour(name)
+def _draw_operator(axis: Axes, probe: xr.Dataset, code: str, shift: float) -> None:
+    steps = probe["term"].values - 1 + shift
+    probe = probe.transpose("operator_unroll", ...)
     for unroll in range(probe.sizes["operator_unroll"]):
-        value = at[NORM].values[unroll]
-        error = _of_unroll(at, "product_norm_error", unroll, np.nan)
-        words = _of_unroll(at, "product_exceeds_one", unroll, "yes").astype(str)
-        certain = np.where(words == "undecided", 0, 2)
-        draw_bars(axis, x, value, error, np.ones(x.shape, dtype=bool), name)
-        axis.plot(x, value, color=colour, linewidth=1, zorder=2)
-        draw_markers(axis, x, value, certain, name)
-        if _RADII in at:
-            axis.plot(x, at[_RADII].values[unroll], color=colour, linestyle=":", linewidth=1.1)
+        value = probe[NORM].values[unroll]
+        error = np.nan_to_num(_part(probe, "product_norm_error", unroll, 0.0).astype(float))
+        decided = _part(probe, "product_exceeds_one", unroll, "yes").astype(str) != "undecided"
+        colour, marker = operator_colour(code), operator_marker(code)
+        axis.vlines(steps, value - error, value + error, colors=colour, linewidth=1)
+        axis.plot(steps, value, color=colour, linewidth=1, zorder=2)
+        for chosen, fill in ((decided, colour), (~decided, PAPER)):
+            look = {"color": colour, "markerfacecolor": fill, "zorder": 3}
+            axis.plot(steps[chosen], value[chosen], marker, **look)
+    axis.plot([], [], color=colour, marker=marker, linewidth=1, label=names.operator(code))
 
 
-def _of_unroll(at: xr.Dataset, variable: str, unroll: int, otherwise: Any) -> np.ndarray:
-    if variable in at:
-        return at[variable].values[unroll]
-    return np.full(at.sizes["term"], otherwise)
-
-
-def _name(axis: Axes, names: list[str], *, radii: bool) -> None:
-    for name in names:
-        look = {"color": operator_colour(name), "marker": operator_marker(name), "linewidth": 1}
-        axis.plot([], [], markersize=3.8, label=operator_label(name), **look)
-    if radii:
-        axis.plot([], [], color=MUTED, linestyle=":", linewidth=1.1, label="by the radii alone")
-
-
-PRODUCTS = FigureSpec(
-    slug="products",
-    title="Norms of the products over the last inner steps: early, middle, late",
-    caption=_caption,
-    available=lambda data: bool(_probes(data)),
-    rows=_rows,
-    draw=_draw,
-)
+def _part(probe: xr.Dataset, variable: str, unroll: int, otherwise: Any) -> np.ndarray:
+    if variable in probe:
+        return probe[variable].values[unroll]
+    return np.full(probe.sizes["term"], otherwise)

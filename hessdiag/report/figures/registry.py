@@ -1,28 +1,50 @@
-"""All figures of a report, in the order of the page."""
+"""All figures, in the order of the page.
 
-from hessdiag.report.figures.counterfactuals import COUNTERFACTUALS
-from hessdiag.report.figures.cumulative import CUMULATIVE
-from hessdiag.report.figures.density import DENSITY
-from hessdiag.report.figures.extremes import EXTREMES
-from hessdiag.report.figures.growth import GROWTH
-from hessdiag.report.figures.hyper import HYPER_PARAMETERS
-from hessdiag.report.figures.learning import LEARNING_CURVE
-from hessdiag.report.figures.operator_plane import OPERATOR_PLANE
-from hessdiag.report.figures.operators import OPERATORS
-from hessdiag.report.figures.products import PRODUCTS
-from hessdiag.report.figures.scatter import SCATTER
-from hessdiag.report.figures.sources import SOURCES
+To add one, write a file with a function of `Findings` that gives a `FigureSpec`, or None where
+there is nothing to show, and put the function here.
+"""
+
+from collections.abc import Callable
+
+from hessdiag.analysis import Findings
+from hessdiag.report.figures.along import along
+from hessdiag.report.figures.curves import hyper_parameters, learning
+from hessdiag.report.figures.density import density
+from hessdiag.report.figures.extremes import extremes
+from hessdiag.report.figures.growth import growth
+from hessdiag.report.figures.horizons import signal, tradeoff
+from hessdiag.report.figures.phase import phase
+from hessdiag.report.figures.plane import plane
+from hessdiag.report.figures.predicted import predicted_measured
+from hessdiag.report.figures.products import products
+from hessdiag.report.figures.published import published
+from hessdiag.report.figures.radii import radii
+from hessdiag.report.figures.sources import sources
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.figures.std import STD
+from hessdiag.report.figures.training import training
 
-SECTIONS: dict[str, tuple[FigureSpec, ...]] = {
-    "training": (LEARNING_CURVE, HYPER_PARAMETERS),
-    "spectra": (EXTREMES, DENSITY, CUMULATIVE),
-    "operators": (OPERATORS, PRODUCTS, OPERATOR_PLANE),
-    "variance": (GROWTH, STD, SCATTER),
-    "mechanism": (COUNTERFACTUALS, SOURCES),
-}
-"""Figures by the section of the page that holds them."""
+FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
+    growth,
+    tradeoff,
+    published,
+    extremes,
+    density,
+    products,
+    plane,
+    radii,
+    predicted_measured,
+    phase,
+    sources,
+    signal,
+    training,
+    along,
+    learning,
+    hyper_parameters,
+)
+MOST = 7  # on one page
 
-FIGURES: tuple[FigureSpec, ...] = tuple(spec for group in SECTIONS.values() for spec in group)
-"""Every figure."""
+
+def specs(findings: Findings) -> list[FigureSpec]:
+    """The first figures that have something to show."""
+    found = [spec for figure in FIGURES if (spec := figure(findings)) is not None]
+    return found[:MOST]

@@ -1,79 +1,78 @@
-"""Shares of the meta-gradient's variance by source of randomness."""
-
-from typing import Any
+"""What carries the noise: growth with each path cut, and shares of the variance by source."""
 
 import numpy as np
-import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.csv_text import long_rows
-from hessdiag.report.figures.canvas import Layout, legend_below, panels
-from hessdiag.report.figures.palette import CATEGORIES, INK, SEQUENCE
+from hessdiag.analysis import Findings
+from hessdiag.report import names
+from hessdiag.report.figures.canvas import (
+    dots_with_bars,
+    factor_axis,
+    legend,
+    linear_axis,
+    named_rows,
+    panels,
+)
+from hessdiag.report.figures.looks import MARKERS, colours
+from hessdiag.report.figures.palette import MUTED
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.probes import confidence, early_middle_late, having, iteration
-from hessdiag.report.run_data import RunData
-
-_ENDS = ("", "_low", "_high")
-_TOTALS = {"validation_share": ("validation", INK), "inner_share": ("all inner", CATEGORIES[0])}
+from hessdiag.report.select import column, cuts, rows
 
 
-def _probes(data: RunData) -> list[xr.Dataset]:
-    return having(data.probes, "validation_share", "inner_share", "step_share")
-
-
-def _rows(data: RunData) -> list[dict[str, Any]]:
-    probes = _probes(data)
-    totals = [f"{name}{end}" for name in _TOTALS for end in _ENDS]
-    steps = [f"step_share{end}" for end in _ENDS]
-    return long_rows(probes, totals, ("horizon",)) + long_rows(
-        probes, steps, ("horizon", "inner_step")
+def sources(findings: Findings) -> FigureSpec | None:
+    """All cuts and all sources, a colour per configuration."""
+    cut = {
+        code: found for code in findings.configurations if len(found := cuts(findings, code)) > 1
+    }
+    share = rows(findings, "sources", when="all")
+    if not cut and not len(share):
+        return None
+    return FigureSpec(
+        slug="sources",
+        title="What carries the noise",
+        caption=(
+            "Growth at the longest horizon with a path of the derivative cut; shares of the "
+            "variance by where randomness enters. Estimates of shares are unbiased and may leave "
+            "0 to 100 %."
+        ),
+        rows=[row for found in (*cut.values(), share) for row in found.to_dict("records")],
+        draw=lambda: _draw(findings, cut, share),
     )
 
 
-def _caption(data: RunData) -> str:
-    probes = _probes(data)
-    return (
-        "Share of the variance of the i-step meta-gradient, averaged over the meta-parameters: of "
-        "the validation trajectories given the inner ones, of all inner trajectories, and of each "
-        "inner step's trajectories alone. The first two sum to one; what the single steps lack of "
-        "all inner trajectories is interaction between steps. Estimates are unbiased, and may "
-        f"leave [0, 1]. Bars: {confidence(probes)} bootstrap intervals."
-    )
-
-
-def _draw(data: RunData, layout: Layout) -> Figure:
-    probes = early_middle_late(_probes(data))
-    figure, axes = panels(layout, len(probes), height=2.8, sharey=True)
-    for axis, probe in zip(axes, probes, strict=True):
-        x = probe["horizon"].values
-        for name, (label, colour) in _TOTALS.items():
-            _line(axis, x, probe, name, label, colour, width=2.0)
-        steps = probe["inner_step"].values
-        for j in steps:
-            colour = SEQUENCE[int(j) * (len(SEQUENCE) - 1) // max(len(steps) - 1, 1)]
-            _line(axis, x, probe.sel(inner_step=j), "step_share", f"step {j}", colour, width=1.0)
-        axis.set_xticks(x)
-        axis.axhline(0.0, color=INK, linewidth=0.7)
-        axis.set_title(f"Iteration {iteration(probe):,}")
-        axis.set_xlabel("horizon")
-    axes[0].set_ylabel("share of the variance")
-    legend_below(figure, axes[0], layout=layout, columns=4)
+def _draw(findings: Findings, cut, share) -> Figure:
+    figure, axes = panels(bool(cut) + bool(len(share)), height=3.3)
+    if cut:
+        codes = list(dict.fromkeys(code for found in cut.values() for code in found["cut"]))
+        _draw_rows(axes[0], findings, cut, "cut", codes, "growth", [names.cut(c) for c in codes])
+        held = [column(found, key) for found in cut.values() for key in ("growth", "growth_low")]
+        factor_axis(axes[0], "x", np.concatenate([*held, np.ones(1)]))
+        axes[0].set_title("Noise relative to one step")
+    if len(share):
+        by_name = {c: share[share["configuration"] == c] for c in findings.configurations}
+        codes = list(dict.fromkeys(share["source"]))
+        _draw_rows(axes[-1], findings, by_name, "source", codes, "share", codes)
+        linear_axis(axes[-1], "x")
+        axes[-1].set_xlim(-0.6, 1.6)
+        for end in (0.0, 1.0):
+            axes[-1].axvline(end, color=MUTED, linewidth=0.9, zorder=1)
+        axes[-1].set_title("Share of the variance")
+    if len(findings.configurations) > 1:
+        legend(axes[0], below=4)
     return figure
 
 
-def _line(axis, x, at: xr.Dataset, name: str, label: str, colour: str, *, width: float) -> None:
-    value, low, high = (at[f"{name}{end}"].values for end in _ENDS)
-    if not np.isfinite(value).any():
-        return
-    axis.vlines(x, low, high, colors=colour, linewidth=width, alpha=0.5)
-    axis.plot(x, value, color=colour, marker="o", markersize=3, linewidth=width, label=label)
-
-
-SOURCES = FigureSpec(
-    slug="sources",
-    title="Where the variance comes from",
-    caption=_caption,
-    available=lambda data: bool(_probes(data)),
-    rows=_rows,
-    draw=_draw,
-)
+def _draw_rows(axis: Axes, findings, found, key: str, codes, value: str, labels) -> None:
+    looks = colours(findings.configurations)
+    for place, (configuration, held) in enumerate(found.items()):
+        shift = 0.5 * ((place + 0.5) / len(found) - 0.5)
+        y = np.array([codes.index(code) for code in held[key]]) + shift
+        ends = (column(held, f"{value}{end}") for end in ("", "_low", "_high"))
+        middle, low, high = ends
+        look = {
+            "marker": MARKERS[place % len(MARKERS)],
+            "label": names.configuration(configuration),
+        }
+        dots_with_bars(axis, middle, y, low, high, colour=looks[configuration], **look)
+    named_rows(axis, labels)

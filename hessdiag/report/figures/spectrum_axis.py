@@ -21,14 +21,7 @@ def eigenvalues_of_h(hessian: np.ndarray, rate: float) -> np.ndarray:
 
 
 def linear_width(probes: Sequence[xr.Dataset]) -> float:
-    """Half the width of the axis's linear part: about where the bulk of the spectrum ends.
-
-    Args:
-        probes: All probes that share the axis.
-
-    Returns:
-        A positive size of an eigenvalue of H.
-    """
+    """Half the width of the axis's linear part: about where the bulk of the spectrum ends."""
     sizes, bulks = [0.0], []
     for probe in probes:
         rate = probe["learning_rate"]
@@ -44,12 +37,7 @@ def linear_width(probes: Sequence[xr.Dataset]) -> float:
 
 
 def set_axis(axis: Axes, width: float) -> None:
-    """An asinh axis with few, plainly labelled ticks.
-
-    Args:
-        axis: The panel; its limits are kept.
-        width: Half the width of the linear part.
-    """
+    """An asinh axis with few, plainly labelled ticks."""
     axis.set_xscale("asinh", linear_width=width)
     low, high = axis.get_xlim()
     most = 5 if low < 0 < high else 4
@@ -60,18 +48,13 @@ def set_axis(axis: Axes, width: float) -> None:
 
 
 def draw_interval(axis: Axes, *, named: bool = True) -> None:
-    """Shade [−2, 0].
-
-    Args:
-        axis: The panel.
-        named: Whether to say so where −2 lies off the axis.
-    """
+    """Shade [−2, 0]."""
     low, high = axis.get_xlim()
     axis.axvspan(max(-2.0, low), min(0.0, high), color=SHADE, zorder=0, linewidth=0)
     axis.axvline(0.0, color=MUTED, linewidth=0.8, zorder=1)
     if low < -2.0:
         axis.axvline(-2.0, color=MUTED, linewidth=0.8, zorder=1)
     elif named:
-        off = {"transform": axis.transAxes, "color": MUTED, "fontsize": 7, "va": "bottom"}
+        off = {"transform": axis.transAxes, "color": MUTED, "fontsize": 8.5, "va": "bottom"}
         axis.text(0.02, 0.5, "← −2", **off)
     axis.set_xlim(low, high)

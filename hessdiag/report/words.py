@@ -1,0 +1,182 @@
+"""Answers in words, by the templates of words.toml."""
+
+import string
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hessdiag.analysis import Answer, Findings, Quantity
+from hessdiag.report import names
+from hessdiag.report.numbers import factor, interval, percent, plain, share
+from hessdiag.report.select import column, cuts, longest, measured, rows
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+_COUNTS = ("met", "of", "horizon", "rival_horizon")
+_CHANGES = ("memory-cut", "hessian-cut", "mix", "sources")  # the most telling first
+_TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
+_PARTS = {0.2: "little", 0.29: "a quarter", 0.42: "a third", 0.58: "half", 0.72: "two thirds"}
+
+
+@lru_cache(maxsize=1)
+def templates() -> dict[str, dict[str, Any]]:
+    """By question: what it asks, its heading in tables, and the templates by status and form."""
+    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+
+
+def answers(findings: Findings, question: str) -> list[Answer]:
+    """The answers to a question, in the order of the configurations."""
+    return [answer for answer in findings.verdict if answer.question == question]
+
+
+def leading(findings: Findings) -> str:
+    """The configuration that titles and cards are of: that measured furthest."""
+    return next(iter([*measured(findings), *findings.configurations]), "")
+
+
+def said(form: str, findings: Findings, answer: Answer) -> str:
+    """An answer in words; empty where no template knows all of its numbers.
+
+    Args:
+        form: "title", "sentence", "cell" or "change".
+        findings: That it is of.
+        answer: What is decided.
+    """
+    known = _values(findings, answer)
+    found = templates().get(answer.question, {}).get(answer.status, {}).get(form, ())
+    for template in found:
+        fields = {name for _, name, _, _ in string.Formatter().parse(template) if name}
+        if fields <= {name for name, text in known.items() if text}:
+            return template.format_map(known).replace(" .", ".")
+    return ""
+
+
+def _values(findings: Findings, answer: Answer) -> dict[str, str]:
+    """Everything that a template may name, as text; the growth is the same in all answers."""
+    n = longest(findings, answer.configuration)
+    known = {name: names.explanation(text) for name, text in answer.labels.items()}
+    own = [a for a in answers(findings, "growth") if a.configuration == answer.configuration]
+    for each in (answer, *own):
+        for name, quantity in each.numbers.items():
+            if each is answer or name == "growth":
+                known |= _texts(name, quantity)
+    optimiser = names.optimiser(findings.settings, answer.configuration)
+    known |= {"n": str(n), "steps": names.number(n), "optimiser": optimiser}
+    known["Steps"] = names.title(known["steps"])
+    known["why"] = names.named()["reasons"].get(answer.reason, "no")
+    known["part"] = part(findings, answer.configuration)
+    return known
+
+
+def _texts(name: str, quantity: Quantity) -> dict[str, str]:
+    value, low, high = quantity.value, quantity.low, quantity.high
+    if not np.isfinite(value):
+        return {}
+    if name.startswith("share"):
+        text = share(value, low, high).replace("undecided", "")
+        return {name: text, f"S{name[1:]}": names.title(text)}
+    if name in _COUNTS:
+        return {name: f"{value:g}"}
+    text = plain(value, digits=2) if name in ("signal", "rival") else factor(value)
+    is_narrow = np.isfinite(high) and high < 100 * max(abs(value), 1e-300)
+    return {
+        name: text,
+        f"{name}_plain": text.removesuffix("×"),
+        f"{name}_range": interval(low, high) if is_narrow else "",
+    }
+
+
+def part(findings: Findings, configuration: str) -> str:
+    """The share of the logarithm of the growth that goes without memory, in words."""
+    found = cuts(findings, configuration)
+    removed = found.loc[found["cut"] == "no-memory", "removed"] if len(found) else ()
+    if not len(removed):
+        return ""
+    share_of_log = float(next(iter(removed)))
+    return next(
+        (word for bound, word in _PARTS.items() if share_of_log < bound), percent(share_of_log)
+    )
+
+
+def title(findings: Findings) -> str:
+    """The finding: what is reproduced, what carries the noise, or what explains it."""
+    total = reproduced(findings)
+    if total is not None and _is_published_experiment(findings):
+        return said("title", findings, total)
+    configuration = leading(findings)
+    own = {a.question: a for a in findings.verdict if a.configuration == configuration}
+    grows = "growth" not in own or own["growth"].status != FAILS
+    for questions in _TITLES[0 if grows else 2 :]:
+        clauses = [said("title", findings, own[code]) for code in questions if code in own]
+        if any(clauses):
+            return "; ".join(filter(None, clauses))
+    return _trained(findings)
+
+
+def reproduced(findings: Findings) -> Answer | None:
+    """The answers about published numbers as one; None where nothing is published."""
+    each = [answer for answer in answers(findings, "reproduced") if "of" in answer.numbers]
+    if not each:
+        return None
+    met, of = (sum(a.numbers[name].value for a in each) for name in ("met", "of"))
+    counts = {"met": met, "of": of}
+    numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
+    status = HOLDS if met == of else FAILS
+    return Answer("reproduced", each[0].configuration, status, numbers=numbers)
+
+
+def _is_published_experiment(findings: Findings) -> bool:
+    """Whether several of its returns are published: the study is one of the paper's."""
+    return int(np.isfinite(column(rows(findings, "final"), "published")).sum()) > 1
+
+
+def _trained(findings: Findings) -> str:
+    """What training ended with, where no meta-gradient was measured."""
+    headline = str(findings.about.get("headline", ""))
+    ends = rows(findings, "final", series=headline)
+    if not len(ends):
+        return f"Nothing is measured yet in {findings.name}"
+    shown = [ends.iloc[0], ends.iloc[-1]][: len(ends)]
+    several = len(findings.configurations) > 1
+    words = [
+        f"{plain(end['final'], digits=2)}"
+        + (f" ({names.configuration(end['configuration'])})" if several else "")
+        for end in shown
+    ]
+    return f"{names.title(names.parameter(headline))} ends at {' to '.join(words)}"
+
+
+def sentences(findings: Findings) -> list[tuple[str, list[str]]]:
+    """Every question with its answers in sentences, by configuration where there are several."""
+    found = []
+    for code, words in templates().items():
+        lines = [line for answer in answers(findings, code) if (line := _line(findings, answer))]
+        if lines:
+            found.append((words["question"], lines))
+    return found
+
+
+def _line(findings: Findings, answer: Answer) -> str:
+    text = said("sentence", findings, answer)
+    if not text:
+        return ""
+    several = len(findings.configurations) > 1
+    head = f"{names.configuration(answer.configuration)}: " if several else ""
+    status = f" ({answer.status})" if answer.status == UNDECIDED else ""
+    return f"{head}{text}{status}{needed(answer)}"
+
+
+def needed(answer: Answer) -> str:
+    """What would decide an undecided question, such as more seeds."""
+    wants = [f"{value:,.0f} {name}" for name, value in answer.needs.items()]
+    return f" Would take about {' or '.join(wants)}." if wants else ""
+
+
+def changes(findings: Findings, *, most: int = 3) -> list[str]:
+    """At most three bullets of what to change, of the leading configuration."""
+    configuration = leading(findings)
+    own = {a.question: a for a in findings.verdict if a.configuration == configuration}
+    texts = (said("change", findings, own[code]) for code in _CHANGES if code in own)
+    return [text for text in texts if text][:most]
