@@ -45,7 +45,8 @@ SNAKE = {
     "problem.torso": 6,
     "problem.head": 5,
 }
-TOLERANCE = {"departure": 1e-3}  # from random probes of the operator's own stream
+OTHER_STARTS = ("cut_meta_gradient", "cut_growth", "cut_removed")
+"""The cut "stable-hessian" finds its eigenpairs from start vectors of another stream now."""
 
 
 @pytest.mark.slow
@@ -62,7 +63,7 @@ def test_numbers_are_those_of_the_record(name, settings, tmp_path):
         expected, value = record[key], found[key]
         assert value.shape == expected.shape, key
         scale = np.nanmax(np.abs(expected), initial=0.0)
-        tolerance = TOLERANCE.get(key.removeprefix("probe/"), 1e-6)
+        tolerance = 1e-4 if key.removeprefix("probe/") in OTHER_STARTS else 1e-6
         np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance * scale)
 
 
@@ -73,5 +74,5 @@ def numbers(file: Path) -> dict[str, np.ndarray]:
             str(key): data[key].values
             for key in data.data_vars
             if data[key].dtype.kind in "fiub"
-            and not str(key).endswith(("_low", "_high", "_error", "_se", "_defect"))
+            and not str(key).endswith(("_low", "_high", "_error", "_se", "_defect", "left_out"))
         }

@@ -7,8 +7,8 @@ import numpy as np
 from hessdiag.probes.explanations import Evidence, Explanation, Radii, predictions
 from hessdiag.probes.inner_loop import InnerLoopSpectra
 from hessdiag.probes.measured import Measured
-from hessdiag.spectra import Variables
-from hessdiag.statistics import mixed_growth
+from hessdiag.probes.values import Values, with_ends
+from hessdiag.statistics import Interval, mixed_growth
 
 
 def prediction_variables(
@@ -16,7 +16,7 @@ def prediction_variables(
     spectra: Sequence[InnerLoopSpectra],
     of_terms: Mapping[str, np.ndarray],
     more: Mapping[str, Explanation] | None = None,
-) -> tuple[list[str], Variables]:
+) -> tuple[list[str], Values]:
     """Labels of the explanations, and what each predicts for the growth.
 
     Args:
@@ -30,29 +30,12 @@ def prediction_variables(
     """
     evidence = _evidence(measured, spectra, of_terms)
     predicted = predictions(evidence, more)
-    dims = ("explanation", "horizon")
-    text = "predicted growth of the standard deviation"
-    variables: Variables = {
-        "prediction" + suffix: (
-            dims,
-            np.stack([getattr(prediction, end) for prediction in predicted.values()]),
-            text,
-            "1",
-        )
-        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
-    values = variables["prediction"][1]
-    weights = _averaging(measured)
+    ends = zip(*predicted.values(), strict=True)
+    values = with_ends("prediction", Interval(*map(np.stack, ends)))
+    weights = list(list(measured.weights.values())[-1])  # of the estimator that averages most
     for name, coherent in (("mix_prediction", False), ("mix_prediction_coherent", True)):
-        how = "varying as one" if coherent else "varying independently"
-        text = f"predicted growth of the mix, the horizons that it averages {how}"
-        variables[name] = (dims, mixed_growth(values, weights, coherent=coherent), text, "1")
-    return list(predicted), variables
-
-
-def _averaging(measured: Measured) -> list[np.ndarray]:
-    """The weights of the estimator that averages most: the last in the registry's order."""
-    return list(list(measured.weights.values())[-1])
+        values[name] = mixed_growth(values["prediction"], weights, coherent=coherent)
+    return list(predicted), values
 
 
 def _evidence(

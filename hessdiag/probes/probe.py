@@ -82,14 +82,13 @@ class Probe:
         variables = (
             spread_variables(self._measured, meta_gradients, seed=seed)
             | predicted
-            | inner_loop_variables(spectra)
+            | {name: variable[1] for name, variable in inner_loop_variables(spectra).items()}
             | mechanism_variables(
                 sampled, spectra, self._mechanism.horizons, self._measured, seed=[*seed, 1]
             )
         )
-        values = {name: variable[1] for name, variable in variables.items()}
         coords = self._coords(labels, spectra)
-        return described(values, coords=coords, attrs=self._attributes(iteration))
+        return described(variables, coords=coords, attrs=self._attributes(iteration))
 
     def _meta_gradients(self, state, samples, sampled: Sampled, steps: "_Steps") -> np.ndarray:
         """(K, n, m): sums of the terms where these are of all horizons, else sampled."""

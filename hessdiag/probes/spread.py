@@ -9,11 +9,8 @@ from jaxtyping import PRNGKeyArray
 from hessdiag.meta import all_horizons
 from hessdiag.probes.chunks import Chunks, require_finite
 from hessdiag.probes.measured import Measured
-from hessdiag.spectra import Variables
-from hessdiag.statistics import bias_to, measure_spread, mixed
-
-_PER_PARAMETER = ("estimator", "horizon", "meta_parameter")
-_UNITS = "per unit of eta"
+from hessdiag.probes.values import Values, with_ends
+from hessdiag.statistics import Interval, Spread, bias_to, measure_spread, mixed
 
 
 class SpreadProbe:
@@ -49,8 +46,8 @@ class SpreadProbe:
 
 def spread_variables(
     measured: Measured, meta_gradients: np.ndarray, *, seed: Sequence[int]
-) -> Variables:
-    """Spread of every estimator that is a weighted sum over horizons, as labelled arrays."""
+) -> Values:
+    """Spread of every estimator that is a weighted sum over horizons (eq. 7 for the bias)."""
     settings = measured.settings
     estimates = [mixed(meta_gradients, [*weights]) for weights in measured.weights.values()]
     spreads = [
@@ -62,35 +59,11 @@ def spread_variables(
         )
         for estimate in estimates
     ]
-    variables: Variables = {
-        "meta_gradient": (
-            ("sample", "horizon", "meta_parameter"),
-            meta_gradients,
-            "i-step meta-gradient with respect to the unconstrained eta",
-            _UNITS,
-        )
-    }
-    for name, dims, text, unit in (
-        ("mean", _PER_PARAMETER, "mean of the meta-gradient", _UNITS),
-        ("std", _PER_PARAMETER, "standard deviation of the meta-gradient", _UNITS),
-        ("ratio", _PER_PARAMETER, "standard deviation over that of the 1-step estimator", "1"),
-        ("growth", _PER_PARAMETER[:2], "ratio averaged over meta-parameters", "1"),
-    ):
-        intervals = [getattr(spread, name) for spread in spreads]
-        for suffix, end in (("", "value"), ("_low", "low"), ("_high", "high")):
-            values = np.stack([getattr(interval, end) for interval in intervals])
-            variables[name + suffix] = (dims, values, text, unit)
-    return variables | _bias(meta_gradients, estimates)
-
-
-def _bias(meta_gradients: np.ndarray, estimates: Sequence[np.ndarray]) -> Variables:
-    """Against the longest horizon's n-step meta-gradient (eq. 7)."""
+    values: Values = {"meta_gradient": meta_gradients}
+    for name in Spread._fields:
+        ends = zip(*(getattr(spread, name) for spread in spreads), strict=True)
+        values |= with_ends(name, Interval(*map(np.stack, ends)))
     biases = [bias_to(meta_gradients[:, -1], estimate) for estimate in estimates]
-    variables: Variables = {}
-    for name, field, text in (
-        ("bias", "distance", "mean difference to the longest horizon's n-step meta-gradient"),
-        ("bias_error", "error", "standard error of the bias, its Monte-Carlo floor"),
-    ):
-        values = np.stack([getattr(bias, field) for bias in biases])
-        variables[name] = (_PER_PARAMETER, values, text, _UNITS)
-    return variables
+    values["bias"] = np.stack([bias.distance for bias in biases])
+    values["bias_error"] = np.stack([bias.error for bias in biases])
+    return values

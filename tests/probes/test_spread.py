@@ -126,12 +126,12 @@ def test_predictions_have_the_radii_of_every_operator_with_their_first_order_err
     label = "E1 spectral radius, update"
     labels, made = prediction_variables(measured, [loop_of([0.0, 2.0, 1.0])], {})
     at = labels.index(label)
-    ends = [made["prediction" + end][1][at] for end in ("_low", "", "_high")]
+    ends = [made["prediction" + end][at] for end in ("_low", "", "_high")]
     np.testing.assert_allclose(ends[1], [1.0, 1 + 3, 1 + 2 + 2 * 3])
     np.testing.assert_allclose(ends[0], [1.0, 1 + 2.5, 1 + 1.5 + 1.5 * 2.5])
     np.testing.assert_allclose(ends[2], [1.0, 1 + 3.5, 1 + 2.5 + 2.5 * 3.5])
     labels, made = prediction_variables(measured, [loop_of([0, 1, 1], converged=False)], {})
-    assert np.isnan(made["prediction"][1][labels.index(label)]).all()
+    assert np.isnan(made["prediction"][labels.index(label)]).all()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_memory_of_e4_is_that_of_the_settings(constants, decay):
     settings = resolve({"env": "mrp", "n": 3, "learning.optimiser": "adam"} | constants)
     measured = measured_by(Learner(settings), settings)
     labels, made = prediction_variables(measured, [loop_of([0.0, 2.0, 1.0])], {})
-    e4 = made["prediction"][1][labels.index("E4 optimiser memory, coherent")]
+    e4 = made["prediction"][labels.index("E4 optimiser memory, coherent")]
     np.testing.assert_allclose(e4[1] - e4[0], 1.0 + decay)  # the older gradient, after two updates
 
 
