@@ -1,18 +1,12 @@
-"""Driving a run from the command line: set-up, display, report, exit code."""
+"""Driving a run from the command line: set-up, display, report."""
 
-import logging
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
-
 from hessdiag.record.provenance import utc_now
-from hessdiag.record.run_directory import RunDirectory
 from hessdiag.report import write_report
-from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
@@ -23,29 +17,34 @@ from .display import Display, QuietDisplay
 from .json_display import JsonDisplay
 from .live_display import LiveDisplay
 from .plain_display import PlainDisplay
+from .stopping import stoppable
 
 
-def new_run(
+def drive_run(
     flags: Mapping[str, Any],
     config: Path | None,
     out: Path | None,
+    resume: Path | None,
     *,
     command: str,
     quiet: bool,
     as_json: bool,
-) -> int:
-    """Start a run in a new directory; returns the exit code."""
-    set_up_compilation()
-    settings = resolve(flags, config)
-    directory = start(settings, out or default_path(settings), command=command)
-    return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
-
-
-def continue_run(path: Path, *, command: str, quiet: bool, as_json: bool) -> int:
-    """Go on with the run in `path`; returns the exit code."""
-    set_up_compilation()
-    settings, directory = reopen(path, command=command)
-    return _drive(settings, directory, make_display(quiet=quiet, as_json=as_json))
+) -> None:
+    """Start a run in a new directory, or go on with the one in `resume`, to its end."""
+    if resume is not None:
+        set_up_compilation()
+        settings, directory = reopen(resume, command=command)
+    else:
+        settings = resolve(flags, config)  # bad input is refused at once
+        set_up_compilation()
+        directory = start(settings, out or default_path(settings), command=command)
+    display = make_display(quiet=quiet, as_json=as_json)
+    display.publish = lambda: write_report(directory.path)
+    with (
+        stoppable("run", "--resume", str(directory.path)) as stop,
+        display.shown(settings, directory.path),
+    ):
+        Run.single(settings, directory, observer=display, stop=stop).go()
 
 
 def default_path(settings: Settings) -> Path:
@@ -63,16 +62,3 @@ def make_display(*, quiet: bool, as_json: bool) -> Display:
     if quiet:
         return QuietDisplay()
     return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
-
-
-def _drive(settings: Settings, directory: RunDirectory, display: Display) -> int:
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's; its errors are raised as well
-    display.publish = lambda: write_report(directory.path)
-    try:
-        with StopRequest() as stop, display.shown(settings, directory.path):
-            Run.single(settings, directory, observer=display, stop=stop).go()
-    except Interrupted as stopped:
-        command = shlex.join(["hessdiag", "run", "--resume", str(directory.path)])
-        click.echo(f"hessdiag: {stopped}; saved. Go on with: {command}", err=True)
-        return 128 + stopped.signal_number
-    return 0

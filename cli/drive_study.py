@@ -1,7 +1,5 @@
 """Driving a study from the command line: plan, display, exit code."""
 
-import logging
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +21,9 @@ from hessdiag.study import (
     groups,
     planned,
 )
-from hessdiag.train.interrupt import Interrupted, StopRequest
 
 from .compilation import set_up_compilation
+from .stopping import stoppable
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, Plan, plan_table
 
 
@@ -60,9 +58,9 @@ def new_study(
     how: How,
 ) -> int:
     """Start a study in a new directory, or only plan it; returns the exit code."""
-    set_up_compilation()
     grid = planned(name, config, common, varied)
     cells = grid.cells()
+    set_up_compilation()
     if how.dry_run:
         return _plan(groups(cells, how.seeds))
     title = name or "study"
@@ -104,11 +102,11 @@ def _plan(groups_of_cells: Sequence[Sequence[Cell]]) -> int:
 
 
 def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's; its errors are raised as well
     live = sys.stdout.isatty() and not how.quiet
     display = (
         LiveStudyDisplay(directory, cells) if live else PlainStudyDisplay(cells, quiet=how.quiet)
     )
+<<<<<<< HEAD
     try:
         with StopRequest() as stop, display:
             study = Study(
@@ -127,6 +125,21 @@ def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
         again += ["--together", str(how.together)] if how.together else []
         click.echo(f"hessdiag: {stopped}; saved. Go on with: {shlex.join(again)}", err=True)
         return 128 + stopped.signal_number
+=======
+    together = ["--together", str(how.together)] if how.together else []
+    with stoppable("study", "--resume", str(directory.path), *together) as stop, display:
+        study = Study(
+            directory,
+            cells,
+            command=how.command,
+            observer=display,
+            stop=stop,
+            publish=write_report,
+            conclude=lambda: report_on(directory, cells),
+            together=how.seeds,
+        )
+        failed = study.go()
+>>>>>>> 3fb2814 (Runs and studies stop in one place; bad input is refused before anything is set up)
     click.echo(directory.path)
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)

@@ -12,7 +12,7 @@ from hessdiag.train.settings import DECLARED, PROBLEM_FLAGS
 
 from .setting_options import assignment, given, setting_options
 
-FLAGGED = [*(one for one in DECLARED.values() if one.declared.flag), *PROBLEM_FLAGS]
+FLAGGED = [*(one for one in DECLARED.values() if one.flag), *PROBLEM_FLAGS]
 
 
 @click.command()
@@ -31,7 +31,7 @@ def run(
     quiet: bool,
     as_json: bool,
     **values: Any,
-) -> int:
+) -> None:
     """Train an agent by n-step meta-gradients, probe spectra and variance, write a report.
 
     Settings: flag over --config file over preset. A run directory is made under ./reports, or
@@ -47,12 +47,10 @@ def run(
     if resume is not None:
         _refuse_beside_resume(flags, config, out)
 
-    from .drive import continue_run, new_run
+    from .drive import drive_run
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
-    if resume is not None:
-        return continue_run(resume, command=command, quiet=quiet, as_json=as_json)
-    return new_run(flags, config, out, command=command, quiet=quiet, as_json=as_json)
+    drive_run(flags, config, out, resume, command=command, quiet=quiet, as_json=as_json)
 
 
 def _refuse_beside_resume(flags: dict[str, Any], config: Path | None, out: Path | None) -> None:

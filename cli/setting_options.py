@@ -23,7 +23,7 @@ def setting_options(settings: Iterable[Setting], *, several: bool = False) -> Ca
     def decorate(command: Callable) -> Callable:
         for setting in reversed([*settings]):
             command = click.option(
-                *setting.declared.flag.split(),
+                *setting.flag.split(),
                 _parameter(setting.key),
                 default=None,
                 type=str if several else _TYPES.get(setting.kind, str),
@@ -62,7 +62,7 @@ def _parameter(key: str) -> str:
 
 def _help(setting: Setting) -> str:
     """What it is, with its default unless that is plain from it or the problem's own."""
-    what = f"{setting.declared.help[0].upper()}{setting.declared.help[1:]}."
+    what = f"{setting.help[0].upper()}{setting.help[1:]}."
     default = setting.default
     if setting.key.startswith(("learning.", "problem.")) or default in (None, ()):
         return what

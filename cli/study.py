@@ -72,9 +72,7 @@ def study(
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:
     """What flags fix and what they vary, by dotted key."""
     common = given(COMMON, values) | dict(assignment(text, "--set") for text in assignments)
-    varied = {
-        key: _list(text, DECLARED[key].declared.flag) for key, text in given(VARIED, values).items()
-    }
+    varied = {key: _list(text, DECLARED[key].flag) for key, text in given(VARIED, values).items()}
     for text in vary:
         key, equals, words = text.partition("=")
         if not equals or not words:

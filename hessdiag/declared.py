@@ -13,10 +13,11 @@ from hessdiag.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Declared:
-    """What a field says of its setting.
+class Setting:
+    """What is known of a setting.
 
     Attributes:
+        default: its value where none is given.
         help: what it is, without a capital and a full stop.
         flag: on the command line; a short form follows after a space, the flag that turns a switch
             off after a slash.
@@ -24,10 +25,13 @@ class Declared:
         above: what every value is larger than.
         most: the largest value.
         below: what every value is smaller than.
-        choices: gives the names that are allowed; called only when they are needed, since modules
-            that know names may import JAX.
+        choices: gives the names that are allowed, when they are needed: what knows them may import
+            JAX.
+        key: its dotted name, in TOML files and for `--set`.
+        kind: its type.
     """
 
+    default: Any
     help: str = ""
     flag: str = ""
     least: float | None = None
@@ -35,59 +39,29 @@ class Declared:
     most: float | None = None
     below: float | None = None
     choices: Callable[[], Iterable[str]] | None = None
-
-
-def setting(default: Any, help: str, **more: Any) -> Any:
-    """A field of a frozen dataclass that is a setting.
-
-    Args:
-        default: its value where none is given.
-        help: what it is.
-        more: see `Declared`.
-    """
-    return field(default=default, metadata={"declared": Declared(help, **more)})
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A setting by its dotted key.
-
-    Attributes:
-        key: in TOML files, and for `--set`.
-        kind: its type.
-        default: its value where none is given.
-        declared: what its field says of it.
-    """
-
-    key: str
-    kind: Any
-    default: Any
-    declared: Declared
+    key: str = ""
+    kind: Any = None
 
     @property
     def name(self) -> str:
         """How messages call it."""
-        flag = self.declared.flag.split(" ")[0].partition("/")[0]
+        flag = self.flag.split(" ")[0].partition("/")[0]
         return f"{self.key} ({flag})" if flag else self.key
 
     @property
     def allowed(self) -> str:
         """What it may be, in words."""
-        declared = self.declared
-        if declared.choices:
-            names = ", ".join(declared.choices())
+        least, above, most, below = self.least, self.above, self.most, self.below
+        if self.choices:
+            names = ", ".join(self.choices())
             return f"{names} with commas between, or none" if self.kind in _LISTS else names
-        least, above, most, below = (
-            None if bound is None else f"{bound:g}"
-            for bound in (declared.least, declared.above, declared.most, declared.below)
-        )
-        if above and below:
-            return f"between {above} and {below}"
-        if least and (most or below):
-            return f"{least} to {most or f'below {below}'}"
-        if least or above:
-            return f"{least} or more" if least else f"more than {above}"
-        return _words(self.kind)
+        if above is not None:
+            return f"more than {above:g}" if below is None else f"between {above:g} and {below:g}"
+        if least is None:
+            return _KINDS[self.kind][1] if self.kind in _KINDS else "what the problem takes"
+        if most is below is None:
+            return f"{least:g} or more"
+        return f"{least:g} to below {below:g}" if most is None else f"{least:g} to {most:g}"
 
     def checked(self, value: Any) -> Any:
         """The value, of the setting's type.
@@ -95,10 +69,11 @@ class Setting:
         Raises:
             UsageError: it is of another type, or not allowed.
         """
+        cast, words = _KINDS.get(self.kind, (lambda same: same, ""))
         try:
-            value = _KINDS[self.kind][0](value) if self.kind in _KINDS else value
+            value = cast(value)
         except (TypeError, ValueError, OverflowError):
-            self.refuse(value, _words(self.kind))
+            self.refuse(value, words)
         for entry in value if self.kind in _LISTS else (value,):
             if entry is not None and not self._admits(entry):
                 self.refuse(entry)
@@ -110,20 +85,23 @@ class Setting:
         Raises:
             UsageError: always.
         """
-        raise UsageError(
-            f"{self.name}: {value!r} is not allowed; allowed: {allowed or self.allowed}"
-        )
+        allowed = allowed or self.allowed
+        raise UsageError(f"{self.name}: {value!r} is not allowed; allowed: {allowed}")
 
     def _admits(self, value: Any) -> bool:
-        declared = self.declared
-        if declared.choices:
-            return value in declared.choices()
+        if self.choices:
+            return value in self.choices()
         return (
-            (declared.least is None or value >= declared.least)
-            and (declared.above is None or value > declared.above)
-            and (declared.most is None or value <= declared.most)
-            and (declared.below is None or value < declared.below)
+            (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
         )
+
+
+def setting(default: Any, help: str, flag: str = "", **more: Any) -> Any:
+    """A field of a frozen dataclass that is a setting; see `Setting` for the arguments."""
+    return field(default=default, metadata={"setting": Setting(default, help, flag, **more)})
 
 
 def settings_of(source: Any, prefix: str = "") -> dict[str, Setting]:
@@ -133,16 +111,16 @@ def settings_of(source: Any, prefix: str = "") -> dict[str, Setting]:
         source: the dataclass; anything else has none.
         prefix: what every key begins with.
     """
-    fields = dataclasses.fields(source) if dataclasses.is_dataclass(source) else ()
     own: dict[str, Setting] = {}
     nested: dict[str, Setting] = {}
-    for entry in fields:
+    for entry in dataclasses.fields(source) if dataclasses.is_dataclass(source) else ():
         key = prefix + entry.name
         if dataclasses.is_dataclass(entry.type):
             nested |= settings_of(entry.type, f"{key}.")
         elif entry.default is not dataclasses.MISSING:
+            declared = entry.metadata.get("setting", Setting(entry.default))
             kind = entry.type if entry.type in _KINDS else type(entry.default)
-            own[key] = Setting(key, kind, entry.default, entry.metadata.get("declared", Declared()))
+            own[key] = dataclasses.replace(declared, key=key, kind=kind)
     return own | nested
 
 
@@ -168,16 +146,19 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _instance(kind: type) -> Callable[[Any], Any]:
-    def checked(value: Any) -> Any:
-        if not isinstance(value, kind):
-            raise TypeError(value)
-        return value
-
-    return checked
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(value)
+    return value
 
 
-def _optional(cast: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _or_none(cast: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else cast(value)
 
 
@@ -196,23 +177,19 @@ def _integers(value: Any) -> tuple[int, ...]:
 def _names(value: Any) -> tuple[str, ...]:
     """Words from a list, or from one text with commas; "none" is none of them."""
     entries = value.split(",") if isinstance(value, str) else value
-    words = tuple(_instance(str)(entry).strip() for entry in entries)
+    words = tuple(_text(entry).strip() for entry in entries)
     return () if words == ("none",) else words
 
 
 _KINDS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     int: (_integer, "an integer"),
     float: (_number, "a number"),
-    bool: (_instance(bool), "true or false"),
-    str: (_instance(str), "text"),
-    float | None: (_optional(_number), "a number"),
-    str | None: (_optional(_instance(str)), "text"),
+    bool: (_boolean, "true or false"),
+    str: (_text, "text"),
+    float | None: (_or_none(_number), "a number"),
+    str | None: (_or_none(_text), "text"),
     tuple[int, ...]: (_integers, "integers with commas between"),
     tuple[float, float]: (_pair, "two numbers"),
     tuple[str, ...]: (_names, "words with commas between, or none"),
 }
 _LISTS = (tuple[int, ...], tuple[str, ...])
-
-
-def _words(kind: Any) -> str:
-    return _KINDS[kind][1] if kind in _KINDS else getattr(kind, "__name__", str(kind))

@@ -35,13 +35,13 @@ def _table(title: str, settings: Iterable[Setting]) -> Iterator[str]:
     yield "| setting | flag | default | allowed | what it is |"
     yield "| --- | --- | --- | --- | --- |"
     for setting in settings:
-        flags = setting.declared.flag.replace("/", " ").split()
+        flags = setting.flag.replace("/", " ").split()
         cells = (
             f"`{setting.key}`",
             " ".join(f"`{flag}`" for flag in flags),
             OWN if setting.key.startswith("learning.") else _default(setting.default),
             setting.allowed,
-            setting.declared.help,
+            setting.help,
         )
         yield f"| {' | '.join(cells)} |"
     yield ""

@@ -25,7 +25,7 @@ class MarkovRewardProcess(NamedScalars):
     """
 
     states: int = setting(10, "number of states", least=1)
-    batch_size: int = setting(32, "episodes per inner update", flag="--batch-size", least=1)
+    batch_size: int = setting(32, "episodes per inner update", "--batch-size", least=1)
     even_reward: float = setting(0.1, "reward of the even states")
     odd_std: float = setting(1.0, "standard deviation of the reward of the odd states", least=0)
     hidden: int = setting(10, "widths of the two hidden layers", least=1)

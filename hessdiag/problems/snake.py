@@ -28,15 +28,13 @@ class Snake(NamedScalars):
     rows: int = setting(
         12,
         "rows of the board, which the network halves twice",
-        flag="--board-size",
+        "--board-size",
         least=SMALLEST_BOARD,
     )
-    cols: int = setting(12, "columns, likewise", flag="--board-size", least=SMALLEST_BOARD)
-    batch_size: int = setting(
-        32, "environments played in parallel, B", flag="--batch-size", least=1
-    )
+    cols: int = setting(12, "columns, likewise", "--board-size", least=SMALLEST_BOARD)
+    batch_size: int = setting(32, "environments played in parallel, B", "--batch-size", least=1)
     rollout_length: int = setting(
-        20, "steps per environment and inner update, T", flag="--rollout-length", least=1
+        20, "steps per environment and inner update, T", "--rollout-length", least=1
     )
     time_limit: int = setting(5000, "steps after which an episode ends", least=1)
     outer_gamma: float = setting(0.99, "γ' of the outer loss")

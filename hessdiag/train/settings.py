@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hessdiag.declared import Declared, Setting, setting, settings_of
+from hessdiag.declared import Setting, setting, settings_of
 from hessdiag.learning import Learning
 from hessdiag.probes.settings import ProbeSettings
 
@@ -38,73 +38,41 @@ def _cuts() -> Iterable[str]:
 class TrainSettings:
     """How long training lasts and how often it saves."""
 
-    iterations: int = setting(
-        200,
-        "training iterations; a linear schedule anneals over them",
-        flag="--iterations",
-        least=1,
-    )
-    checkpoint_minutes: float = setting(
-        3.0, "minutes between checkpoints, besides one at every probe", least=0
-    )
+    iterations: int = setting(200, "training iterations", "--iterations", least=1)
+    checkpoint_minutes: float = setting(3.0, "minutes between checkpoints", least=0)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a run depends on; `problem` holds the settings of the problem."""
 
-    env: str = setting("snake", "problem: snake, mrp, or module:factory of your own", flag="--env")
-    n: int = setting(
-        5, "inner updates per meta-gradient; 0 leaves meta-parameters fixed", flag="--n", least=0
-    )
+    env: str = setting("snake", "problem: snake, mrp, or module:factory of your own", "--env")
+    n: int = setting(5, "inner updates per meta-gradient; 0 fixes η", "--n", least=0)
     estimator: str = setting(
-        "n-step",
-        "of the meta-gradient, such as n-step, mix, or trace (with an accumulative trace)",
-        flag="--estimator",
-        choices=_estimators,
+        "n-step", "of the meta-gradient: n-step, mix, trace, …", "--estimator", choices=_estimators
     )
     kappa: float | None = setting(
-        None, "mixing factor κ of mix; 1 - 1/n where not given", flag="--kappa", least=0, most=1
+        None, "mixing factor of mix; 1 - 1/n if not given", "--kappa", least=0, most=1
     )
     trace_decay: float = setting(
-        0.9,
-        "decay μ of the accumulative trace, in training and as a cut",
-        flag="--trace-decay",
-        least=0,
-        most=1,
+        0.9, "decay μ of an accumulative trace", "--trace-decay", least=0, most=1
     )
     paths: str = setting(
-        "full",
-        "the paths that training's meta-gradients follow: full, or a cut such as no-memory",
-        flag="--paths",
-        choices=_cuts,
+        "full", "what training's meta-gradients follow: full, or a cut", "--paths", choices=_cuts
     )
     stable_interval: tuple[float, float] = setting(
-        (-2.0, 0.0),
-        "where the cut stable-hessian keeps eigenvalues of H, in training and in probes",
+        (-2.0, 0.0), "where the cut stable-hessian keeps eigenvalues of H"
     )
-    stable_matvecs: int = setting(
-        16, "Hessian-vector products per inner step that it finds the others with", least=2
-    )
-    target_updates: int = setting(
-        1, "updates that make the target of a bootstrapped meta-gradient", least=1
-    )
-    perturbation: float = setting(
-        0.1, "standard deviation σ of what evolution strategies add to η", above=0
-    )
-    monte_carlo: int = setting(
-        1, "meta-gradients averaged per training iteration", flag="--monte-carlo", least=1
-    )
-    remat: bool = setting(
-        True,
-        "recompute inner steps in the reverse sweep, to save memory",
-        flag="--remat/--no-remat",
-    )
-    seed: int = setting(0, "seed of everything random", flag="--seed", least=0)
+    stable_matvecs: int = setting(16, "products per inner step to find the others with", least=2)
+    target_updates: int = setting(1, "updates behind a bootstrapped target", least=1)
+    perturbation: float = setting(0.1, "σ of what evolution strategies add to η", above=0)
+    monte_carlo: int = setting(1, "meta-gradients averaged per iteration", "--monte-carlo", least=1)
+    remat: bool = setting(True, "recompute inner steps to save memory", "--remat/--no-remat")
+    seed: int = setting(0, "seed of everything random", "--seed", least=0)
     preset: str = setting(
         "laptop",
-        "where the other defaults come from: smoke (a minute), laptop, or paper (table 2)",
-        flag="--preset",
+        "other defaults: smoke (a minute), laptop, or paper (table 2)",
+        "--preset",
         choices=lambda: PRESETS,
     )
     problem: Mapping[str, Any] = field(default_factory=dict)
@@ -116,17 +84,15 @@ class Settings:
 DECLARED = settings_of(Settings)
 """Every setting of a run but those of its problem, by dotted key."""
 
-
-def _of_problem(key: str, help: str, flag: str) -> Setting:
-    return Setting(key, int, None, Declared(help, flag))
-
-
-PROBLEM_FLAGS = (
-    _of_problem("problem.batch_size", "environments or episodes in parallel", "--batch-size"),
-    _of_problem("problem.rollout_length", "steps per inner update", "--rollout-length"),
-    _of_problem("problem.rows", "rows and columns of a board", "--board-size"),
+PROBLEM_FLAGS = tuple(
+    Setting(None, help, flag, key=key, kind=int)
+    for key, help, flag in (
+        ("problem.batch_size", "environments or episodes in parallel", "--batch-size"),
+        ("problem.rollout_length", "steps per inner update", "--rollout-length"),
+        ("problem.rows", "rows and columns of a board", "--board-size"),
+    )
 )
-"""Settings of problems with a flag; each problem says what it allows."""
+"""Settings of problems that have a flag; each problem says what it allows."""
 
 
 def dotted(document: Mapping[str, Any]) -> dict[str, Any]:

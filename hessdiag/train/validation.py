@@ -51,32 +51,27 @@ def _checked(key: str, value: Any) -> Any:
 
 def _rules(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     """What settings allow each other: a key, whether all is well, and else what is allowed."""
-    yield (
-        "n",
-        settings.n > 0 or settings.estimator == Settings.estimator,
-        f"1 or more with --estimator {settings.estimator}",
-    )
-    yield (
-        "paths",
-        settings.paths == Settings.paths or _follows_cuts(settings.estimator),
-        f"{Settings.paths} with --estimator {settings.estimator}",
-    )
+    estimator, full = settings.estimator, Settings.paths
+    is_default = estimator == Settings.estimator
+    yield "n", settings.n > 0 or is_default, f"1 or more with --estimator {estimator}"
+    follows = settings.paths == full or _follows_cuts(estimator)
+    yield "paths", follows, f"{full} with --estimator {estimator}"
     low, high = settings.stable_interval
     yield "stable_interval", low < high, "two numbers, the lower one first"
-    yield from _rules_of_horizons(settings)
-    probe = settings.probe
+
+    probe, last, longest = settings.probe, settings.train.iterations - 1, measured_horizon(settings)
+    yield "probe.at", all(at <= last for at in probe.at), f"0 to {last}"
+    ends = {1, longest}
+    inside = all(1 <= horizon <= longest for horizon in probe.horizons)
+    yield "probe.horizons", inside, f"1 to {longest}"
+    whole = not probe.horizons or ends <= set(probe.horizons)
+    yield "probe.horizons", whole, f"1, the base of every ratio, {longest}, and others between"
     samples, unrolls, most = probe.samples, probe.unrolls, probe.max_matvecs
-    yield (
-        "probe.nested",
-        probe.nested != 1 and probe.nested <= samples,
-        f"0, or 2 to {samples} (the samples)",
-    )
+    nested = probe.nested != 1 and probe.nested <= samples
+    yield "probe.nested", nested, f"0, or 2 to {samples} (the samples)"
     yield "probe.unrolls", unrolls <= samples, f"{samples} (the samples) or fewer"
-    yield (
-        "probe.operator_unrolls",
-        probe.operator_unrolls <= unrolls,
-        f"{unrolls} (the unrolls) or fewer",
-    )
+    few = probe.operator_unrolls <= unrolls
+    yield "probe.operator_unrolls", few, f"{unrolls} (the unrolls) or fewer"
     yield "probe.min_matvecs", probe.min_matvecs <= most, f"{most} (probe.max_matvecs) or fewer"
 
 
@@ -84,15 +79,3 @@ def _follows_cuts(estimator: str) -> bool:
     """Whether an estimator follows the paths that it is told, and has none of its own."""
     told = CUTS["no-memory"]
     return getattr(ESTIMATORS[estimator](Options(cut=told)), "cut", None) == told
-
-
-def _rules_of_horizons(settings: Settings) -> Iterator[tuple[str, bool, str]]:
-    last, longest = settings.train.iterations - 1, measured_horizon(settings)
-    horizons = set(settings.probe.horizons)
-    yield "probe.at", all(at <= last for at in settings.probe.at), f"0 to {last}"
-    yield "probe.horizons", all(1 <= i <= longest for i in horizons), f"1 to {longest}"
-    yield (
-        "probe.horizons",
-        not horizons or {1, longest} <= horizons,
-        f"1, the base of every ratio, {longest}, and others between",
-    )

@@ -63,7 +63,7 @@ def test_help_names_every_command_and_flag(cli):
     assert all(command in cli("--help").out for command in ("run", "report", "show", "envs"))
     text = cli("run", "--help").out
     assert all(f"--{name} " in text for name in NAMES)
-    flags = [flag for one in DECLARED.values() for flag in one.declared.flag.split()]
+    flags = [flag for one in DECLARED.values() for flag in one.flag.split()]
     assert all(flag.partition("/")[0] in text for flag in flags)
 
 
@@ -150,19 +150,19 @@ def test_bad_input_of_the_installed_command(spawn):
     assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 or more\n")
 
 
-def test_damaged_checkpoint_is_one_line_of_the_installed_command(whole, tmp_path, spawn):
+def test_damaged_checkpoint_is_one_line(cli, whole, tmp_path):
     copy = Path(shutil.copytree(whole, tmp_path / "copy"))
     for path in (copy / "checkpoints" / "6").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    process = spawn("run", "--resume", copy, "--quiet")
-    out, err = process.communicate()
-    assert process.returncode == 2
-    assert out == ""
-    assert err.startswith(f"hessdiag: --resume: the checkpoint {copy}/checkpoints/6 is damaged (")
-    assert err.count("\n") == 1
+    done = cli("run", "--resume", copy, "--quiet")
+    assert (done.code, done.out) == (2, "")
+    message = f"hessdiag: --resume: the checkpoint {copy}/checkpoints/6 is damaged ("
+    assert done.err.startswith(message)
+    assert done.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("without_report")
 def test_flags_reach_the_settings(cli, tmp_path):
     config = tmp_path / "my.toml"
     config.write_text("kappa = 0.5\n[train]\niterations = 50\n[probe]\nsamples = 5")
@@ -183,6 +183,7 @@ def test_flags_reach_the_settings(cli, tmp_path):
     assert stored["provenance"]["command"].startswith("hessdiag run --env mrp --n 1 ")
 
 
+@pytest.mark.usefixtures("without_report")
 def test_a_run_without_out_goes_under_reports(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = cli(*UNPROBED_RUN, "--quiet")

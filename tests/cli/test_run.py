@@ -8,7 +8,7 @@ from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
 from hessdiag.cli.json_display import JsonDisplay  # pyright: ignore[reportMissingImports]
 
 from tests.cli.arguments import TINY_RUN, UNPROBED_RUN, tiny_run
-from tests.train.driving import TINY, assert_same_run, metrics, probes
+from tests.train.driving import assert_same_run, metrics, probes
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -56,22 +56,26 @@ def test_quiet_prints_only_where_the_report_is(cli, tmp_path):
 
 
 class _Watching(JsonDisplay):
-    """Notes at every iteration what there is to read."""
+    """Notes at every iteration what the report tells."""
 
-    seen: dict[int, str]
+    seen: dict[int, int]
 
     def on_iteration(self, record) -> None:
-        _Watching.seen[record["iteration"]] = (self._path / "report.html").read_text()
+        _Watching.seen[record["iteration"]] = int((self._path / "report.html").read_text())
         super().on_iteration(record)
 
 
 def test_the_report_is_there_from_the_first_probe_on(cli, tmp_path, monkeypatch):
+    def write(path: Path) -> None:
+        """A page of how many probes there are to report on."""
+        summary = json.loads((path / "summary.json").read_text())
+        (path / "report.html").write_text(str(len(summary["probes"])))
+
     _Watching.seen = {}
     monkeypatch.setattr(drive, "make_display", lambda **_: _Watching())
+    monkeypatch.setattr(drive, "write_report", write)
     assert cli(*TINY_RUN, "--out", tmp_path / "run").code == 0
-    assert list(_Watching.seen) == list(range(TINY["train.iterations"]))
-    with_growth = {t for t, page in _Watching.seen.items() if 'id="growth"' in page}
-    assert with_growth == {3, 4, 5}
+    assert list(_Watching.seen.values()) == [0, 0, 0, 1, 1, 1]
 
 
 def test_horizon_zero_runs(cli, tmp_path):
@@ -115,6 +119,7 @@ def test_resuming_a_finished_run_says_where_its_report_is(cli, whole, tmp_path):
     assert_same_run(copy, whole)
 
 
+@pytest.mark.usefixtures("without_report")
 def test_nan_is_code_1_and_leaves_a_report(cli, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "train"))
     path = tmp_path / "run"
@@ -126,7 +131,7 @@ def test_nan_is_code_1_and_leaves_a_report(cli, tmp_path, monkeypatch):
     summary = json.loads((path / "summary.json").read_text())
     assert summary["status"] == "failed"
     assert summary["message"].startswith(message)
-    assert message in (path / "report.html").read_text()
+    assert (path / "report.html").is_file()
     assert [file.name for file in (path / "checkpoints").iterdir()] == ["1"]
 
 

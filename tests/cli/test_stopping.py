@@ -1,4 +1,5 @@
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -6,9 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.json_display import JsonDisplay  # pyright: ignore[reportMissingImports]
 
+from hessdiag.train.launch import start
+from hessdiag.train.presets import resolve
 from tests.cli.arguments import TINY_RUN
-from tests.train.driving import assert_same_run, resume
+from tests.train.driving import TINY, assert_same_run, resume
 
 
 def _read_until(process: subprocess.Popen, wanted: Callable[[dict], bool]) -> None:
@@ -32,40 +37,49 @@ def _status(path: Path) -> str:
 
 
 @pytest.mark.usefixtures("without_report")  # in this process, that of the resumed run
-@pytest.mark.parametrize(
-    ("number", "code", "when"),
-    [(signal.SIGINT, 130, _iteration(1)), (signal.SIGTERM, 143, _probing(1))],
-)
-def test_a_stopped_run_says_how_to_go_on(cli, whole, tmp_path, spawn, number, code, when):
+def test_a_stopped_run_says_how_to_go_on(cli, whole, tmp_path, spawn):
     path = tmp_path / "my run"
     process = spawn(*TINY_RUN, "--json", "--out", path)
-    _read_until(process, when)
-    process.send_signal(number)
+    _read_until(process, _iteration(1))
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate()
-    assert process.returncode == code
-    said, command = err.split("; saved. Go on with: ")
-    assert said == f"hessdiag: stopped by {number.name}"
-    assert command.endswith("\n")
-    assert _status(path) == "interrupted"
-    assert (path / "report.html").is_file()
-    assert list((path / "probes").iterdir()) == []
-
+    _assert_stopped(path, process.returncode, err, signal.SIGINT)
+    command = err.partition("Go on with: ")[2]
     done = cli(*shlex.split(command)[1:], "--quiet")
     assert done == (0, f"{path / 'report.html'}\n", "")
     assert_same_run(path, whole)
     assert _status(path) == "finished"
 
 
+class _Terminated(JsonDisplay):
+    """Asks its own process to terminate inside a probe."""
+
+    def on_phase(self, phase, done, total) -> None:
+        del total
+        if (phase, done) == ("probing", 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_run_terminated_inside_a_probe_leaves_none_of_it(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(drive, "make_display", lambda **_: _Terminated())
+    done = cli(*TINY_RUN, "--out", tmp_path / "run")
+    _assert_stopped(tmp_path / "run", done.code, done.err, signal.SIGTERM)
+
+
+def _assert_stopped(path: Path, code: object, err: str, number: signal.Signals) -> None:
+    assert code == 128 + number
+    assert err.startswith(f"hessdiag: stopped by {number.name}; saved. Go on with: hessdiag run ")
+    assert err.count("\n") == 1
+    assert _status(path) == "interrupted"
+    assert (path / "report.html").is_file()
+    assert list((path / "probes").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("when", "saved"),
-    [
-        (lambda event: event["event"] == "start", set()),
-        (_iteration(0), set()),
-        (_probing(0), {"3"}),
-        (_probing(2), {"3"}),
-        (_iteration(4), {"3"}),
-    ],
-    ids=["start", "first iteration", "probe", "inside a probe", "after the probe"],
+    [(_iteration(0), set()), (_probing(2), {"3"}), (_iteration(4), {"3"})],
+    ids=["first iteration", "inside a probe", "after the probe"],
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_been(whole, tmp_path, spawn, when, saved):
     path = tmp_path / "run"
@@ -78,3 +92,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(whole, tmp_path, spawn, whe
     assert_same_run(resume(path), whole)
     assert _status(path) == "finished"
     assert not list(path.rglob("*.part"))
+
+
+def test_a_run_killed_before_it_compiled_goes_on(whole, tmp_path):
+    start(resolve(TINY), tmp_path / "run", command="hessdiag run")
+    assert_same_run(resume(tmp_path / "run"), whole)

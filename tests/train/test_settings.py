@@ -202,14 +202,14 @@ def test_defaults_are_those_of_the_parts_that_use_them():
 def test_every_setting_says_what_it_is_and_every_default_is_allowed():
     assert len(DECLARED) > 40
     for declared in DECLARED.values():
-        assert declared.declared.help
+        assert declared.help
         assert declared.checked(declared.default) == declared.default
 
 
 def test_flags_of_problems_are_those_that_their_fields_declare():
     fields = settings_of(Snake, "problem.") | settings_of(MarkovRewardProcess, "problem.")
     for flagged in PROBLEM_FLAGS:
-        assert fields[flagged.key].declared.flag == flagged.declared.flag
+        assert fields[flagged.key].flag == flagged.flag
 
 
 @pytest.mark.parametrize(
