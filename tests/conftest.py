@@ -47,3 +47,11 @@ def x64():
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="session")
+def recorded_run(tmp_path_factory):
+    """The directory of a real run; tests must not change it."""
+    from tests.oracles.recorded_run import record
+
+    return record(tmp_path_factory.mktemp("recorded") / "run")

@@ -1,34 +1,102 @@
 """What the committed studies say, by their own intervals."""
 
-import csv
+import functools
 import itertools
-import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-REPORTS = Path(__file__).parents[1] / "reports"
+from hessdiag.analysis import Findings, findings
+from hessdiag.analysis.frames import rows as rows_of
+
+ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "reports"
+LISTED = (REPORTS / "README.md").read_text()
 EVEN, ODD = "even discounts", "odd discounts"
 
 
-def rows(study: str, file: str, **wanted: str) -> list[dict[str, str]]:
-    with (REPORTS / study / file).open() as opened:
-        found = list(csv.DictReader(opened))
-    return [row for row in found if all(row[key] == value for key, value in wanted.items())]
+@functools.cache
+def read(report: str) -> Findings:
+    return findings(REPORTS / report)
+
+
+def rows(study: str, table: str, **wanted: Any) -> list[dict[str, Any]]:
+    return rows_of(read(study).tables[table], **wanted)
+
+
+def kept() -> set[str]:
+    """The reports that git keeps; what else a user makes there is no matter of tests."""
+    asked = ["git", "-C", str(ROOT), "ls-files", "reports/*/report.html"]
+    try:
+        listed = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        listed = []
+    return {Path(file).parent.name for file in listed} or set(commands())
+
+
+def commands() -> dict[str, str]:
+    return dict(re.findall(r"^\| \[`([\w-]+)`\].*?\| `(hessdiag [^`]+)` \|", LISTED, re.M))
 
 
 def test_the_command_beside_a_report_is_the_one_that_made_it():
-    listed = (REPORTS / "README.md").read_text()
-    commands = dict(re.findall(r"^\| \[`([\w-]+)`\].*?\| `(hessdiag [^`]+)` \|", listed, re.M))
-    assert len(commands) == len(list(REPORTS.glob("*/report.html")))
-    for name, command in commands.items():
-        made = REPORTS / name / ("study.json" if "study" in command else "config.json")
-        assert json.loads(made.read_text())["provenance"]["command"] == command
+    assert commands().keys() == kept()
+    for name, command in commands().items():
+        assert read(name).provenance["command"] == command
+        assert read(name).kind == ("study" if " study " in command else "run")
 
 
-def interval(row: dict[str, str], name: str) -> tuple[float, float]:
-    return float(row[f"{name}_low"]), float(row[f"{name}_high"])
+DECIDED = {  # published, under the optimiser, rivals, Hessian cut, memory cut; closest, winners
+    ("mechanism", "optimiser=adam"): (
+        *("no-work", "not-closer", "not-closer", "little", "carries"),
+        *("E1 spectral radius, augmented", 0),
+    ),
+    ("mechanism", "optimiser=sgd"): (
+        *("no-work", "no-work", "closest", "little", "little"),
+        *("E5 transient growth, coherent", 8),
+    ),
+    ("mechanism", "optimiser=rmsprop"): (
+        *("no-work", "not-closer", "not-closer", "little", "little"),
+        *("E3 accumulation, incoherent", 0),
+    ),
+    ("mechanism", "optimiser=momentum"): (
+        *("no-work", "no-work", "not-closer", "little", "carries"),
+        *("E4 optimiser memory, incoherent", 0),
+    ),
+    ("mechanism-long", "optimiser=adam"): (
+        *("no-work", "not-closer", "not-closer", "little", "carries"),
+        *("E4 optimiser memory, incoherent", 0),
+    ),
+    ("mechanism-mrp", "optimiser=adam"): (
+        *("no-work", "closer", "not-closer", "little", "carries"),
+        *("E4 optimiser memory, incoherent", 0),
+    ),
+    ("mechanism-mrp", "optimiser=rmsprop"): (
+        *("no-work", "closer", "cut-contradicts", "damps", "little"),
+        *("E3 accumulation, incoherent", 1),
+    ),
+    ("table1", "estimator=mix n=5"): (
+        *("no-work", "", "closest", "", ""),
+        *("E4 optimiser memory, coherent", 1),
+    ),
+    ("fig5", ""): ("no-work", "", "too-far", "", "", "E4 optimiser memory, incoherent", 0),
+}
+ASKED = ("published", "optimiser", "rivals", "hessian-cut", "memory-cut")
+
+
+@pytest.mark.parametrize(("report", "configuration"), DECIDED)
+def test_what_is_decided(report, configuration):
+    answers = {a.question: a for a in read(report).verdict if a.configuration == configuration}
+    labels = answers["rivals"].labels
+    winners = [name for name in labels["winners"].split("; ") if name]
+    reasons = [answers[question].reason for question in ASKED]
+    assert (*reasons, labels["closest"], len(winners)) == DECIDED[report, configuration]
+
+
+def interval(row: dict[str, Any], name: str) -> tuple[float, float]:
+    return row[f"{name}_low"], row[f"{name}_high"]
 
 
 def assert_falls(intervals: list[tuple[float, float]]) -> None:
@@ -39,9 +107,9 @@ def assert_falls(intervals: list[tuple[float, float]]) -> None:
 
 def final(series: str) -> list[tuple[float, float]]:
     """At the end of training with n = 1, 5, 10."""
-    found = {row["n"]: row for row in rows("fig4", "tables/final.csv", series=series)}
-    assert all(row["seeds"] == "5" for row in found.values())
-    return [interval(found[n], "final") for n in ("1", "5", "10")]
+    found = {row["n"]: row for row in rows("fig4", "final", series=series)}
+    assert all(row["seeds"] == 5 for row in found.values())
+    return [interval(found[n], "final") for n in (1, 5, 10)]
 
 
 def test_even_discounts_rise():
@@ -51,13 +119,8 @@ def test_even_discounts_rise():
 
 def test_even_discounts_rise_faster_with_larger_n():
     """All through training by their means; at no single time by the intervals of five seeds."""
-    tables = json.loads((REPORTS / "fig4" / "results.json").read_text())["tables"]
     curves = {
-        n: [
-            row["mean"]
-            for row in tables["learning"]
-            if (row["series"], row["configuration"]) == (EVEN, f"n={n}")
-        ]
+        n: [row["mean"] for row in rows("fig4", "learning", series=EVEN, configuration=f"n={n}")]
         for n in (1, 5, 10)
     }
     assert {len(curve) for curve in curves.values()} == {120}
@@ -73,11 +136,11 @@ def test_the_loss_is_lower_with_larger_n():
     assert_falls(final("inner loss"))
 
 
-def averaged(estimator: str, horizon: int, group: str) -> dict[str, str]:
+def averaged(estimator: str, horizon: int, group: str) -> dict[str, Any]:
     """Over training, of a group of discounts."""
-    wanted = {"estimator": estimator, "horizon": str(horizon), "group": group}
-    (row,) = rows("fig5", "figures/bias-and-deviation.csv", **wanted)
-    assert (row["count"], row["over"]) == ("5", "seeds")
+    wanted = {"estimator": estimator, "horizon": horizon, "group": group, "when": "all"}
+    (row,) = rows("fig5", "spread", **wanted)
+    assert (row["count"], row["over"]) == (5, "seeds")
     return row
 
 
@@ -85,7 +148,7 @@ def averaged(estimator: str, horizon: int, group: str) -> dict[str, str]:
 def test_bias_falls_with_n(group, horizons):
     """Horizons far enough apart for five seeds; that of the longest is zero by definition."""
     assert_falls([interval(averaged("n-step", n, group), "bias") for n in horizons])
-    values = [float(averaged("n-step", n, group)["bias"]) for n in (5, 10, 15, 20, 30)]
+    values = [averaged("n-step", n, group)["bias"] for n in (5, 10, 15, 20, 30)]
     assert values == sorted(values, reverse=True)
 
 
@@ -93,7 +156,7 @@ def test_bias_falls_with_n(group, horizons):
 def test_std_rises_with_n(group, horizons):
     """Horizons far enough apart for five seeds; beyond twenty steps it hardly rises any more."""
     assert_falls([interval(averaged("n-step", n, group), "std") for n in horizons])
-    values = [float(averaged("n-step", n, group)["std"]) for n in (1, 2, 3, 5, 10, 20, 40)]
+    values = [averaged("n-step", n, group)["std"] for n in (1, 2, 3, 5, 10, 20, 40)]
     assert values == sorted(values)
 
 
@@ -102,24 +165,20 @@ def test_std_rises_with_n(group, horizons):
 def test_mixes_have_less_std_and_more_bias(n, group):
     steps, mix = averaged("n-step", n, group), averaged("mix", n, group)
     assert_falls([interval(steps, "std"), interval(mix, "std")])
-    assert float(mix["bias"]) > float(steps["bias"])
+    assert mix["bias"] > steps["bias"]
 
 
 def test_the_monte_carlo_floor_is_well_below_the_bias():
     """That of K = 2048, up to ten steps: what is left after it is taken off is no noise."""
     for n in range(1, 11):
         row = averaged("n-step", n, EVEN)
-        assert 0 < float(row["bias_floor"]) < 0.2 * float(row["bias"])
+        assert 0 < row["bias_floor"] < 0.2 * row["bias"]
 
 
-def growths() -> list[dict]:
+def growths() -> list[dict[str, Any]]:
     """Standard deviations over that of one step on Snake, where table 1 of the paper has them."""
-    tables = json.loads((REPORTS / "table1" / "results.json").read_text())["tables"]
-    return [
-        row
-        for row in tables["spread"]
-        if row.get("when") == "all" and row["horizon"] > 1 and row.get("published")
-    ]
+    whole = rows("table1", "spread", when="all")
+    return [row for row in whole if row["horizon"] > 1 and row["published"] > 0]
 
 
 @pytest.mark.parametrize("horizon", [3, 5, 10])

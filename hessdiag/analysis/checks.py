@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hessdiag.analysis.comparisons import ENDS
 from hessdiag.analysis.contest import FEWEST
 from hessdiag.analysis.curvature import PAPER
 from hessdiag.analysis.findings import Check
@@ -93,7 +94,7 @@ def _of_samples(name: str, tables: Tables) -> Iterator[Check]:
     steps = [row for row in tables["comparisons"] if row["estimator"] == "n-step"]
     last = max((row["horizon"] for row in steps), default=0)
     ends = {
-        (row["seed"], row["iteration"]): (row.get("measured_low", np.nan), row.get("measured_high"))
+        (row["seed"], row["iteration"]): [row.get(end, np.nan) for end in ENDS[1:]]
         for row in steps
         if row["horizon"] == last
     }

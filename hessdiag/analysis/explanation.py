@@ -9,7 +9,7 @@ from hessdiag.analysis.contest import SAME, Contest, Standing
 from hessdiag.analysis.contradictions import SPECTRAL, contradictions
 from hessdiag.analysis.curvature import PAPER, RADIUS
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, UNKNOWN, Answer, Quantity
-from hessdiag.analysis.questions import FEWEST_SEEDS, Measured, answer, not_measured
+from hessdiag.analysis.questions import FEWEST_SEEDS, Measured, answer, exact, not_measured
 from hessdiag.statistics import Interval
 
 ACCUMULATION = "E3 accumulation, coherent"
@@ -62,7 +62,8 @@ def rivals(of: Measured) -> Answer:
     if contest is None or made is None or of.compared is None:
         return not_measured("rivals", of)
     closest = contest.standings[0]
-    numbers = {"off": _factor(closest.log_error, of)}
+    noise = float(np.exp(made.noise))
+    numbers = {"off": _factor(closest.log_error, of), "noise": exact(noise)}
     labels = _labels(contest) | {"partial": "; ".join(_partial(of))}
     if made.yardstick is not None:
         own = made.yardstick.log_error

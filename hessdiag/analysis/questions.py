@@ -14,6 +14,7 @@ from hessdiag.analysis.measured import ALL
 from hessdiag.analysis.standings import Standings, standings
 
 FEWEST_SEEDS = 3  # whose interval is worth looking at
+ROUNDING = 1e-6
 FIGURES = {
     "growth": "growth",
     "published": "calibration",
@@ -104,7 +105,8 @@ def needed(number: Quantity, *thresholds: float) -> dict[str, float]:
         return {unit: float(FEWEST_SEEDS)}
     if distance == 0.0:
         return {}
-    return {unit: float(max(number.count + 1, np.ceil(number.count * (half / distance) ** 2)))}
+    count = np.ceil(number.count * (half / distance) ** 2 - ROUNDING)
+    return {unit: float(max(number.count + 1, count))}
 
 
 def carries(

@@ -6,12 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from hessdiag.analysis.checks import checks
 from hessdiag.analysis.findings import Findings
 from hessdiag.analysis.measured import Configuration
-from hessdiag.analysis.results import from_document
+from hessdiag.analysis.results import concluded, from_document
 from hessdiag.analysis.tables import all_tables
-from hessdiag.analysis.verdict import verdict
 from hessdiag.errors import UsageError
 from hessdiag.record.documents import read_document
 from hessdiag.record.run_directory import RunRecord, read_run
@@ -56,9 +54,7 @@ def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> F
     confidence = runs[0].settings["probe.confidence"] if runs else 0.95
     configurations = _configurations(study.cells, confidence)
     names = tuple(dict.fromkeys(cell.configuration for cell in study.cells))
-    tables = all_tables(configurations, [*study.varied])
-    cells = pd.DataFrame([_row(cell) for cell in study.cells])
-    return Findings(
+    found = Findings(
         name=study.name,
         kind=kind,
         confidence=confidence,
@@ -68,14 +64,13 @@ def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> F
         varied=tuple(study.varied),
         choices=tuple(dict.fromkeys(c for run in runs for c in run.config.get("our_choices", ()))),
         provenance=study.provenance,
-        cells=cells,
+        cells=pd.DataFrame([_row(cell) for cell in study.cells]),
         scale=_scale(study.cells, settings),
-        tables=tables,
-        verdict=verdict(tables, names, confidence=confidence),
-        checks=checks(tables, names, provenance=study.provenance, cells=cells, muted=muted),
+        tables=all_tables(configurations, [*study.varied]),
         probes={name: run.probes for name, run in begun.items()},
         metrics={name: run.metrics for name, run in begun.items()},
     )
+    return concluded(found, muted=muted)
 
 
 def _alone(run: RunRecord) -> StudyRecord:

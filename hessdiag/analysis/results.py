@@ -13,17 +13,19 @@ from hessdiag.analysis.tables import NAMES
 from hessdiag.analysis.verdict import verdict
 from hessdiag.record.documents import FORMAT_VERSION
 
+KEPT = tuple(
+    field.name
+    for field in dataclasses.fields(Findings)
+    if field.name not in ("cells", "tables", "verdict", "checks", "probes", "metrics")
+)
+"""What the document holds as it is."""
+
 
 def to_document(found: Findings) -> dict[str, Any]:
     """All of it but probes and metrics; tables are lists of rows without what is missing."""
-    kept = {
-        field.name: getattr(found, field.name)
-        for field in dataclasses.fields(Findings)
-        if field.name not in ("cells", "tables", "verdict", "checks", "probes", "metrics")
-    }
     return {
         "format_version": FORMAT_VERSION,
-        **kept,
+        **{name: getattr(found, name) for name in KEPT},
         "cells": found.cells.to_dict("records"),
         "verdict": [dataclasses.asdict(answer) for answer in found.verdict],
         "checks": [dataclasses.asdict(check) for check in found.checks],
@@ -38,26 +40,24 @@ def from_document(document: Mapping[str, Any], *, muted: Collection[str] = ()) -
         document: the content of results.json, numbers that are not finite being null.
         muted: codes of checks that are not to be told.
     """
+    kept: dict[str, Any] = {name: document[name] for name in KEPT}
+    kept |= {name: tuple(kept[name]) for name in ("configurations", "varied", "choices")}
     tables = {name: frame(document["tables"].get(name, ())) for name in NAMES}
-    names = tuple(document["configurations"])
-    confidence, cells = document["confidence"], pd.DataFrame(document["cells"])
-    provenance = document["provenance"]
-    return Findings(
-        name=document["name"],
-        kind=document["kind"],
-        confidence=confidence,
-        about=document["about"],
-        configurations=names,
-        settings=document["settings"],
-        varied=tuple(document["varied"]),
-        choices=tuple(document["choices"]),
-        provenance=provenance,
-        cells=cells,
-        scale=document["scale"],
-        tables=tables,
-        verdict=verdict(tables, names, confidence=confidence),
-        checks=checks(tables, names, provenance=provenance, cells=cells, muted=muted),
-    )
+    found = Findings(**kept, cells=pd.DataFrame(document["cells"]), tables=tables)
+    return concluded(found, muted=muted)
+
+
+def concluded(found: Findings, *, muted: Collection[str] = ()) -> Findings:
+    """Findings with their verdict and checks.
+
+    Args:
+        found: with all tables.
+        muted: codes of checks that are not to be told.
+    """
+    names, tables = found.configurations, found.tables
+    doubts = checks(tables, names, provenance=found.provenance, cells=found.cells, muted=muted)
+    answers = verdict(tables, names, confidence=found.confidence)
+    return dataclasses.replace(found, verdict=answers, checks=doubts)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

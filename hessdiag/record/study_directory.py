@@ -18,41 +18,25 @@ from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
 
-class Cell(Protocol):
-    """One run of a study, as whoever plans it knows it."""
+class _Cell(Protocol):
+    @property
+    def name(self) -> str: ...  # what is varied and its values, such as "n=5 seed=1"
 
     @property
-    def name(self) -> str:
-        """What is varied and its values, such as ``n=5 seed=1``."""
-        ...
+    def slug(self) -> str: ...  # the name of its run directory
 
     @property
-    def slug(self) -> str:
-        """The name of its run directory."""
-        ...
+    def settings(self) -> Any: ...  # with `seed` and `train.iterations`
+
+
+class _Grid(Protocol):
+    @property
+    def common(self) -> Mapping[str, Any]: ...  # settings by dotted key
 
     @property
-    def settings(self) -> Any:
-        """Its settings, with `seed` and `train.iterations`."""
-        ...
+    def varied(self) -> Mapping[str, Sequence[Any]]: ...
 
-
-class Grid(Protocol):
-    """What a study runs."""
-
-    @property
-    def common(self) -> Mapping[str, Any]:
-        """Settings of all cells, by dotted key."""
-        ...
-
-    @property
-    def varied(self) -> Mapping[str, Sequence[Any]]:
-        """Values by dotted key."""
-        ...
-
-    def cells(self) -> Sequence[Cell]:
-        """Every combination."""
-        ...
+    def cells(self) -> Sequence[_Cell]: ...
 
 
 @dataclass(frozen=True)
@@ -153,7 +137,7 @@ class StudyDirectory:
 
     @classmethod
     def create(
-        cls, path: Path, grid: Grid, provenance: Mapping[str, Any], *, name: str = "study"
+        cls, path: Path, grid: _Grid, provenance: Mapping[str, Any], *, name: str = "study"
     ) -> "StudyDirectory":
         """Make a new study directory.
 
@@ -230,11 +214,11 @@ class StudyDirectory:
         """
         write_document(self.path / "study.json", with_resumption(self.document, command))
 
-    def run_path(self, cell: Cell) -> Path:
+    def run_path(self, cell: _Cell) -> Path:
         """Where a cell's run is kept."""
         return self.path / "cells" / cell.slug
 
-    def status(self, cell: Cell) -> CellStatus:
+    def status(self, cell: _Cell) -> CellStatus:
         """Where a cell stands, read from its run directory."""
         return self.status_of(cell.slug)
 
@@ -254,12 +238,12 @@ class StudyDirectory:
         """Replace what all cells say together; NaN and infinities become null."""
         write_document(self.path / "results.json", as_written(results), indent=None)
 
-    def is_reported(self, cell: Cell) -> bool:
+    def is_reported(self, cell: _Cell) -> bool:
         """Whether the report of a cell's run is as new as its summary."""
         page, summary = (self.run_path(cell) / name for name in ("report.html", "summary.json"))
         return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
 
-    def record_failure(self, cell: Cell, message: str, details: str) -> None:
+    def record_failure(self, cell: _Cell, message: str, details: str) -> None:
         """Remember why a cell failed, if its run could not say so itself.
 
         Args:
@@ -271,7 +255,7 @@ class StudyDirectory:
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, f"{message}\n\n{details}")
 
-    def forget_failure(self, cell: Cell) -> None:
+    def forget_failure(self, cell: _Cell) -> None:
         """The cell is about to be tried again."""
         self._failure(cell.slug).unlink(missing_ok=True)
 
@@ -279,7 +263,7 @@ class StudyDirectory:
         return self.path / "cells" / f"{slug}.failed"
 
 
-def _entry(cell: Cell) -> dict[str, Any]:
+def _entry(cell: _Cell) -> dict[str, Any]:
     settings = cell.settings
     return {
         "cell": cell.name,

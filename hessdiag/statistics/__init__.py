@@ -2,7 +2,6 @@
 
 from hessdiag.statistics.bias import Bias, bias_to, squared_bias
 from hessdiag.statistics.bootstrap import Interval, bca_interval, bca_interval_of_moments
-from hessdiag.statistics.correlation import Correlation, rank_correlation
 from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.statistics.defined import mean_defined
 from hessdiag.statistics.growth import Spread, measure_spread, mixed
@@ -12,7 +11,6 @@ from hessdiag.statistics.nested import Shares, nested_shares
 __all__ = [
     "Bias",
     "Coherence",
-    "Correlation",
     "CutGrowth",
     "Interval",
     "Shares",
@@ -28,6 +26,5 @@ __all__ = [
     "mixed",
     "mixed_growth",
     "nested_shares",
-    "rank_correlation",
     "squared_bias",
 ]

@@ -11,6 +11,7 @@ from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
 from hessdiag.meta.system import shown
 from hessdiag.problems import BUILT_IN
+from hessdiag.record.documents import damaged
 from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
@@ -100,11 +101,11 @@ def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
     config = directory.read_json("config.json")
     stored = config.get("settings")
     if not isinstance(stored, Mapping):
-        raise UsageError(f"--resume: {path}/config.json is damaged (it has no settings)")
+        raise damaged(path / "config.json", "it has no settings")
     try:
         settings = from_flat(dotted(stored))
     except UsageError as error:
-        raise UsageError(f"--resume: {path}/config.json is damaged ({error})") from error
+        raise damaged(path / "config.json", error) from error
     if directory.summary().get("status") != "finished":
         directory.write_json("config.json", with_resumption(config, command))
     return settings, directory

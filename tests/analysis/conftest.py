@@ -1,10 +1,11 @@
 from typing import Any
 
 import pytest
-from hessdiag.report.studies import write_study_report
 
-from hessdiag.analysis import study_results
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
+from hessdiag.analysis import Findings, findings
+from hessdiag.analysis.frames import rows
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study import Grid, Study, StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.train.compilation_cache import compilation_cache
 from tests.train.driving import TINY
@@ -27,28 +28,28 @@ GRID = Grid(COMMON, {"learning.optimiser": ["adam", "sgd"], "seed": [0, 1, 2]})
 
 @pytest.fixture(scope="package")
 def study(tmp_path_factory) -> StudyDirectory:
-    """A finished study of two optimisers with all its results."""
+    """A finished study of two optimisers; tests must not change it."""
     path = tmp_path_factory.mktemp("results") / "study"
     directory = StudyDirectory.create(path, GRID, {"command": "hessdiag study"}, name="tiny")
-    cells = GRID.cells()
-
-    def conclude():
-        directory.write_results(study_results(directory, cells))
-        write_study_report(path)
-
     with StopRequest() as stop:
         Study(
             directory,
-            cells,
+            GRID.cells(),
             command="hessdiag study",
             observer=StudyObserver(),
             stop=stop,
             publish=lambda _: None,
-            conclude=conclude,
         ).go()
     return directory
 
 
 @pytest.fixture(scope="package")
-def tables(study):
-    return study_results(study, GRID.cells())["tables"]
+def found(study) -> Findings:
+    """What it found."""
+    return findings(study.path)
+
+
+@pytest.fixture(scope="package")
+def tables(found) -> dict[str, list[dict[str, Any]]]:
+    """The rows of its tables."""
+    return {name: rows(table) for name, table in found.tables.items()}

@@ -2,65 +2,78 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
-from hessdiag.analysis.average import logs, over_seeds
-from hessdiag.analysis.moments import phase_of
+from hessdiag.analysis.average import columns, logs, over_seeds
+from hessdiag.analysis.measured import third
+
+
+def average(seeds, confidence=0.95) -> xr.Dataset:
+    """Of one value per probe, by seed; a seed may have fewer probes than others."""
+    width = max(len(seed) for seed in seeds)
+    padded = [[*seed, *[np.nan] * (width - len(seed))] for seed in seeds]
+    return over_seeds(xr.DataArray(padded, dims=("seed", "iteration")), confidence=confidence)
 
 
 def test_the_interval_is_students_over_the_means_of_the_seeds():
-    seeds = [[1.0, 3.0], [4.0], [2.0, 2.5, 3.0]]
     means = [2.0, 4.0, 2.5]
-    made = over_seeds(seeds, confidence=0.9)
+    made = average([[1.0, 3.0], [4.0], [2.0, 2.5, 3.0]], 0.9)
     expected = stats.t.interval(0.9, 2, loc=np.mean(means), scale=stats.sem(means))
-    assert (made.low, made.high) == pytest.approx(expected)
-    assert made.value == pytest.approx(np.mean(means))
-    assert made.deviation == pytest.approx(np.std(means, ddof=1))
-    assert (made.count, made.over) == (3, "seeds")
+    assert (float(made.low), float(made.high)) == pytest.approx(expected)
+    assert float(made.value) == pytest.approx(np.mean(means))
+    assert float(made.deviation) == pytest.approx(np.std(means, ddof=1))
+    assert (int(made["count"]), made.over.item()) == (3, "seeds")
 
 
 def test_probes_that_repeat_themselves_add_nothing():
-    once = over_seeds([[1.0], [2.0], [4.0]], confidence=0.95)
-    assert over_seeds([[1.0] * 9, [2.0] * 9, [4.0] * 9], confidence=0.95) == once
+    once = average([[1.0], [2.0], [4.0]])
+    xr.testing.assert_allclose(average([[1.0] * 9, [2.0] * 9, [4.0] * 9]), once)
 
 
 def test_a_single_seed_is_averaged_over_its_probes_and_says_so():
-    made = over_seeds([[1.0, 2.0, 3.0], []], confidence=0.95)
-    assert (made.over, made.count, made.value) == ("probes", 3, 2.0)
-    assert made.low < 2.0 < made.high
+    made = average([[1.0, 2.0, 3.0], []])
+    assert (made.over.item(), int(made["count"]), float(made.value)) == ("probes", 3, 2.0)
+    low, high = stats.t.interval(0.95, 2, loc=2.0, scale=stats.sem([1.0, 2.0, 3.0]))
+    assert (float(made.low), float(made.high)) == pytest.approx((low, high))
+
+
+def test_places_are_averaged_apart():
+    values = np.array([[[1.0, 5.0]], [[3.0, np.inf]], [[8.0, np.nan]]])
+    made = over_seeds(xr.DataArray(values, dims=("seed", "iteration", "horizon")), confidence=0.9)
+    assert made.value.values.tolist() == [4.0, 5.0]
+    assert made["count"].values.tolist() == [3, 1]
+    assert made.over.values.tolist() == ["seeds", "probes"]
 
 
 def test_one_value_has_no_interval_and_none_no_value():
-    assert np.isnan(over_seeds([[1.0]], confidence=0.95).low)
-    assert np.isnan(over_seeds([[np.nan], []], confidence=0.95).value)
+    assert np.isnan(average([[1.0]]).low)
+    assert np.isnan(average([[np.nan], []]).value)
 
 
 def test_logarithms_are_averaged_into_geometric_means_with_positive_ends():
-    sizes = [[1.0], [4.0], [16.0]]
-    made = over_seeds([logs(np.array(seed)).tolist() for seed in sizes], confidence=0.95)
-    columns = made.geometric("std")
+    sizes = xr.DataArray([[1.0], [4.0], [16.0]], dims=("seed", "iteration"))
+    made = columns(over_seeds(logs(sizes), confidence=0.95), "std", np.exp)
     low, high = stats.t.interval(0.95, 2, loc=np.log(4.0), scale=stats.sem(np.log([1, 4, 16])))
-    assert columns["std"] == pytest.approx(4.0)
-    assert (columns["std_low"], columns["std_high"]) == pytest.approx((np.exp(low), np.exp(high)))
-    assert over_seeds(sizes, confidence=0.95).low < 0 < columns["std_low"]
+    assert float(made["std"]) == pytest.approx(4.0)
+    expected = (np.exp(low), np.exp(high))
+    assert (float(made.std_low), float(made.std_high)) == pytest.approx(expected)
 
 
 def test_a_size_of_zero_has_no_logarithm_and_no_warning():
-    made = logs(np.array([0.0, 1.0]))
+    made = logs(xr.DataArray([0.0, 1.0]))
     assert np.isnan(made[0])
     assert made[1] == 0.0
 
 
 def test_covers_the_truth_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    held = 0
-    for _ in range(1000):
-        made = over_seeds(rng.normal(size=(3, 1)).tolist(), confidence=0.9)
-        held += made.low <= 0.0 <= made.high
-    assert 0.87 < held / 1000 < 0.93
+    values = np.random.default_rng(0).normal(size=(3, 1, 1000))
+    made = over_seeds(xr.DataArray(values, dims=("seed", "iteration", "trial")), confidence=0.9)
+    held = (made.low <= 0.0) & (made.high >= 0.0)
+    assert 0.87 < float(held.mean()) < 0.93
 
 
 def test_thirds_of_training():
-    assert [phase_of(t, 9) for t in (0, 2, 3, 5, 6, 8)] == ["early"] * 2 + ["middle"] * 2 + [
+    assert [third(t, 9) for t in (0, 2, 3, 5, 6, 8)] == ["early"] * 2 + ["middle"] * 2 + [
         "late"
     ] * 2

@@ -1,5 +1,7 @@
 """From meta-gradients to the verdict on problems whose mechanism was built in."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +20,7 @@ N, K, RUNS, SEEDS = 5, 96, 8, 100
 HORIZONS = tuple(range(1, N + 1))
 
 
+@functools.cache
 def sampled(problem, optimiser, rate):
     """Of every run, after 1000 inner updates under Adam, what a probe would measure.
 

@@ -1,66 +1,75 @@
 """The paper's numbers stand beside what is like the paper, and beside nothing else."""
 
+import dataclasses
+
+import pandas as pd
 import pytest
 
-from hessdiag.analysis.published import with_published
+from hessdiag.analysis.frames import rows
+from hessdiag.analysis.published import of_the_paper, with_published
+from hessdiag.record.documents import dotted
 from hessdiag.train.presets import resolve
 
 PAPER = {"env": "snake", "preset": "paper", "n": 5}
 
 
-def growth(estimator: str, horizon: int, **place) -> dict:
-    return {"estimator": estimator, "horizon": horizon, "growth": 2.0} | place
+def settings(**changes):
+    return dotted(dataclasses.asdict(resolve(PAPER | changes)))
 
 
-def published(row: dict, **settings) -> tuple[float, float] | None:
-    (made,) = with_published([row], resolve(PAPER | settings))
-    assert row.items() <= made.items()
-    return (made["published"], made["published_deviation"]) if "published" in made else None
+def tables(when="all", estimator="n-step", horizon=5, series="return", **changes):
+    """A row of final returns and one of growth, with what is published of them."""
+    ends = {name + end: 2.0 for name in ("final", "growth") for end in ("", "_low", "_high")}
+    final = pd.DataFrame([ends | {"series": series}])
+    place = {"when": when, "estimator": estimator, "horizon": horizon, "group": "all"}
+    spread = pd.DataFrame([ends | place])
+    return with_published(final, spread, settings(estimator=estimator, **changes))
 
 
-@pytest.mark.parametrize(
-    ("row", "settings", "value"),
-    [
-        (growth("n-step", 5, when="all"), {}, (8.6, 2.1)),
-        (growth("mix", 3, when="all"), {"n": 1}, (1.7, 0.4)),
-        ({"series": "return"}, {}, (97.0, 7.0)),
-        ({"series": "return"}, {"estimator": "mix", "n": 3}, (115.0, 2.0)),
-    ],
-)
-def test_what_table_1_says(row, settings, value):
-    assert published(row, **settings) == value
+def published(table: pd.DataFrame) -> tuple[float, float] | None:
+    (row,) = rows(table)
+    return (row["published"], row["published_deviation"]) if "published" in row else None
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("changes", "growth", "final"),
     [
-        {"learning.optimiser": "sgd"},
-        {"learning.optimiser": "rmsprop"},
-        {"problem.rows": 6},
-        {"env": "mrp"},
-        {"estimator": "trace"},
-        {"paths": "no-memory"},
+        ({}, (8.6, 2.1), (97.0, 7.0)),
+        ({"estimator": "mix", "horizon": 3}, (1.7, 0.4), (113.0, 12.0)),
+        ({"when": "early"}, None, (97.0, 7.0)),
+        ({"horizon": 2}, None, (97.0, 7.0)),
+        ({"series": "inner loss"}, (8.6, 2.1), None),
+        ({"n": 7}, (8.6, 2.1), None),
+        ({"kappa": 0.5}, (8.6, 2.1), (97.0, 7.0)),
+        ({"estimator": "mix", "kappa": 0.5}, None, None),
     ],
 )
-def test_nothing_is_published_of_other_configurations(settings):
-    assert published(growth("n-step", 5, when="all"), **settings) is None
-    assert published({"series": "return"}, **settings) is None
+def test_what_table_1_says(changes, growth, final):
+    """The paper mixes with its own κ, and averages over all of training."""
+    made = tables(**changes)
+    assert published(made["spread"]) == growth
+    assert published(made["final"]) == final
 
 
-def test_the_paper_mixes_with_its_own_kappa():
-    assert published(growth("mix", 5, when="all"), kappa=0.5) is None
-    assert published(growth("n-step", 5, when="all"), kappa=0.5) == (8.6, 2.1)
-    assert published({"series": "return"}, kappa=0.5, estimator="mix") is None
+def test_ours_stand_beside_the_published():
+    final, growth = rows(tables()["published"])
+    assert (final["quantity"], final["estimator"], final["horizon"]) == ("final", "n-step", 5)
+    assert (growth["value"], growth["published"]) == (2.0, 8.6)
+    assert tables(when="early", n=7)["published"].empty
 
 
 @pytest.mark.parametrize(
-    "row",
+    ("changes", "is_the_papers"),
     [
-        growth("n-step", 5, when="early"),
-        growth("n-step", 5, iteration=3),
-        growth("n-step", 2, when="all"),
-        {"series": "inner loss"},
+        ({}, True),
+        ({"estimator": "mix"}, True),
+        ({"learning.optimiser": "sgd"}, False),
+        ({"learning.optimiser": "rmsprop"}, False),
+        ({"problem.rows": 6}, False),
+        ({"env": "mrp"}, False),
+        ({"estimator": "trace"}, False),
+        ({"paths": "no-memory"}, False),
     ],
 )
-def test_only_what_the_table_averages_is_published(row):
-    assert published(row) is None
+def test_nothing_is_published_of_other_configurations(changes, is_the_papers):
+    assert of_the_paper(settings(**changes)) == is_the_papers

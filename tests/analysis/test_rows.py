@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import xarray
-from hessdiag.analysis.cells import CellResult
-from hessdiag.analysis.mechanism import cut_rows
 
-from hessdiag.analysis.standings import SENSITIVITY
-from hessdiag.statistics.mixing import mix_weights
-from hessdiag.study import CellStatus
+from hessdiag.analysis.comparisons import SENSITIVITY
+from hessdiag.analysis.cuts import cut_table
+from hessdiag.analysis.frames import rows
+from hessdiag.statistics import mix_weights
+from tests.analysis.building import of_probes
 from tests.analysis.conftest import COMMON, GRID
 
 ADAM = GRID.cells()[:3]
@@ -29,8 +29,8 @@ def probes(study):
     ]
 
 
-def row(rows, **wanted):
-    (found,) = (r for r in rows if all(r.get(key) == value for key, value in wanted.items()))
+def row(of_table, **wanted):
+    (found,) = (r for r in of_table if all(r.get(key) == value for key, value in wanted.items()))
     return found
 
 
@@ -172,23 +172,21 @@ def test_the_stable_cut_says_how_many_eigenpairs_it_leaves_out():
         return xarray.Dataset(
             {"cut_growth": growth, "left_out": (("inner_step",), left_out)},
             coords={"cut": ["full", "no-memory", "stable-hessian"], "cut_horizon": [1, 2]},
-            attrs={"iteration": 1},
+            attrs={"iteration": 1, "samples": 5},
         )
 
     found = [[probe([1.0, 2.0])], [probe([3.0, 4.0])], [probe([5.0, 9.0])]]
-    cells = [
-        CellResult(cell, CellStatus("finished", 8), [], of_seed, {})
-        for cell, of_seed in zip(ADAM, found, strict=True)
-    ]
-    made = cut_rows("x", cells, confidence=0.95)
-    stable = row(made, when="all", cut="stable-hessian")
+    made = rows(cut_table(of_probes(found)))
+    stable = row(made, when="all", cut="stable-hessian", horizon=2)
     assert stable["left_out"] == pytest.approx(4.0)
     assert stable["left_out_low"] < 4.0 < stable["left_out_high"]
-    assert not any("left_out" in one for one in made if one["cut"] != "stable-hessian")
+    assert all(np.isnan(one["left_out"]) for one in made if one["cut"] != "stable-hessian")
 
 
 def test_what_a_cut_removes(tables, probes):
-    found = row(tables["cuts"], configuration="optimiser=adam", when="all", cut="no-memory")
+    found = row(
+        tables["cuts"], configuration="optimiser=adam", when="all", cut="no-memory", horizon=3
+    )
 
     def log(p, cut):
         return float(np.log(p.cut_growth.sel(cut=cut, cut_horizon=3)))
@@ -199,7 +197,17 @@ def test_what_a_cut_removes(tables, probes):
     ]
     assert found["removed"] == pytest.approx(np.mean(shares))
     assert (found["horizon"], found["count"], found["over"]) == (3, 3, "seeds")
-    sgd = row(tables["cuts"], configuration="optimiser=sgd", when="all", cut="no-memory")
+    growth = [
+        row(tables["cuts"], configuration="optimiser=adam", when="all", cut="full", horizon=n)
+        for n in (1, 2, 3)
+    ]
+    logs = [np.log(one["growth"]) for one in growth]
+    for n, value in zip((1, 2, 3), logs, strict=True):
+        at_n = seeds_mean(
+            probes, lambda p, n=n: np.log(p.cut_growth.sel(cut="full", cut_horizon=n))
+        )
+        assert value == pytest.approx(at_n, abs=1e-6)
+    sgd = row(tables["cuts"], configuration="optimiser=sgd", when="all", cut="no-memory", horizon=3)
     assert sgd["removed"] == pytest.approx(0.0, abs=1e-4), "SGD has no memory to cut"
 
 
@@ -228,19 +236,19 @@ def test_mixes_beside_what_independence_lets_expect(tables, probes):
 
 
 def test_learning_curves_are_means_over_seeds_of_block_means(tables, study):
-    rows = [
+    curve = [
         r
         for r in tables["learning"]
         if (r["configuration"], r["series"]) == ("optimiser=adam", "odd discounts")
     ]
-    assert [r["iteration"] for r in rows] == list(range(COMMON["train.iterations"]))
+    assert [r["iteration"] for r in curve] == list(range(COMMON["train.iterations"]))
     values = []
     for cell in ADAM:
         line = (study.run_path(cell) / "metrics.jsonl").read_text().splitlines()[5]
         hyper = json.loads(line)["hyper"]
         values.append(np.mean([hyper[f"gamma_{i}"] for i in range(1, 10, 2)]))
-    assert rows[5]["mean"] == pytest.approx(np.mean(values))
-    assert rows[5]["deviation"] == pytest.approx(np.std(values, ddof=1))
+    assert curve[5]["mean"] == pytest.approx(np.mean(values))
+    assert curve[5]["deviation"] == pytest.approx(np.std(values, ddof=1))
 
 
 def test_every_probe_is_compared_with_every_explanation(tables, probes):

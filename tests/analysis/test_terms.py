@@ -5,10 +5,9 @@ import pytest
 import xarray
 from scipy import stats
 
-from hessdiag.analysis.cells import CellResult
-from hessdiag.analysis.terms import PRODUCT, term_rows
-from hessdiag.study import CellStatus
-from tests.analysis.conftest import GRID
+from hessdiag.analysis.frames import rows as rows_of
+from hessdiag.analysis.terms import PRODUCT, term_table
+from tests.analysis.building import of_probes
 
 N, M = 3, 2
 SEEDS = 3
@@ -39,17 +38,12 @@ def probe(factor: float, *, printed: bool = True, iteration: int = 1) -> xarray.
         }
         variables["path_norm"] = (one[:2], factor * np.stack([j, 3 * j]))
         variables["path_alignment"] = (one, np.stack([np.full((N, M), -0.1), np.full((N, M), 0.3)]))
-    made = xarray.Dataset(variables, attrs={"iteration": iteration})
+    made = xarray.Dataset(variables, attrs={"iteration": iteration, "samples": 5})
     return made.rename({"parameter": "meta_parameter"})
 
 
 def rows(probes, **wanted):
-    cells = [
-        CellResult(cell, CellStatus("finished", 8), [], of_seed, {})
-        for cell, of_seed in zip(GRID.cells(), probes, strict=False)
-    ]
-    made = term_rows("x", cells, confidence=0.9)
-    return [row for row in made if all(row[key] == value for key, value in wanted.items())]
+    return rows_of(term_table(of_probes(probes, confidence=0.9)), **wanted)
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +94,12 @@ def test_what_was_not_recorded_is_left_out():
     assert "step_share" not in row
     nested = xarray.Dataset(
         {"step_share": (("horizon", "inner_step"), [[0.1, np.nan], [0.2, 0.3]])},
-        attrs={"iteration": 1},
+        attrs={"iteration": 1, "samples": 5},
     )
     found = rows([[nested]] * SEEDS, when="all")
     assert [row["step_share"] for row in found] == pytest.approx([0.3, 0.2])
     assert "variance_share" not in found[0]
-    assert rows([[xarray.Dataset(attrs={"iteration": 1})]]) == []
+    assert rows([[xarray.Dataset(attrs={"iteration": 1, "samples": 5})]]) == []
 
 
 def test_thirds_of_training_have_rows_of_their_own():

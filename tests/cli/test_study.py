@@ -195,7 +195,7 @@ def test_a_toml_file_varies(cli, tmp_path):
         (("--vary", "n"), "--vary: 'n' is not allowed; allowed: KEY=V1,V2"),
         (("--n", "1", "--vary", "n=2,3"), "--vary: n is given twice"),
         (("--resume", "x", "--n", "1"), "--resume: a resumed study keeps its grid"),
-        (("--resume", "nowhere"), "is no study"),
+        (("--resume", "nowhere"), "nowhere/study.json: missing"),
         (("--together", "0"), "--together: 0 is not allowed; allowed: 1 or more"),
         (("--together", "many"), "'many' is not a valid integer"),
     ],

@@ -8,7 +8,9 @@ import pytest
 import xarray
 
 from hessdiag.errors import UsageError
-from hessdiag.record.run_directory import FORMAT_VERSION, RunDirectory, discard_unborn
+from hessdiag.record.documents import FORMAT_VERSION
+from hessdiag.record.run_directory import RunDirectory, read_run
+from hessdiag.record.schema import SAMPLES
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
 from tests.train.driving import TINY, resume
@@ -18,6 +20,12 @@ from tests.train.driving import TINY, resume
 def run(tmp_path: Path) -> Path:
     """A run directory in which nothing has run yet."""
     return start(resolve(TINY), tmp_path / "run", command="hessdiag run").path
+
+
+@pytest.fixture
+def whole(recorded_run: Path) -> Path:
+    """A finished run; tests must not change it."""
+    return recorded_run
 
 
 @pytest.fixture
@@ -83,12 +91,14 @@ def test_where_nothing_can_be_written(tmp_path, path):
 
 def test_newer_format_is_refused(run):
     _edit(run, format_version=FORMAT_VERSION + 1)
-    with pytest.raises(UsageError, match=rf"--resume: {run} has format version 2; .*upgrade it"):
+    with pytest.raises(
+        UsageError, match=rf"{run}/config\.json: format version 3; this hessdiag reads version 2"
+    ):
         reopen(run, command="hessdiag run --resume")
 
 
 def test_missing_directory_is_named(tmp_path):
-    message = rf"--resume: {tmp_path}/none is no run directory \(config\.json is missing\)"
+    message = rf"^{tmp_path}/none/config\.json: missing$"
     with pytest.raises(UsageError, match=message):
         reopen(tmp_path / "none", command="hessdiag run --resume")
 
@@ -96,7 +106,7 @@ def test_missing_directory_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"settings": {}}'])
 def test_damaged_config_is_named(run, content):
     (run / "config.json").write_bytes(content)
-    with pytest.raises(UsageError, match=rf"--resume: {run}/config\.json is damaged \(.") as raised:
+    with pytest.raises(UsageError, match=rf"^{run}/config\.json: damaged \(.") as raised:
         reopen(run, command="hessdiag run --resume")
     assert "\n" not in str(raised.value)
 
@@ -114,7 +124,7 @@ def test_damaged_config_is_named(run, content):
 )
 def test_damaged_settings_are_named(run, settings):
     _edit(run, settings=settings)
-    with pytest.raises(UsageError, match=rf"--resume: {run}/config\.json is damaged \(.*\)$"):
+    with pytest.raises(UsageError, match=rf"^{run}/config\.json: damaged \(.*\)$"):
         reopen(run, command="hessdiag run --resume")
 
 
@@ -123,7 +133,7 @@ def test_damaged_probe_is_named(copy, share):
     path = copy / "probes" / "probe_000003.nc"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UsageError, match=rf"--resume: {path} is damaged \(.") as raised:
+    with pytest.raises(UsageError, match=rf"^{path}: damaged \(.") as raised:
         resume(copy)
     assert "\n" not in str(raised.value)
 
@@ -133,7 +143,7 @@ def test_damaged_line_of_metrics_is_named(copy, line):
     path = copy / "metrics.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, *lines[2:]]) + "\n")
-    with pytest.raises(UsageError, match=rf"--resume: {path} is damaged \("):
+    with pytest.raises(UsageError, match=rf"^{path}: damaged \("):
         resume(copy)
 
 
@@ -147,26 +157,8 @@ def test_half_a_last_line_is_cut(whole, copy):
 def test_missing_lines_of_metrics_are_named(copy):
     path = copy / "metrics.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
-    with pytest.raises(UsageError, match=rf"--resume: {path} is damaged .* before the checkpoint"):
+    with pytest.raises(UsageError, match=rf"^{path}: damaged .* before the checkpoint"):
         resume(copy)
-
-
-@pytest.mark.parametrize("left", [[], ["probes"], ["probes", "config.json.part"]])
-def test_what_a_kill_left_before_the_config_was_written_is_discarded(tmp_path, left):
-    for name in left:
-        (tmp_path / "run" / name).mkdir(parents=True)
-    (tmp_path / "run").mkdir(exist_ok=True)
-    discard_unborn(tmp_path / "run")
-    discard_unborn(tmp_path / "run")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("kept", ["config.json", "probes/probe_000003.nc", "checkpoints"])
-def test_what_holds_anything_is_not_discarded(tmp_path, kept):
-    (tmp_path / "run" / "probes").mkdir(parents=True)
-    (tmp_path / "run" / kept).write_text("")
-    discard_unborn(tmp_path / "run")
-    assert (tmp_path / "run" / kept).is_file()
 
 
 def test_cutting_leaves_what_came_before(tmp_path):
@@ -186,7 +178,7 @@ def test_a_failing_write_leaves_the_old_file(run):
     with pytest.raises(ValueError, match="not JSON compliant"):
         directory.write_json("config.json", {"number": np.nan})
     assert (run / "config.json").read_bytes() == before
-    assert not list(run.rglob("*.part"))
+    assert not list(run.rglob("*.tmp"))
 
 
 def test_a_finished_run_leaves_no_temporary_file(whole):
@@ -199,3 +191,50 @@ def test_config_says_where_the_numbers_came_from(run):
     assert config["provenance"]["command"] == "hessdiag run"
     assert {"jax", "jaxlib", "numpy", "hessdiag"} <= config["provenance"]["versions"].keys()
     assert [p["name"] for p in config["meta_parameters"]] == [f"gamma_{i}" for i in range(10)]
+
+
+def test_a_run_is_read_as_it_was_written(recorded_run):
+    run = read_run(recorded_run)
+    lines = [json.loads(line) for line in (recorded_run / "metrics.jsonl").read_text().splitlines()]
+    assert run.metrics["iteration"].tolist() == [0, 1, 2, 3]
+    assert run.metrics["hyper.gamma_3"].tolist() == [line["hyper"]["gamma_3"] for line in lines]
+    assert run.settings["probe.samples"] == 3
+    assert list(run.groups) == ["even discounts", "odd discounts"]
+    assert run.groups["odd discounts"] == [f"gamma_{i}" for i in range(1, 10, 2)]
+    whole = RunDirectory.open(recorded_run).read_probes()
+    assert [probe.attrs["iteration"] for probe in run.probes] == [1, 3]
+    for read, probe in zip(run.probes, whole, strict=True):
+        xarray.testing.assert_identical(read, probe.drop_vars(SAMPLES))
+
+
+def test_a_report_after_every_probe_reads_the_new_one_alone(recorded_run, tmp_path, monkeypatch):
+    copy = Path(shutil.copytree(recorded_run, tmp_path / "copy"))
+    opened, load = [], xarray.open_dataset
+    monkeypatch.setattr(xarray, "open_dataset", lambda f, **o: opened.append(f) or load(f, **o))
+    probe = RunDirectory.open(copy).read_probes()[0]
+    read_run(copy)
+    opened.clear()
+    RunDirectory(copy).write_probe(4, probe.assign_attrs(iteration=4))
+    assert [p.attrs["iteration"] for p in read_run(copy).probes] == [1, 3, 4]
+    assert [file.name for file in opened] == ["probe_000004.nc"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("summary.json", None, "missing"),
+        ("summary.json", '{"status": "asleep"}', "damaged .*'asleep'; allowed: running"),
+        ("config.json", '{"format_version": 2}', "damaged .it has no settings"),
+        ("config.json", '{"format_version": true}', "damaged .it has no format_version"),
+        ("metrics.jsonl", "3\n", "damaged .line 1 is not the record of an iteration"),
+        ("probes/probe_000001.nc", "no netCDF", "damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(recorded_run, tmp_path, name, content, words):
+    copy = Path(shutil.copytree(recorded_run, tmp_path / "copy"))
+    (copy / name).unlink()
+    if content is not None:
+        (copy / name).write_text(content)
+    with pytest.raises(UsageError, match=rf"^{copy / name}: {words}") as raised:
+        read_run(copy)
+    assert "\n" not in str(raised.value)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hessdiag.analysis import study_results
+from hessdiag.analysis import findings
+from hessdiag.analysis.frames import rows
 from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one
@@ -49,15 +50,13 @@ def test_a_study_finds_the_mechanism(label, tmp_path):
             observer=StudyObserver(),
             stop=stop,
             publish=lambda _: None,
-            conclude=lambda: None,
         ).go()
-    results = study_results(directory, grid.cells())
-    standings = [row for row in results["tables"]["standings"] if row["estimator"] == "n-step"]
-    won = {str(row["explanation"]) for row in standings if row.get("wins", 0.0) >= 0.95}
+    found = findings(directory.path)
+    standings = rows(found.tables["standings"], estimator="n-step")
+    won = {str(row["explanation"]) for row in standings if row["wins"] >= 0.95}
     assert won <= {label, *ALIKE.get(label, ())}
     assert label in won
-    holds, what, *_ = results["answers"]
-    said = " ".join(what["parts"][0]["sentences"])
-    assert f"{label} comes closest" in said or f"cannot be told from those of {label}" in said, said
-    published = " ".join(holds["parts"][0]["sentences"])
-    assert ("explanation holds here" in published) == (label == "E1 spectral radius"), published
+    answers = {answer.question: answer for answer in found.verdict}
+    assert answers["rivals"].status == "holds"
+    assert label in answers["rivals"].labels["winners"].split("; ")
+    assert (answers["published"].status == "holds") == (label == "E1 spectral radius")
