@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from hessdiag.analysis import findings
 from hessdiag.train.settings import Settings, probe_iterations
 
 from .display import Display
@@ -48,7 +49,7 @@ class LiveDisplay(Display):
         with Live(self._bars, console=self._console, refresh_per_second=4) as live:
             self._live = live
             yield
-        self._console.print(summary(path), soft_wrap=True, markup=False)
+        self._console.print(summary(findings(path)), soft_wrap=True, markup=False)
         self._console.print(f"report: {path / 'report.html'}", soft_wrap=True, markup=False)
 
     def on_phase(self, phase: str, done: int, total: int) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from hessdiag.analysis import findings
 from hessdiag.train.settings import Settings, probe_iterations
 
 from .display import Display
@@ -46,7 +47,7 @@ class PlainDisplay(Display):
 
     def finished(self) -> None:
         """What was found, and where the report is."""
-        print(summary(self._path))
+        print(summary(findings(self._path)))
         print(f"report: {self._path / 'report.html'}")
 
     def _numbers(self) -> str:

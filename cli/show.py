@@ -16,6 +16,7 @@ def show(directory: Path, everything: bool, machine: bool) -> None:
 
     from .summary import summary
 
-    click.echo(as_json(findings(directory)) if machine else summary(directory))
+    found = findings(directory)
+    click.echo(as_json(found) if machine else summary(found))
     if everything:
-        click.echo("\n".join(full(findings(directory))))
+        click.echo("\n".join(full(found)))

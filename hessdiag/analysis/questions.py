@@ -17,16 +17,16 @@ FEWEST_SEEDS = 3  # whose interval is worth looking at
 ROUNDING = 1e-6
 FIGURES = {
     "growth": "growth",
-    "published": "calibration",
-    "optimiser": "calibration",
-    "rivals": "calibration",
-    "hessian-cut": "cuts",
-    "deflation": "cuts",
-    "memory-cut": "cuts",
+    "published": "predicted",
+    "optimiser": "predicted",
+    "rivals": "predicted",
+    "hessian-cut": "growth",
+    "deflation": "sources",
+    "memory-cut": "growth",
     "sources": "sources",
-    "mix": "mixing",
+    "mix": "growth",
     "signal-to-noise": "signal",
-    "reproduced": "growth",
+    "reproduced": "published",
 }
 """By question, in their order: the figure that shows its answer."""
 

@@ -13,7 +13,10 @@ def decided(findings: Findings) -> Table | None:
     told = {place: text for place, text in cells.items() if text}
     columns = [code for code in headings if any(code == question for _, question in told)]
     rows = [
-        [names.configuration(name), *(told.get((name, code), "") for code in columns)]
+        [
+            names.configuration(name) if name else findings.name,
+            *(told.get((name, code), "") for code in columns),
+        ]
         for name in findings.configurations
     ]
     filled = [row for row in rows if any(row[1:])]

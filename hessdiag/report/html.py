@@ -1,9 +1,10 @@
 """What the page is made with: everything inline, nothing fetched, no script."""
 
+import re
 from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hessdiag.report.figures.palette import DARK, VARIABLES
 
@@ -18,7 +19,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["plain_html"] = Markup
+    environment.filters["prose"] = _prose
     return environment
+
+
+def _prose(text: str) -> Markup:
+    """Text with `code`, and with intervals that no line break parts."""
+    safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(re.sub(r" ?\[([^\s\]]*), ([^\s\]]*)\]", "\u00a0[\\1,\u00a0\\2]", safe))
 
 
 def template() -> Template:

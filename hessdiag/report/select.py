@@ -103,8 +103,3 @@ def finite(probe: xr.Dataset) -> xr.Dataset:
         if probe[name].dtype.kind == "f" and np.isinf(probe[name].values).any()
     }
     return probe.assign(endless) if endless else probe
-
-
-def groups(findings: Findings) -> tuple[str, ...]:
-    """The meta-parameters, or the groups that they are averaged over."""
-    return tuple(findings.about.get("groups", ()))

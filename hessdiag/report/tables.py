@@ -41,19 +41,16 @@ class Table:
 def folded(findings: Findings) -> list[Table]:
     """Everything that is measured, how it was made, and with what settings."""
     measured = [
-        measured_table(code, _over_all_training(findings.tables[code]), title)
+        measured_table(code, findings.tables[code], title)
         for code, title in names.named()["tables"].items()
         if code in findings.tables and len(findings.tables[code])
     ]
     return [*measured, *probe_tables(findings), *_about(findings)]
 
 
-def _over_all_training(frame: Frame) -> Frame:
-    return frame[frame["when"] == "all"] if "when" in frame else frame
-
-
 def measured_table(code: str, frame: Frame, title: str) -> Table:
     """A table of findings with each number and its interval, error or deviation in one cell."""
+    frame = frame[frame["when"] == "all"] if "when" in frame else frame
     frame = frame.dropna(axis="columns", how="all")
     ends = {f"{name}{end}" for name in frame for end in _ENDINGS}
     left_out = {name for name in _LEFT_OUT if name in frame} | (ends & set(frame.columns))
@@ -89,16 +86,11 @@ def probe_tables(findings: Findings) -> list[Table]:
     paper = ("spectral_radius_minus_one", "spectral_radius_minus_one_error", "exceeds_one")
     operator = (RADIUS, "operator_radius_error", "operator_radius_estimate", "operator_exceeds_one")
     product = (NORM, "product_norm_error", "product_exceeds_one", "product_matvecs")
+    steps, terms = (("operator_unroll", name, "operator") for name in ("inner_step", "term"))
     wanted = {
-        "Spectral radius of I + H, by probe": (
-            (*paper, "matvecs", "converged"),
-            ("unroll", "inner_step"),
-        ),
-        "Spectral radii of all operators, by probe": (
-            operator,
-            ("operator_unroll", "inner_step", "operator"),
-        ),
-        "Norms of products, by probe": (product, ("operator_unroll", "term", "operator")),
+        "Spectral radius of I + H, by probe": ((*paper, "matvecs"), ("unroll", "inner_step")),
+        "Spectral radii of all operators, by probe": (operator, steps),
+        "Norms of products, by probe": (product, terms),
     }
     found = []
     for number, (title, (variables, dimensions)) in enumerate(wanted.items()):
@@ -145,7 +137,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found = {}
     for key, value in nested.items():
         if isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
-            value = dict(enumerate(value, start=1))
+            value = {str(n): part for n, part in enumerate(value, start=1)}
         is_table = isinstance(value, Mapping)
         found |= flat(value, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": value}
     return found

@@ -43,7 +43,7 @@ def _fitting(table: Table | None, width: int) -> list[str]:
 
 def full(findings: Findings) -> Iterator[str]:
     """All answers in sentences, and every table that a page folds."""
-    for question, lines in sentences(findings):
+    for question, lines, _ in sentences(findings):
         yield f"\n{question}"
         yield from (f"- {line}" for line in lines)
     for table in folded(findings):

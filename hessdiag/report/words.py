@@ -14,7 +14,7 @@ from hessdiag.report.numbers import factor, interval, percent, plain, share
 from hessdiag.report.select import column, cuts, longest, measured, rows
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
-_COUNTS = ("met", "of", "horizon", "rival_horizon")
+_COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
 _CHANGES = ("memory-cut", "hessian-cut", "mix", "sources")  # the most telling first
 _TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
 _PARTS = {0.2: "little", 0.29: "a quarter", 0.42: "a third", 0.58: "half", 0.72: "two thirds"}
@@ -77,7 +77,7 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
     if name.startswith("share"):
         text = share(value, low, high).replace("undecided", "")
         return {name: text, f"S{name[1:]}": names.title(text)}
-    if name in _COUNTS:
+    if name.endswith(_COUNTS):
         return {name: f"{value:g}"}
     text = plain(value, digits=2) if name in ("signal", "rival") else factor(value)
     is_narrow = np.isfinite(high) and high < 100 * max(abs(value), 1e-300)
@@ -116,14 +116,20 @@ def title(findings: Findings) -> str:
 
 
 def reproduced(findings: Findings) -> Answer | None:
-    """The answers about published numbers as one; None where nothing is published."""
+    """The answers about published numbers as one, by quantity; None where nothing is published."""
     each = [answer for answer in answers(findings, "reproduced") if "of" in answer.numbers]
     if not each:
         return None
-    met, of = (sum(a.numbers[name].value for a in each) for name in ("met", "of"))
-    counts = {"met": met, "of": of}
+    missed = [name for a in each for name in a.labels.get("missed", "").split("; ") if name]
+    known = rows(findings, "published")
+    counts = {}
+    for quantity, word in (("growth", "noise"), ("final", "returns")):
+        own = known[(known["quantity"] == quantity) & known["low"].notna()]
+        of = len(own) if quantity == "final" else int((own["horizon"] > 1).sum())
+        lost = sum(name.startswith(quantity) for name in missed)
+        counts |= {f"{word}_met": of - lost, f"{word}_of": of} if of else {}
     numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
-    status = HOLDS if met == of else FAILS
+    status = FAILS if missed else HOLDS
     return Answer("reproduced", each[0].configuration, status, numbers=numbers)
 
 
@@ -148,13 +154,13 @@ def _trained(findings: Findings) -> str:
     return f"{names.title(names.parameter(headline))} ends at {' to '.join(words)}"
 
 
-def sentences(findings: Findings) -> list[tuple[str, list[str]]]:
-    """Every question with its answers in sentences, by configuration where there are several."""
+def sentences(findings: Findings) -> list[tuple[str, list[str], str]]:
+    """Every question, its answers by configuration, and the slug of the figure that shows them."""
     found = []
     for code, words in templates().items():
         lines = [line for answer in answers(findings, code) if (line := _line(findings, answer))]
         if lines:
-            found.append((words["question"], lines))
+            found.append((words["question"], lines, answers(findings, code)[0].figure))
     return found
 
 

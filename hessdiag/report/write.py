@@ -5,6 +5,7 @@ from pathlib import Path
 from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.record.atomic import write_atomically
 from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.report import names
 from hessdiag.report.csv_text import csv_bytes
 from hessdiag.report.figures.files import write_figure
 from hessdiag.report.figures.registry import specs
@@ -30,10 +31,11 @@ def write_report(directory: Path | str) -> Path:
 
 
 def _write_tables(found: Findings, folder: Path) -> None:
-    """A CSV of every table, at full precision."""
+    """A CSV of every table that the page folds, at full precision."""
     folder.mkdir(exist_ok=True)
+    held = {name for name in names.named()["tables"] if len(found.tables.get(name, ()))}
     for stale in folder.glob("*.csv"):
-        if stale.stem not in found.tables:
+        if stale.stem not in held:
             stale.unlink()
-    for name, frame in found.tables.items():
-        write_atomically(folder / f"{name}.csv", csv_bytes(frame.to_dict("records")))
+    for name in held:
+        write_atomically(folder / f"{name}.csv", csv_bytes(found.tables[name].to_dict("records")))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from hessdiag.analysis import findings
 from hessdiag.report.figures import registry
@@ -51,7 +52,7 @@ def test_the_first_figure_shows_what_is_measured(found) -> None:
 def test_adding_a_figure_is_one_entry(found, run, monkeypatch: pytest.MonkeyPatch) -> None:
     def samples(findings) -> FigureSpec | None:
         kept = findings.kind == "run"
-        return FigureSpec("own", "Own", "Own.", [{"x": 1}], lambda: None) if kept else None
+        return FigureSpec("own", "Own", "Own.", [{"x": 1}], Figure) if kept else None
 
     monkeypatch.setattr(registry, "FIGURES", (samples, *FIGURES))
     assert specs(run)[0].slug == "own"

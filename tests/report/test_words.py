@@ -11,6 +11,7 @@ from hessdiag.report import names, words
 from hessdiag.report.advice import check_table
 from hessdiag.report.cards import cards
 from hessdiag.report.decided import decided
+from hessdiag.report.figures.registry import specs
 from hessdiag.report.limits import lead, limits, notes
 from tests.report.conftest import REPORTS
 
@@ -64,8 +65,20 @@ def test_experiments_of_the_paper_say_first_what_is_reproduced() -> None:
     fig3 = findings(REPORTS / "fig3")
     total = words.reproduced(fig3)
     assert total is not None
-    assert (total.numbers["met"].value, total.numbers["of"].value) == (0, 7)
+    assert (total.numbers["returns_met"].value, total.numbers["returns_of"].value) == (0, 7)
     assert words.title(fig3).startswith("0 of 7 ")
+    table1 = words.title(findings(REPORTS / "table1"))
+    assert "22 of 22" in table1
+    assert "0 of 7" in table1
+
+
+def test_answers_name_figures_that_there_are(found) -> None:
+    shown = {
+        spec.slug
+        for name in ("mechanism", "fig5", "fig3")
+        for spec in specs(findings(REPORTS / name))
+    }
+    assert {answer.figure for answer in found.verdict} <= shown
 
 
 def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told() -> None:
@@ -89,7 +102,7 @@ def test_sentences_tell_numbers_and_what_would_decide(found) -> None:
         answer("sources", words.HOLDS),
         answer("deflation", words.HOLDS),
     )
-    memory, sources = (lines[0] for _, lines in words.sentences(told)[1:])
+    memory, sources = (lines[0] for _, lines, _ in words.sentences(told)[1:])
     assert len(words.sentences(told)) == 3
     assert "2.9×" in memory
     assert "8 seeds" in memory.replace("8.0", "8")

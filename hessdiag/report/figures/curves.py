@@ -18,7 +18,7 @@ from hessdiag.report.figures.canvas import (
 )
 from hessdiag.report.figures.looks import colours
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.select import column, groups, measured, rows
+from hessdiag.report.select import column, measured, rows
 
 _DECADES = 30.0  # ratio of the largest to the smallest from which an axis is logarithmic
 _PANELS = 8
@@ -34,7 +34,12 @@ def learning(findings: Findings) -> FigureSpec | None:
 
 def hyper_parameters(findings: Findings) -> FigureSpec | None:
     """What the meta-gradient makes of the hyper-parameters."""
-    return _figure(findings, "hyper-parameters", "What is meta-learned", groups(findings)[:_PANELS])
+    return _figure(
+        findings,
+        "hyper-parameters",
+        "What is meta-learned",
+        findings.about.get("groups", ())[:_PANELS],
+    )
 
 
 def _figure(findings: Findings, slug: str, title: str, series: Sequence[str]) -> FigureSpec | None:

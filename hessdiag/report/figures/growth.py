@@ -51,9 +51,7 @@ def _caption(findings: Findings, name: str, *, beside: bool) -> str:
     over = spread(findings, name).iloc[-1]
     held = f"{100 * findings.confidence:g} % over {over['count']} {over['over']}"
     cut = " Cut: that path of the derivative is removed, the training is not." if beside else ""
-    return (
-        f"Standard deviation over that of the one-step meta-gradient; bands and bars: {held}.{cut}"
-    )
+    return f"Standard deviation over that at one step; bands and bars: {held}.{cut}"
 
 
 def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from markupsafe import escape
+
 from hessdiag.report.figures.palette import VARIABLES
 
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
@@ -25,7 +27,7 @@ def inline_panels(svg: bytes, boxes: Sequence[Box], *, name: str, label: str) ->
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*<style type=\"text/css\">.*?</style>", "", text, flags=re.DOTALL)
     first, *others = map(_frame, boxes)
-    text = _HEAD.sub(f'<svg {first} role="img" aria-label="{_escaped(label)}">', text, 1)
+    text = _HEAD.sub(f'<svg {first} role="img" aria-label="{escape(label)}">', text, 1)
     text = _own_ids(text, name)
     text = re.sub(r"(?<=: )#[0-9a-f]{6}\b", _variable, text)
     text = _FAMILY.sub("var(--sans)", text)
@@ -59,7 +61,3 @@ def _variable(match: re.Match[str]) -> str:
 
 def _short(match: re.Match[str]) -> str:
     return re.sub(r"(\.\d\d)\d+", r"\1", match.group())  # hundredths of a point
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
