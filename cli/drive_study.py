@@ -106,26 +106,6 @@ def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
     display = (
         LiveStudyDisplay(directory, cells) if live else PlainStudyDisplay(cells, quiet=how.quiet)
     )
-<<<<<<< HEAD
-    try:
-        with StopRequest() as stop, display:
-            study = Study(
-                directory,
-                cells,
-                command=how.command,
-                observer=display,
-                stop=stop,
-                publish=write_report,
-                conclude=lambda: write_report(directory.path),
-                together=how.seeds,
-            )
-            failed = study.go()
-    except Interrupted as stopped:
-        again = ["hessdiag", "study", "--resume", str(directory.path)]
-        again += ["--together", str(how.together)] if how.together else []
-        click.echo(f"hessdiag: {stopped}; saved. Go on with: {shlex.join(again)}", err=True)
-        return 128 + stopped.signal_number
-=======
     together = ["--together", str(how.together)] if how.together else []
     with stoppable("study", "--resume", str(directory.path), *together) as stop, display:
         study = Study(
@@ -135,11 +115,10 @@ def _drive(directory: StudyDirectory, cells: list[Cell], how: How) -> int:
             observer=display,
             stop=stop,
             publish=write_report,
-            conclude=lambda: report_on(directory, cells),
+            conclude=lambda: write_report(directory.path),
             together=how.seeds,
         )
         failed = study.go()
->>>>>>> 3fb2814 (Runs and studies stop in one place; bad input is refused before anything is set up)
     click.echo(directory.path)
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
