@@ -49,7 +49,7 @@ def test_a_game_is_a_problem_in_one_file():
             start = start._replace(inner=start.inner._replace(params={"logit": player}))
             return n_step(system, start, key, ()).meta_gradient
 
-        samples = jax.jit(jax.vmap(single))(jax.random.split(jax.random.key(0), count))
+        samples = np.asarray(jax.jit(jax.vmap(single))(jax.random.split(jax.random.key(0), count)))
 
         def expected(opponent):
             """Their loss after one exact update of ours."""
@@ -83,7 +83,9 @@ def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
     with jax.enable_x64(True):
         case = make_case("mrp", "sgd", clip=0.0, n=2)
         singles = [
-            ESTIMATORS[name](options)(case.system, case.start, case.key, ()).meta_gradient
+            np.asarray(
+                ESTIMATORS[name](options)(case.system, case.start, case.key, ()).meta_gradient
+            )
             for name, options in (
                 ("n-step", Options(n=1)),
                 ("n-step", Options(n=2)),

@@ -40,7 +40,7 @@ class StagHunt:
     def rollout(self, params, hyper, env_state, key):
         """Actions of both players: sampling needs both."""
         logits = jnp.stack([params["logit"], hyper["opponent"]])
-        actions = jax.random.bernoulli(key, jax.nn.sigmoid(logits), (self.batch_size, 2))
+        actions = jax.random.bernoulli(key, jax.nn.sigmoid(logits)[None], (self.batch_size, 2))
         return env_state, actions.astype(jnp.int32)
 
     def inner_loss(self, params, hyper, trajectories):
