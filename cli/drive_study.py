@@ -21,6 +21,7 @@ from hessdiag.study import (
     groups,
     planned,
 )
+from hessdiag.train.self_test import require_sound_compiler
 
 from .compilation import set_up_compilation
 from .stopping import stoppable
@@ -65,7 +66,8 @@ def new_study(
         return _plan(groups(cells, how.seeds))
     title = name or "study"
     path = out or Path("reports") / f"{title}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
-    directory = StudyDirectory.create(path, grid, provenance(how.command), name=title)
+    source = provenance(how.command, compiler_self_test=require_sound_compiler())
+    directory = StudyDirectory.create(path, grid, source, name=title)
     return _drive(directory, cells, how)
 
 

@@ -17,6 +17,7 @@ from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
 from hessdiag.train.learner import Learner
 from hessdiag.train.problem_check import require_sound_problem
+from hessdiag.train.self_test import require_sound_compiler
 from hessdiag.train.settings import Settings, dotted
 from hessdiag.train.validation import from_flat
 
@@ -60,7 +61,7 @@ def start(
         path,
         {
             "settings": dataclasses.asdict(settings),
-            "provenance": provenance(command),
+            "provenance": provenance(command, compiler_self_test=require_sound_compiler()),
             "meta_parameters": _meta_parameters(learner.system),
             "problem": {
                 "description": about.summary,

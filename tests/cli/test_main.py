@@ -181,6 +181,7 @@ def test_flags_reach_the_settings(cli, tmp_path):
     assert settings["learning"]["learning_rate"] == 0.01
     assert settings["learning"]["meta_learning_rate"] == 0.02
     assert stored["provenance"]["command"].startswith("hessdiag run --env mrp --n 1 ")
+    assert stored["provenance"]["compiler_self_test"]["passed"]
 
 
 @pytest.mark.usefixtures("without_report")

@@ -8,7 +8,7 @@ from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one
 
-N, SEEDS = PERIOD - 1, 8
+N, SEEDS = PERIOD - 1, 5
 CASES = {
     "E1 spectral radius": (radius_above_one, 2),
     "E4 optimiser memory, coherent": (adams_memory, 200),  # a young Adam takes the sign
@@ -36,6 +36,7 @@ def test_a_study_finds_the_mechanism(label, tmp_path):
         "probe.n": N,
         "probe.samples": 96,
         "probe.chunk": 96,
+        "probe.unrolls": 1,
         "probe.resamples": 100,
         "probe.counterfactuals": ["no-hessian", "no-memory"],
         "probe.operators": [],
