@@ -13,8 +13,7 @@ from rich.table import Table
 
 from hessdiag import spectra
 from hessdiag.api.inner_loop_programs import inner_loop_programs
-from hessdiag.api.not_converged import not_converged
-from hessdiag.api.not_finite import not_finite
+from hessdiag.api.notes import not_converged, not_finite
 from hessdiag.api.plots import inner_loop_figure
 from hessdiag.api.result import Result, compact_table, described, provenance
 from hessdiag.inner import InnerState, InnerUpdate
@@ -43,12 +42,12 @@ class InnerLoopResult(Result):
 
     def tables(self) -> list[Table]:
         """Hessians and spectral radii by inner step, and the norms of the products."""
-        made = [self._hessians()]
+        tables = [self._hessians()]
         if self.dataset.sizes["operator"]:
-            made.append(self._radii())
+            tables.append(self._radii())
         if "product_norm_minus_one" in self.dataset:
-            made.append(self._products())
-        return made
+            tables.append(self._products())
+        return tables
 
     def notes(self) -> list[str]:
         """What is not finite, and where that comes from; what has not converged."""
@@ -60,40 +59,40 @@ class InnerLoopResult(Result):
 
     def _hessians(self) -> Table:
         table = compact_table("Hessian", "inner step", "smallest eigenvalue", "largest eigenvalue")
-        for j in self.dataset["inner_step"].values:
-            at = self.dataset.isel(unroll=0).sel(inner_step=j)
-            ends = (with_error(float(at[n]), float(at[f"{n}_error"])) for n in _ENDS)
-            table.add_row(str(j), *ends)
+        data = self.dataset.isel(unroll=0)
+        for j in data["inner_step"].values:
+            step = data.sel(inner_step=j)
+            table.add_row(str(j), *(_with_error(step, name, f"{name}_error") for name in _ENDS))
         return table
 
     def _radii(self) -> Table:
-        data = self.dataset.isel(operator_unroll=0)
-        names = data["operator"].values
-        table = compact_table("Spectral radius minus one", "inner step", *names)
-        for j in data["inner_step"].values:
-            at = data.sel(inner_step=j)
-            table.add_row(str(j), *(_radius(at.sel(operator=name)) for name in names))
+        table = self._by_operator("Spectral radius minus one", "inner_step", 0, _radius)
         table.caption = (
             "± bound on the error; after ≈ the first-order error, where the bound says nothing"
         )
         return table
 
     def _products(self) -> Table:
+        title = "Norm of the product over the last i − 1 steps, minus one"
+        names = ("product_norm_minus_one", "product_norm_error")
+        return self._by_operator(title, "term", 1, lambda cell: _with_error(cell, *names))
+
+    def _by_operator(
+        self, title: str, rows: str, first: int, text: Callable[[xarray.Dataset], str]
+    ) -> Table:
+        """A row for each inner step or term, from the first one on, a column for each operator."""
         data = self.dataset.isel(operator_unroll=0)
         names = data["operator"].values
-        table = compact_table(
-            "Norm of the product over the last i − 1 steps, minus one", "term i", *names
-        )
-        for i in data["term"].values[1:]:
-            norms = (data.sel(term=i, operator=name) for name in names)
-            table.add_row(
-                str(i),
-                *(
-                    with_error(float(at.product_norm_minus_one), float(at.product_norm_error))
-                    for at in norms
-                ),
-            )
+        heading = "term i" if rows == "term" else "inner step"
+        table = compact_table(title, heading, *names)
+        for number in data[rows].values[first:]:
+            row = data.sel({rows: number})
+            table.add_row(str(number), *(text(row.sel(operator=name)) for name in names))
         return table
+
+
+def _with_error(data: xarray.Dataset, value: str, error: str) -> str:
+    return with_error(float(data[value]), float(data[error]))
 
 
 @spectra.one_lapack_thread
@@ -184,12 +183,12 @@ def _dataset(measured: list[InnerLoopSpectra], n: int) -> xarray.Dataset:
     return described(dataset, _COORDINATES)
 
 
-def _radius(at: xarray.Dataset) -> str:
+def _radius(cell: xarray.Dataset) -> str:
     """The radius with the bound on its error, or with the estimate where that says more."""
-    value = float(at.operator_radius_minus_one)
+    value = float(cell.operator_radius_minus_one)
     if not np.isfinite(value):
         return MISSING
-    errors = (at.operator_radius_error.values, at.operator_radius_estimate.values)
+    errors = (cell.operator_radius_error.values, cell.operator_radius_estimate.values)
     error, bounded = shown_error(np.asarray(value), *errors)
     text = with_error(value, float(error))
     return text if bounded else f"≈ {text}"

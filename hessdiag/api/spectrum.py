@@ -51,6 +51,16 @@ _LONG_NAMES = {
 }
 
 
+_ROWS = (
+    ("smallest eigenvalue", "lowest"),
+    ("largest eigenvalue", "highest"),
+    ("trace", "trace"),
+    ("negative eigenvalues, share", "mass_negative"),
+    ("zero to rounding, share", "mass_zero"),
+    ("sign not resolved, share", "mass_undecided"),
+)
+
+
 class SpectrumResult(Result):
     """Extremes, largest eigenvalues, trace and density of one operator."""
 
@@ -60,17 +70,7 @@ class SpectrumResult(Result):
         """Every number with its error."""
         data = self.dataset
         table = compact_table(data.attrs["title"], "quantity", "value")
-        for text, name in (
-            ("smallest eigenvalue", "lowest"),
-            ("largest eigenvalue", "highest"),
-            ("trace", "trace"),
-        ):
-            table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
-        for text, name in (
-            ("negative eigenvalues, share", "mass_negative"),
-            ("zero to rounding, share", "mass_zero"),
-            ("sign not resolved, share", "mass_undecided"),
-        ):
+        for text, name in _ROWS:
             table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
         table.add_row("products spent", str(int(data["matvecs"])))
         if data["start_disagreement"] > 1:
@@ -79,17 +79,14 @@ class SpectrumResult(Result):
         if _skewed(data):
             table.add_row("basis orthogonal to", plain(float(data["orthogonality"])))
         table.add_row("ends converged", _convergence(data))
-        if "top_value" not in data:
-            return [table]
-        top = compact_table("Largest in modulus", "eigenvalue", "converged")
-        for value, error, converged in zip(
-            data["top_value"].values,
-            data["top_error"].values,
-            data["top_converged"].values,
-            strict=True,
-        ):
-            top.add_row(with_error(value, error), "yes" if converged else "no")
-        return [table, top]
+        return [table, self._largest()] if "top_value" in data else [table]
+
+    def _largest(self) -> Table:
+        columns = (self.dataset[f"top_{name}"].values for name in ("value", "error", "converged"))
+        table = compact_table("Largest in modulus", "eigenvalue", "converged")
+        for value, error, converged in zip(*columns, strict=True):
+            table.add_row(with_error(value, error), "yes" if converged else "no")
+        return table
 
     def figure(self) -> Figure:
         """Density and cumulative measure."""
@@ -155,16 +152,11 @@ def spectrum(
         )
     runs = _runs(programs, params, batch, start_key, starts, matvecs, tolerance)
     dataset = _dataset(runs, spectra.extremes(runs))
-    if runs[0].exact:
-        dataset["trace"], dataset["trace_error"] = _exact_trace(runs[0])
-    else:
-        trace = programs.trace(params, batch, trace_key, matvecs=matvecs)
-        dataset["trace"] = float(trace.estimate)
-        dataset["trace_error"] = float(trace.standard_error)
-        dataset["matvecs"] = dataset["matvecs"] + int(trace.matvecs)
+    parts = [_trace(programs, params, batch, runs, trace_key, matvecs)]
     if top:
-        found, spent = _top(programs, params, batch, runs, top_key, top, tolerance)
-        dataset = dataset.assign(found)
+        parts.append(_top(programs, params, batch, runs, top_key, top, tolerance))
+    for variables, spent in parts:
+        dataset = dataset.assign(variables)
         dataset["matvecs"] = dataset["matvecs"] + spent
     dataset.attrs["title"] = "Hessian" if operator is None else "operator"
     dataset.attrs |= provenance(seed, tolerance, space.dtype)
@@ -189,7 +181,8 @@ def _runs(
 ) -> list[spectra.RitzValues]:
     if spectra.Space.like(params).size <= spectra.DENSE_LIMIT:
         return [spectra.matrix_spectrum(np.asarray(programs.matrix(params, batch)))]
-    runs = programs.decompositions(params, batch, key, tolerance, starts=starts, matvecs=matvecs)
+    at = (params, batch, key, float(tolerance))
+    runs = programs.decompositions(*at, starts=starts, matvecs=matvecs)
     return spectra.ritz_values_per_start(runs)
 
 
@@ -199,17 +192,12 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
     split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
     known = 1.0 if np.isfinite(ends.highest) else np.nan
-    numbers = {
-        "lowest": ends.lowest,
-        "lowest_error": ends.lowest_error,
-        "highest": ends.highest,
-        "highest_error": ends.highest_error,
-        "mass_negative": known * split.above[0],
-        "mass_negative_error": known * split.above[1],
-        "mass_zero": known * split.zero[0],
-        "mass_zero_error": known * split.zero[1],
-        "mass_undecided": known * split.undecided[0],
-        "mass_undecided_error": known * split.undecided[1],
+    shares = {"negative": split.above, "zero": split.zero, "undecided": split.undecided}
+    fields = ("lowest", "lowest_error", "highest", "highest_error")
+    numbers = {name: getattr(ends, name) for name in fields}
+    for name, (share, error) in shares.items():
+        numbers |= {f"mass_{name}": known * share, f"mass_{name}_error": known * error}
+    numbers |= {
         "start_disagreement": ends.disagreement,
         "orthogonality": ends.orthogonality,
         "matvecs": ends.matvecs,
@@ -220,18 +208,19 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
         "cumulative": (("grid",), total),
         "cumulative_error": (("grid",), total_error),
     }
-    for name, field in (
-        ("ritz_value", "values"),
-        ("ritz_weight", "weights"),
-        ("ritz_error", "errors"),
-    ):
+    for name, field in (("value", "values"), ("weight", "weights"), ("error", "errors")):
         rows = spectra.padded([getattr(run, field) for run in runs], 1)
-        arrays[name] = (("start", "ritz"), rows)
+        arrays[f"ritz_{name}"] = (("start", "ritz"), rows)
     return xarray.Dataset(numbers | arrays, coords={"grid": axis})
 
 
-def _exact_trace(run: spectra.RitzValues) -> tuple[float, float]:
-    return float(np.sum(run.values)), float(np.sum(run.errors))
+def _trace(programs: SpectrumPrograms, params, batch, runs, key, matvecs: int) -> tuple[dict, int]:
+    """The trace with its error, and the products spent on it."""
+    if runs[0].exact:
+        return {"trace": np.sum(runs[0].values), "trace_error": np.sum(runs[0].errors)}, 0
+    trace = programs.trace(params, batch, key, matvecs=matvecs)
+    numbers = {"trace": float(trace.estimate), "trace_error": float(trace.standard_error)}
+    return numbers, int(trace.matvecs)
 
 
 def _top(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
 from hessdiag.api.kept import kept
@@ -32,6 +32,8 @@ class SpectrumPrograms:
         repeats: (params, batch, v) -> whether the product of a flat vector v is the same each time.
         product: (params, batch, v) -> that product.
         matrix: (params, batch) -> the dense matrix (d, d).
+        decompositions: (params, batch, key, tolerance, starts=, matvecs=) -> Lanczos runs, stacked.
+        trace: (params, batch, key, matvecs=) -> an estimate from about so many products.
     """
 
     def __init__(self, loss: Loss | None, operator: Build | None, chunk_size: int | None):
@@ -43,27 +45,8 @@ class SpectrumPrograms:
         self.repeats = spectra.repeat_check(lambda p, b, v: self._build(p, b).product(v))
         self.product = jax.jit(lambda p, b, v: self._build(p, b).product(v))
         self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
-        self._decompose = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
-        self._trace = jax.jit(self._traced, static_argnames="matvecs")
-
-    def decompositions(
-        self,
-        params: PyTree,
-        batch: Any,
-        key: Key[Array, ""],
-        tolerance: float,
-        *,
-        starts: int,
-        matvecs: int,
-    ) -> spectra.LanczosDecomposition:
-        """Of `starts` runs of `matvecs` products each, stacked."""
-        return self._decompose(params, batch, key, float(tolerance), starts=starts, matvecs=matvecs)
-
-    def trace(
-        self, params: PyTree, batch: Any, key: Key[Array, ""], *, matvecs: int
-    ) -> spectra.TraceEstimate:
-        """An estimate from about `matvecs` products."""
-        return self._trace(params, batch, key, matvecs=matvecs)
+        self.decompositions = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
+        self.trace = jax.jit(self._traced, static_argnames="matvecs")
 
     def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
         operator = self._build(params, batch)

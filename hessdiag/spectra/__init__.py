@@ -1,50 +1,27 @@
-"""Matrix-free spectra of symmetric and other operators, every number with its error.
+"""Matrix-free spectra of symmetric and other operators, every number with its error."""
 
-Operators of an inner loop come from `inner_step`, their products from `product_over_steps`.
-"""
-
-from hessdiag.spectra.arnoldi import ArnoldiDecomposition, arnoldi
+from hessdiag.spectra.arnoldi import arnoldi
 from hessdiag.spectra.balancing import balanced, balancing_scale
 from hessdiag.spectra.checks import (
     NonSymmetricOperatorError,
     repeat_check,
     repeats,
-    require_declared_symmetric,
-    require_symmetric,
     symmetry_defect,
     transpose_defect,
 )
 from hessdiag.spectra.chunked import chunked, chunked_operator
-from hessdiag.spectra.complex_ritz import (
-    ComplexRitzValues,
-    complex_ritz_values,
-    eigenvalue_distance,
-)
+from hessdiag.spectra.complex_ritz import complex_ritz_values
 from hessdiag.spectra.curvature import gradient_jacobian, hessian
-from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, dense_spectrum, matrix_spectrum
-from hessdiag.spectra.density import (
-    MassSplit,
-    cumulative,
-    density,
-    grid,
-    mass,
-    mass_split,
-    moment,
-)
+from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, matrix_spectrum
+from hessdiag.spectra.density import cumulative, density, grid, mass, mass_split, moment
 from hessdiag.spectra.eigenpairs import Eigenpairs, eigenpairs
 from hessdiag.spectra.fisher import empirical_fisher
 from hessdiag.spectra.gauss_newton import gauss_newton
-from hessdiag.spectra.gram import (
-    NormMinusOne,
-    gram,
-    gram_minus_identity,
-    norm_minus_one,
-    operator_norm,
-)
+from hessdiag.spectra.gram import gram, gram_minus_identity, norm_minus_one, operator_norm
 from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
 from hessdiag.spectra.lapack_threads import one_lapack_thread
 from hessdiag.spectra.linearise import linearise
-from hessdiag.spectra.normality import Departure, departure_from_normality
+from hessdiag.spectra.normality import departure_from_normality
 from hessdiag.spectra.operators import (
     NotTransposableError,
     Operator,
@@ -56,82 +33,26 @@ from hessdiag.spectra.operators import (
 from hessdiag.spectra.ritz import (
     Extremes,
     RitzValues,
-    ShiftedExtremes,
     extremes,
     ritz_values,
     ritz_values_per_start,
     shifted,
 )
 from hessdiag.spectra.spaces import Space
-from hessdiag.spectra.spectral_radius import SpectralRadius, spectral_radius_minus_one
+from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
 from hessdiag.spectra.trace import TraceEstimate, xtrace
 from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
-    "DENSE_LIMIT",
-    "ArnoldiDecomposition",
-    "ComplexRitzValues",
-    "Departure",
-    "Eigenpairs",
-    "Extremes",
-    "LanczosDecomposition",
-    "MassSplit",
-    "NonSymmetricOperatorError",
-    "NormMinusOne",
-    "NotTransposableError",
-    "Operator",
-    "RitzValues",
-    "ShiftedExtremes",
-    "Space",
-    "SpectralRadius",
-    "TraceEstimate",
-    "Variables",
-    "arnoldi",
-    "balanced",
-    "balancing_scale",
-    "chunked",
-    "chunked_operator",
-    "complex_ritz_values",
-    "cumulative",
-    "dense_matrix",
-    "dense_spectrum",
-    "density",
-    "departure_from_normality",
-    "diagonal",
-    "eigenpairs",
-    "eigenvalue_distance",
-    "empirical_fisher",
-    "end_vector",
-    "extremes",
-    "gauss_newton",
-    "gradient_jacobian",
-    "gram",
-    "gram_minus_identity",
-    "grid",
-    "hessian",
-    "identity_plus",
-    "lanczos",
-    "linear",
-    "linearise",
-    "mass",
-    "mass_split",
-    "matrix_spectrum",
-    "moment",
-    "norm_minus_one",
-    "one_lapack_thread",
-    "operator_norm",
-    "padded",
-    "repeat_check",
-    "repeats",
-    "require_declared_symmetric",
-    "require_symmetric",
-    "ritz_values",
-    "ritz_values_per_start",
-    "ritz_vectors",
-    "shifted",
-    "spectral_radius_minus_one",
-    "symmetric",
-    "symmetry_defect",
-    "transpose_defect",
+    "DENSE_LIMIT", "Eigenpairs", "Extremes", "LanczosDecomposition",
+    "NonSymmetricOperatorError", "NotTransposableError", "Operator", "RitzValues", "Space",
+    "TraceEstimate", "Variables", "arnoldi", "balanced", "balancing_scale", "chunked",
+    "chunked_operator", "complex_ritz_values", "cumulative", "dense_matrix", "density",
+    "departure_from_normality", "diagonal", "eigenpairs", "empirical_fisher", "end_vector",
+    "extremes", "gauss_newton", "gradient_jacobian", "gram", "gram_minus_identity", "grid",
+    "hessian", "identity_plus", "lanczos", "linear", "linearise", "mass", "mass_split",
+    "matrix_spectrum", "moment", "norm_minus_one", "one_lapack_thread", "operator_norm",
+    "padded", "repeat_check", "repeats", "ritz_values", "ritz_values_per_start", "ritz_vectors",
+    "shifted", "spectral_radius_minus_one", "symmetric", "symmetry_defect", "transpose_defect",
     "xtrace",
-]
+]  # fmt: skip

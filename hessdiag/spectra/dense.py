@@ -32,21 +32,6 @@ def dense_matrix(operator: Operator) -> Float[Array, "d d"]:
     return jax.lax.map(operator.product, identity, batch_size=_BATCH).T
 
 
-def dense_spectrum(operator: Operator) -> RitzValues:
-    """Every eigenvalue of an operator, with multiplicity.
-
-    Args:
-        operator: A symmetric map of moderate size, see `DENSE_LIMIT`.
-
-    Returns:
-        The spectrum in the form that Lanczos gives, exact, with weights 1 / d.
-
-    Raises:
-        NonSymmetricOperatorError: If the matrix is not symmetric to within rounding.
-    """
-    return matrix_spectrum(np.asarray(jax.jit(lambda: dense_matrix(operator))()))
-
-
 def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
     """Every eigenvalue of a symmetric matrix, solved in float64.
 

@@ -1,12 +1,11 @@
 """Norms of operators by the spectra of their Gram operators, which are symmetric."""
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import Extremes
+from hessdiag.spectra.ritz import Extremes, Verdict, verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +20,7 @@ class NormMinusOne:
 
     minus_one: float
     error: float
-    exceeds_one: Literal["yes", "no", "undecided"]
+    exceeds_one: Verdict
 
 
 def gram(operator: Operator) -> Operator:
@@ -97,11 +96,10 @@ def norm_minus_one(ends: Extremes) -> NormMinusOne:
         The distance from one with its error, NaN if the ends are.
     """
     s, error = max(ends.highest, -1.0), ends.highest_error
-    exceeds_one = "yes" if s - error > 0 else "no" if s + error <= 0 else "undecided"
     return NormMinusOne(
         minus_one=float(s / (1 + np.sqrt(1 + s))),
         error=_error_of_root(1 + s, error),
-        exceeds_one=exceeds_one,
+        exceeds_one=verdict(s - error, s + error),
     )
 
 

@@ -28,6 +28,9 @@ LAPACK was met with 1.4 sqrt(size) on exactly known matrices (Hadamard eigenvect
 """
 
 
+Verdict = Literal["yes", "no", "undecided"]
+
+
 @dataclasses.dataclass(frozen=True)
 class RitzValues:
     """Eigenvalue estimates of one run, ascending.
@@ -103,7 +106,7 @@ class ShiftedExtremes:
     high_minus_one_error: float
     spectral_radius_minus_one: float
     spectral_radius_minus_one_error: float
-    exceeds_one: Literal["yes", "no", "undecided"]
+    exceeds_one: Verdict
 
 
 def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> RitzValues:
@@ -251,7 +254,6 @@ def shifted(ends: Extremes, alpha: float) -> ShiftedExtremes:
     radius = float(np.max(candidates))
     bottom = float(np.max(candidates - candidate_errors))
     top = float(np.max(candidates + candidate_errors))
-    exceeds_one = "yes" if bottom > 0 else "no" if top <= 0 else "undecided"
     return ShiftedExtremes(
         low_minus_one=low,
         low_minus_one_error=low_error,
@@ -259,8 +261,13 @@ def shifted(ends: Extremes, alpha: float) -> ShiftedExtremes:
         high_minus_one_error=high_error,
         spectral_radius_minus_one=radius,
         spectral_radius_minus_one_error=max(radius - bottom, top - radius),
-        exceeds_one=exceeds_one,
+        exceeds_one=verdict(bottom, top),
     )
+
+
+def verdict(bottom: float, top: float) -> Verdict:
+    """Whether a number in an interval is positive; undecided if an end is NaN."""
+    return "yes" if bottom > 0 else "no" if top <= 0 else "undecided"
 
 
 def _disagreement(

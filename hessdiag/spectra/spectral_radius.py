@@ -1,14 +1,12 @@
 """Spectral radius of I + N as its distance from one, from eigenvalues of N."""
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
 from hessdiag.spectra.complex_ritz import ComplexRitzValues
-
-Verdict = Literal["yes", "no", "undecided"]
+from hessdiag.spectra.ritz import Verdict, verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +59,4 @@ def spectral_radius_minus_one(ritz: ComplexRitzValues) -> SpectralRadius:
 def _verdict(
     excess: Float[np.ndarray, " active"], errors: Float[np.ndarray, " active"], outermost: int
 ) -> Verdict:
-    if np.max(excess - errors) > 0:
-        return "yes"
-    return "no" if excess[outermost] + errors[outermost] <= 0 else "undecided"
+    return verdict(float(np.max(excess - errors)), float(excess[outermost] + errors[outermost]))

@@ -46,7 +46,7 @@ def with_outliers(values, size=80):
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-@pytest.mark.parametrize("depth", [1, 2, 17, SIZE])
+@pytest.mark.parametrize("depth", [1, 17, SIZE])
 def test_defining_identity_and_orthonormality(dtype, depth, scale):
     """A Q' = Q' H + r e' with Q Q' = I, Q r = 0 and |r| = residual, at every depth up to d."""
     for matrix in zoo(SIZE).values():

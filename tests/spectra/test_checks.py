@@ -16,12 +16,11 @@ from hessdiag.spectra import (
     linear,
     repeat_check,
     repeats,
-    require_declared_symmetric,
-    require_symmetric,
     symmetric,
     symmetry_defect,
     transpose_defect,
 )
+from hessdiag.spectra.checks import require_declared_symmetric, require_symmetric
 from tests.oracles.spectra import (
     matrix_operator,
     mlp_loss,

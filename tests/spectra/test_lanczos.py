@@ -26,7 +26,7 @@ def single(runs):
     return jax.tree.map(lambda leaf: leaf[0], runs)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 17, 40])
+@pytest.mark.parametrize("depth", [1, 17, 40])
 @pytest.mark.parametrize("seed", range(3))
 def test_defining_identity_and_orthonormality(dtype, depth, seed):
     """A Q' = Q' T + r e' with Q Q' = I, Q r = 0 and |r| = beta, at every depth up to d."""
