@@ -75,45 +75,45 @@ def contest(
         None where there is nothing to compare.
     """
     labels = [name for name, values in predicted.items() if np.isfinite(values).all()]
-    usable = np.isfinite(measured).all() and (measured > 0).all() and measured.size > 0
-    if not labels or not usable:
+    if not labels or not measured.size or not (np.isfinite(measured) & (measured > 0)).all():
         return None
     groups = members(np.asarray(clusters))
     logs = {name: np.log(predicted[name] / measured) for name in labels}
-    errors = np.stack([_by_cluster(logs[name], groups) for name in labels])
-    squares = np.stack([_by_cluster(logs[name] ** 2, groups) for name in labels])
-    draws = cluster_draws(np.asarray(clusters), resamples, rng)
-    rms = np.sqrt(squares[:, draws].mean(axis=2))
-    bias = errors[:, draws].mean(axis=2)
+    squares = {name: _by_cluster(values**2, groups) for name, values in logs.items()}
+    first = min(labels, key=lambda name: squares[name].mean())
     same = coinciding({name: predicted[name] for name in labels}, tolerance=SAME)
-    best = [labels[k] for k in rms.argmin(axis=0)]
+    closest = (first, *same[first])
+    further = {name: squares[name] - squares[first] for name in labels if name not in closest}
+    beaten = {name for name, apart in further.items() if _surely_positive(apart, len(labels))}
+    draws = cluster_draws(np.asarray(clusters), resamples, rng)
+    standings = _standings(logs, squares, groups, draws, same, beaten, confidence)
+    alike = {name: apart for name, apart in further.items() if not _surely_positive(apart)}
+    ordered = tuple(one.label for one in standings if one.label in alike)
+    winners, reason = _verdict(standings, bool(alike), len(groups), noise)
+    runs = max((_clusters_to_tell(apart) for apart in alike.values()), default=np.nan)
+    return Contest(standings, winners, reason, ordered, runs)
+
+
+def _standings(logs, squares, groups, draws, same, beaten, confidence: float) -> list[Standing]:
+    """Of every explanation, the closest first."""
+    errors = {name: _by_cluster(values, groups) for name, values in logs.items()}
+    rms = {name: np.sqrt(values[draws].mean(axis=1)) for name, values in squares.items()}
+    best = np.array([*rms])[np.stack([*rms.values()]).argmin(axis=0)]
     options = (len(groups), confidence)
-    first = int(squares.mean(axis=1).argmin())
-    closest = (labels[first], *same[labels[first]])
     standings = [
         Standing(
             name,
             bootstrap_t_interval(
-                np.sqrt(squares[k].mean()), rms[k], *options, scale=_log, back=np.exp
+                np.sqrt(squares[name].mean()), rms[name], *options, scale=_log, back=np.exp
             ),
-            bootstrap_t_interval(errors[k].mean(), bias[k], *options),
-            float(np.mean([winner in (name, *same[name]) for winner in best])),
+            bootstrap_t_interval(errors[name].mean(), errors[name][draws].mean(axis=1), *options),
+            float(np.isin(best, [name, *same[name]]).mean()),
             same[name],
-            name not in closest
-            and _surely_positive(squares[k] - squares[first], among=len(labels)),
+            name in beaten,
         )
-        for k, name in enumerate(labels)
+        for name in logs
     ]
-    standings.sort(key=lambda standing: float(standing.log_error.value))
-    further = {
-        one.label: squares[labels.index(one.label)] - squares[first]
-        for one in standings[1:]
-        if one.label not in closest
-    }
-    alike = {name: apart for name, apart in further.items() if not _surely_positive(apart)}
-    winners, reason = _verdict(standings, bool(alike), len(groups), noise)
-    runs = max((_clusters_to_tell(apart) for apart in alike.values()), default=np.nan)
-    return Contest(standings, winners, reason, tuple(alike), runs)
+    return sorted(standings, key=lambda standing: float(standing.log_error.value))
 
 
 def _by_cluster(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
@@ -150,7 +150,7 @@ def _reach(deviation: float, count: int, among: int = 2) -> float:
     return float(student_t.ppf(1.0 - tail, count - 1) * deviation / np.sqrt(count))
 
 
-def _surely_positive(differences: np.ndarray, *, among: int = 2) -> bool:
+def _surely_positive(differences: np.ndarray, among: int = 2) -> bool:
     """Whether Student's interval of their mean lies above zero; never with too few clusters.
 
     Args:
