@@ -12,13 +12,10 @@ def decided(findings: Findings) -> Table | None:
     cells = {(a.configuration, a.question): _cell(findings, a) for a in findings.verdict}
     told = {place: text for place, text in cells.items() if text}
     columns = [code for code in headings if any(code == question for _, question in told)]
-    rows = [
-        [
-            names.configuration(name) if name else findings.name,
-            *(told.get((name, code), "") for code in columns),
-        ]
-        for name in findings.configurations
-    ]
+    rows = []
+    for name in findings.configurations:
+        label = names.configuration(name) if name else findings.name
+        rows.append([label, *(told.get((name, code), "") for code in columns)])
     filled = [row for row in rows if any(row[1:])]
     return Table(["", *(headings[code] for code in columns)], filled) if filled else None
 

@@ -133,13 +133,14 @@ def _about(findings: Findings) -> list[Table]:
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
+    """Nested mappings, and lists of them, as one mapping with dotted keys."""
     found = {}
-    for key, value in nested.items():
-        if isinstance(value, list) and any(isinstance(part, Mapping) for part in value):
-            value = {str(n): part for n, part in enumerate(value, start=1)}
-        is_table = isinstance(value, Mapping)
-        found |= flat(value, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": value}
+    for key, held in nested.items():
+        parts: Any = held
+        if isinstance(held, list) and any(isinstance(part, Mapping) for part in held):
+            parts = {str(number): part for number, part in enumerate(held, start=1)}
+        is_table = isinstance(parts, Mapping)
+        found |= flat(parts, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": held}
     return found
 
 

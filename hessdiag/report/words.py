@@ -144,13 +144,10 @@ def _trained(findings: Findings) -> str:
     ends = rows(findings, "final", series=headline)
     if not len(ends):
         return f"Nothing is measured yet in {findings.name}"
-    shown = [ends.iloc[0], ends.iloc[-1]][: len(ends)]
-    several = len(findings.configurations) > 1
-    words = [
-        f"{plain(end['final'], digits=2)}"
-        + (f" ({names.configuration(end['configuration'])})" if several else "")
-        for end in shown
-    ]
+    words = []
+    for end in ends.iloc[sorted({0, len(ends) - 1})].to_dict("records"):
+        name = f" ({names.configuration(end['configuration'])})" if len(ends) > 1 else ""
+        words.append(f"{plain(end['final'], digits=2)}{name}")
     return f"{names.title(names.parameter(headline))} ends at {' to '.join(words)}"
 
 

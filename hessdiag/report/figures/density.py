@@ -95,8 +95,6 @@ def _draw_density(axis: Axes, probe: xr.Dataset) -> float:
 
 def converged_outliers(probe: xr.Dataset, step: int) -> np.ndarray:
     """Converged Ritz values of one inner step, over all unrolls and starts, as eigenvalues of H."""
-    if not {"ritz_value", "ritz_error"} <= set(probe):
-        return np.empty(0)
     part = probe.isel(inner_step=step)
     value, error = (part[f"ritz_{name}"].values.ravel() for name in ("value", "error"))
     sure = np.isfinite(value) & (error <= _SURE * np.abs(value))

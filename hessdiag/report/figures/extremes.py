@@ -64,9 +64,8 @@ def _draw_end(
     for place, probe in enumerate(found):
         value = probe[name].values.ravel()
         x = iteration(probe) * np.ones(value.size)
-        if f"{name}_error" in probe:
-            error = np.nan_to_num(probe[f"{name}_error"].values.ravel())
-            axis.vlines(x, value - error, value + error, colors=colour, linewidth=0.9)
+        error = np.nan_to_num(probe[f"{name}_error"].values.ravel())
+        axis.vlines(x, value - error, value + error, colors=colour, linewidth=0.9)
         axis.plot(x, value, marker, color=colour, alpha=0.7, label=None if place else label)
 
 

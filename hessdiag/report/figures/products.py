@@ -1,7 +1,5 @@
 """Norms of products of operators over the last inner steps, at the last probe."""
 
-from typing import Any
-
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -82,8 +80,8 @@ def _draw_operator(axis: Axes, probe: xr.Dataset, code: str, shift: float) -> No
     probe = probe.transpose("operator_unroll", ...)
     for unroll in range(probe.sizes["operator_unroll"]):
         value = probe[NORM].values[unroll]
-        error = np.nan_to_num(_part(probe, "product_norm_error", unroll, 0.0).astype(float))
-        decided = _part(probe, "product_exceeds_one", unroll, "yes").astype(str) != "undecided"
+        error = np.nan_to_num(probe["product_norm_error"].values[unroll])
+        decided = probe["product_exceeds_one"].values[unroll].astype(str) != "undecided"
         colour, marker = operator_colour(code), operator_marker(code)
         axis.vlines(steps, value - error, value + error, colors=colour, linewidth=1)
         axis.plot(steps, value, color=colour, linewidth=1, zorder=2)
@@ -91,9 +89,3 @@ def _draw_operator(axis: Axes, probe: xr.Dataset, code: str, shift: float) -> No
             look = {"color": colour, "markerfacecolor": fill, "zorder": 3}
             axis.plot(steps[chosen], value[chosen], marker, **look)
     axis.plot([], [], color=colour, marker=marker, linewidth=1, label=names.operator(code))
-
-
-def _part(probe: xr.Dataset, variable: str, unroll: int, otherwise: Any) -> np.ndarray:
-    if variable in probe:
-        return probe[variable].values[unroll]
-    return np.full(probe.sizes["term"], otherwise)
