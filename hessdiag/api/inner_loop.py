@@ -24,6 +24,7 @@ from hessdiag.probes.inner_loop import (
     inner_loop_variables,
     operator_names,
 )
+from hessdiag.record import schema
 from hessdiag.report.numbers import MISSING, with_error
 from hessdiag.report.probe_rows import shown_error
 
@@ -168,12 +169,8 @@ def inner_loop_spectra(
 
 
 def _dataset(measured: list[InnerLoopSpectra], n: int) -> xarray.Dataset:
-    variables = inner_loop_variables(measured)
-    dataset = xarray.Dataset(
-        {
-            name: (dims, values, {"long_name": text, "units": units})
-            for name, (dims, values, text, units) in variables.items()
-        },
+    dataset = schema.described(
+        inner_loop_variables(measured),
         coords={
             "inner_step": np.arange(n),
             "operator": operator_names(measured),

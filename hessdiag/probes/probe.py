@@ -82,7 +82,7 @@ class Probe:
         variables = (
             spread_variables(self._measured, meta_gradients, seed=seed)
             | predicted
-            | {name: variable[1] for name, variable in inner_loop_variables(spectra).items()}
+            | inner_loop_variables(spectra)
             | mechanism_variables(
                 sampled, spectra, self._mechanism.horizons, self._measured, seed=[*seed, 1]
             )

@@ -30,6 +30,7 @@ from hessdiag.spectra.operators import (
     linear,
     symmetric,
 )
+from hessdiag.spectra.padding import padded
 from hessdiag.spectra.ritz import (
     Extremes,
     RitzValues,
@@ -41,12 +42,11 @@ from hessdiag.spectra.ritz import (
 from hessdiag.spectra.spaces import Space
 from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
 from hessdiag.spectra.trace import TraceEstimate, xtrace
-from hessdiag.spectra.variables import Variables, padded
 
 __all__ = [
     "DENSE_LIMIT", "Eigenpairs", "Extremes", "LanczosDecomposition",
     "NonSymmetricOperatorError", "NotTransposableError", "Operator", "RitzValues", "Space",
-    "TraceEstimate", "Variables", "arnoldi", "balanced", "balancing_scale", "chunked",
+    "TraceEstimate", "arnoldi", "balanced", "balancing_scale", "chunked",
     "chunked_operator", "complex_ritz_values", "cumulative", "dense_matrix", "density",
     "departure_from_normality", "diagonal", "eigenpairs", "empirical_fisher", "end_vector",
     "extremes", "gauss_newton", "gradient_jacobian", "gram", "gram_minus_identity", "grid",

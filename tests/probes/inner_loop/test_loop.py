@@ -18,6 +18,7 @@ from hessdiag.probes.inner_loop import (
     inner_loop_variables,
     operator_names,
 )
+from hessdiag.record.schema import described
 from hessdiag.spectra import dense_matrix
 from tests.oracles.spectra import mlp_loss, mlp_problem
 from tests.oracles.steps import inner_step
@@ -214,21 +215,20 @@ def test_variables_hold_what_was_measured(case):
     made = inner_loop_variables([case.loop, case.loop])
     names = operator_names([case.loop])
     assert names == ["paper", "preconditioned", "update", "augmented"]
-    dims, radii, _, _ = made["operator_radius_minus_one"]
-    assert dims == ("operator_unroll", "inner_step", "operator")
+    assert described(made).sizes["operator"] == len(names)  # the dimensions of the schema fit
+    radii = made["operator_radius_minus_one"]
     for k, name in enumerate(names[1:], start=1):
         expected = [spectrum.radius.minus_one for spectrum in case.loop.operators[name]]
         np.testing.assert_array_equal(radii[1, :, k], expected)
     paper = [spectrum.shifted.spectral_radius_minus_one for spectrum in case.loop.hessians]
     np.testing.assert_array_equal(radii[0, :, 0], paper)
-    frobenius = made["operator_frobenius"][1][0, :, 0]
+    frobenius = made["operator_frobenius"][0, :, 0]
     truth = [np.linalg.norm(dense["paper"]) for dense in case.dense]
     np.testing.assert_allclose(frobenius, truth, rtol=1e-6)
-    dims, norms, _, _ = made["product_norm_minus_one"]
-    assert dims == ("operator_unroll", "term", "operator")
+    norms = made["product_norm_minus_one"]
     expected = [[case.loop.products[name][i].norm.minus_one for name in names] for i in range(N)]
     np.testing.assert_array_equal(norms[0], expected)
-    values = made["operator_value_real"][1] + 1j * made["operator_value_imag"][1]
+    values = made["operator_value_real"] + 1j * made["operator_value_imag"]
     ritz = case.loop.operators["augmented"][1].ritz.values
     np.testing.assert_array_equal(values[0, 1, 3, : len(ritz)], ritz)
     assert np.isnan(values[0, 1, 0, len(case.loop.hessians[1].runs[0].values) :]).all()

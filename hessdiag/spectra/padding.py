@@ -1,11 +1,8 @@
-"""Labelled variables: how measurements become the arrays of a dataset."""
+"""Vectors of unequal lengths as arrays."""
 
 from collections.abc import Sequence
 
 import numpy as np
-
-Variables = dict[str, tuple[tuple[str, ...], np.ndarray, str, str]]
-"""Name -> dimensions, values, long name, units."""
 
 
 def padded(nested: Sequence, depth: int) -> np.ndarray:
