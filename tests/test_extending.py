@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from hessdiag.meta import ESTIMATORS, Options
@@ -24,7 +25,7 @@ def examples_importable(monkeypatch):
 
 def test_every_example_on_the_page_is_there():
     shown = re.findall(r"examples/(\w+\.py)", PAGE)
-    assert {"stag_hunt.py", "average.py", "seventh_explanation.py"} <= set(shown)
+    assert len(set(shown)) == 5
     for name in shown:
         assert (EXAMPLES / name).is_file()
 
@@ -93,3 +94,48 @@ def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
             )
         ]
     np.testing.assert_allclose(singles[2], (singles[0] + singles[1]) / 2, rtol=1e-9)
+
+
+def test_an_operator_is_a_property_and_a_name(monkeypatch):
+    """Its radius along an inner loop, against the dense matrix of clipped gradient descent."""
+    from clipped_operator import clipped
+
+    from hessdiag.inner import InnerStep
+    from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, loop
+    from tests.oracles.steps import inner_step
+
+    monkeypatch.setattr(InnerStep, "clipped", property(clipped), raising=False)
+    monkeypatch.setattr(loop, "ALL_OPERATORS", (*loop.ALL_OPERATORS, "clipped"))
+    curvatures, rate = jnp.array([3.0, 1.0, -2.0]), 0.1
+    descent = optax.sgd(rate)
+
+    def linearise(point):
+        return inner_step(
+            lambda p: curvatures @ p**2 / 2,
+            descent,
+            point,
+            descent.init(point),
+            clip=lambda g: g / 4,
+            learning_rate=rate,
+        )
+
+    settings = InnerLoopSettings(operators=("clipped",), products=False)
+    measured = InnerLoop(linearise, settings).measure(jnp.ones((2, 3)), jax.random.key(0))
+    radii = [spectrum.radius.minus_one for spectrum in measured.operators["clipped"]]
+    np.testing.assert_allclose(radii, 2.0 * rate / 4, rtol=1e-5)
+
+
+def test_a_figure_is_a_file_and_an_entry(monkeypatch):
+    """On a committed study, drawn, with the numbers of its table."""
+    from final_metric import final_metric
+
+    from hessdiag.analysis import findings
+    from hessdiag.report.figures import registry
+
+    monkeypatch.setattr(registry, "FIGURES", (final_metric, *registry.FIGURES))
+    first = registry.specs(findings(ROOT / "reports" / "mechanism"))[0]
+    assert first.slug == "final-metric"
+    (axis,) = first.draw().axes
+    heights = [bar.get_height() for bar in axis.patches]
+    np.testing.assert_allclose(heights, [row["final"] for row in first.rows])
+    assert len(heights) == 4
