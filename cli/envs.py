@@ -17,6 +17,7 @@ def envs() -> None:
             click.echo(f"    problem.{key} = {default!r}")
         for key, default in dataclasses.asdict(made.learning).items():
             click.echo(f"    learning.{key} = {default!r}")
-        starts = ", ".join(f"{p.name} = {p.start:g}" for p in made.meta_parameters)
+        named = getattr(made, "meta_parameters", ())
+        starts = ", ".join(f"{parameter.name} = {parameter.start:g}" for parameter in named)
         click.echo(f"    meta-parameters: {starts}")
     click.echo("your own: hessdiag run --env module:factory")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hessdiag.inner.cuts import COUNTERFACTUALS
+from hessdiag.inner import CUTS
 from hessdiag.inner.optimisers import OPTIMISERS
 from hessdiag.probes.inner_loop import ALL_OPERATORS
 from hessdiag.train.settings import DECLARED, PRESETS
@@ -70,7 +70,7 @@ def test_help_names_every_command_and_flag(cli):
 def test_help_names_what_is_allowed(cli):
     """Without importing what knows the names."""
     text = "".join(cli("run", "--help").out.split())
-    assert all(name in text for name in (*ALL_OPERATORS, *COUNTERFACTUALS, *OPTIMISERS, *PRESETS))
+    assert all(name in text for name in (*ALL_OPERATORS, *CUTS, *OPTIMISERS, *PRESETS))
 
 
 def test_no_command_shows_the_help(cli):
@@ -115,11 +115,11 @@ def test_no_command_shows_the_help(cli):
         ("run --resume newer --n 3", "--resume: cannot be combined with n; a resumed run keeps"),
         ("run --resume newer --out x", "--resume: cannot be combined with --out; a resumed run"),
         ("run --resume newer --set n=3", "--resume: cannot be combined with n; a resumed run ke"),
-        ("show none", "none is no run and no study (summary.json is missing)"),
-        ("show damaged", "damaged/summary.json is damaged ("),
+        ("show none", "none: neither a run nor a study ("),
+        ("show damaged", "damaged/config.json: damaged ("),
         ("show", "Missing argument 'DIRECTORY'."),
-        ("report none", "none: there is no such run directory"),
-        ("report newer", "newer/config.json: format version 99 is newer than 1"),
+        ("report none", "none: neither a run nor a study ("),
+        ("report newer", "newer/config.json: format version 99; this hessdiag reads versi"),
     ],
 )
 def test_bad_input_is_one_line_and_code_2(cli, tmp_path, monkeypatch, arguments, message):
