@@ -11,14 +11,14 @@ from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
 from hessdiag.meta.system import shown
 from hessdiag.problems import BUILT_IN
-from hessdiag.record.documents import damaged
+from hessdiag.record.documents import damaged, dotted
 from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
 from hessdiag.train.learner import Learner
 from hessdiag.train.problem_check import require_sound_problem
 from hessdiag.train.self_test import require_sound_compiler
-from hessdiag.train.settings import Settings, dotted
+from hessdiag.train.settings import Settings
 from hessdiag.train.validation import from_flat
 
 OUR_CHOICES = (

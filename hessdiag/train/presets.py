@@ -11,7 +11,8 @@ from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
 from hessdiag.inner import inner_optimiser
 from hessdiag.probes.explanations import explanations_at
-from hessdiag.train.settings import DECLARED, PRESETS, Settings, constants, dotted, flatten
+from hessdiag.record.documents import dotted
+from hessdiag.train.settings import DECLARED, PRESETS, Settings, constants, flatten
 from hessdiag.train.validation import from_flat
 
 

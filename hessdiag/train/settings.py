@@ -8,6 +8,7 @@ from typing import Any
 from hessdiag.declared import Setting, setting, settings_of
 from hessdiag.learning import Learning
 from hessdiag.probes.settings import ProbeSettings
+from hessdiag.record.documents import dotted
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"train.iterations": 40, "probe.points": 3, "probe.samples": 8},
@@ -93,17 +94,6 @@ PROBLEM_FLAGS = tuple(
     )
 )
 """Settings of problems that have a flag; each problem says what it allows."""
-
-
-def dotted(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with tables one level deep as a flat one with dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": setting for inner, setting in value.items()}
-        else:
-            flat[key] = value
-    return flat
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
