@@ -26,7 +26,8 @@ def _environment() -> Environment:
 def _prose(text: str) -> Markup:
     """Text with `code`, and with intervals that no line break parts."""
     safe = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
-    return Markup(re.sub(r" ?\[([^\s\]]*), ([^\s\]]*)\]", "\u00a0[\\1,\u00a0\\2]", safe))
+    safe = re.sub(r"(?<=\S) \[", "\u00a0[", safe)
+    return Markup(re.sub(r"\[([^\s\]]*), ([^\s\]]*)\]", "[\\1,\u00a0\\2]", safe))
 
 
 def template() -> Template:

@@ -167,8 +167,7 @@ def _line(findings: Findings, answer: Answer) -> str:
         return ""
     several = len(findings.configurations) > 1
     head = f"{names.configuration(answer.configuration)}: " if several else ""
-    status = f" ({answer.status})" if answer.status == UNDECIDED else ""
-    return f"{head}{text}{status}{needed(answer)}"
+    return f"{head}{text}{needed(answer)}"
 
 
 def needed(answer: Answer) -> str:
