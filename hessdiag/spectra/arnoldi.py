@@ -64,8 +64,8 @@ def arnoldi(
     space is the same, but adding the identity destroys the digits of a small N.
 
     With a shift, the residual must be small beside | |shift + theta| - |shift| | as well, where
-    rounding allows: an optimiser's memory makes |N| large, while every eigenvalue that moves
-    parameters crowds around zero, and a random vector of that crowd has a small residual already.
+    rounding allows: |N| may be large while most eigenvalues crowd around zero, and a random vector
+    of that crowd has a small residual already.
 
     A small residual does not make an eigenvalue of a non-symmetric operator accurate:
     `complex_ritz_values` gives the errors.

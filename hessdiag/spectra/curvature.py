@@ -54,7 +54,7 @@ def gradient_jacobian(
 ) -> Operator:
     """Jacobian of a gradient field that need not be a loss's gradient, such as a semi-gradient.
 
-    Temporal-difference targets move with the parameters. A semi-gradient ignores that, and so
+    Targets that are made by the parameters move with them. A semi-gradient ignores that, and so
     does `hessian` of a loss with `stop_gradient`; the Jacobian of the semi-gradient as a map
     of the parameters does not, and is not symmetric. Build the field with the targets as a second
     argument: `lambda p: jax.grad(loss)(p, targets_from=p)`.

@@ -36,8 +36,8 @@ class MassSplit:
     The first four means sum to one.
 
     Attributes:
-        above: Above 0: directions that the step expands, by negative curvature.
-        inside: In [-2, 0) without the zeros: directions that the step does not expand.
+        above: Above 0: directions that I + H expands, by negative curvature of A.
+        inside: In [-2, 0) without the zeros: directions that I + H does not expand.
         below: Below -2: directions that overshoot and expand.
         zero: Zero to within rounding, |lambda| <= tau |A|.
         undecided: Mass of the nodes above whose own error interval crosses 0 or -2; it is part of
@@ -83,7 +83,7 @@ def mass_split(
 ) -> MassSplit:
     """Fractions of the eigenvalues of H = -alpha A above 0, in [-2, 0], below -2, and at zero.
 
-    Structural zeros (dead units, unvisited states, the softmax gauge) come out as rounding of
+    Structural zeros (dead units, unseen inputs, the softmax gauge) come out as rounding of
     either sign and are therefore counted apart, where |lambda| <= tau |A|. A cluster around zero
     takes Lanczos many steps to resolve; until then its zeros sit in nodes of either sign, and
     `undecided` says how much mass that may concern.

@@ -14,8 +14,8 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
 
     A linear map keeps whatever its products read: also the zeros of every masked gradient (of ReLU,
     max-pooling, `where`), each an array as large as the activations. Here broadcasts are made
-    again by each product: the compiler fuses most into what reads them. On Snake's network that is
-    nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
+    again by each product: the compiler fuses most into what reads them. In a convolutional network
+    that is nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
 
     A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept.
 

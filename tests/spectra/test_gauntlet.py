@@ -65,7 +65,8 @@ def answers(operator_of, data, size, dtype, tolerances, *, max_matvecs):
 def answers_to(name, dtype):
     """A case of the data module, asked as it says."""
     case = CASES[name]
-    return answers(*of_case(case), case.size, dtype, case.tolerances, max_matvecs=case.max_matvecs)
+    asked = (*case.tolerances, 1e-4)[:3]  # as many of each case, so that they share a program
+    return answers(*of_case(case), case.size, dtype, asked, max_matvecs=case.max_matvecs)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -265,12 +266,14 @@ def test_g12_clustered_top_of_a_network(dtype):
     assert np.mean(fine) < 0.2
 
 
-@pytest.mark.parametrize("depth", [1, 5, 13])
-def test_a_run_cut_short_is_honest_about_each_value(dtype, depth):
-    """Far from convergence the residual bound still holds an eigenvalue."""
+def test_a_run_cut_short_is_honest_about_each_value(dtype):
+    """Far from convergence the residual bound still holds an eigenvalue, after any step."""
     case = CASES["G5"]
-    data = [case.matrix(seed) for seed in SEEDS]
-    ritz, _ = answers(matrix_operator, data, 200, dtype, (1e-3,), max_matvecs=depth)
-    for i, scale in enumerate(SCALES):
-        assert_honest(ritz[:, i, 0], scale * case.truth, dtype, 1e-3)
-    assert not any(run.converged for run in ritz.ravel())
+    operator_of, data = of_case(case)
+    starts = random_starts(len(data), case.size, dtype)
+    runs = all_runs(up_to(13), operator_of, data, starts, (1e-3,))
+    assert not any(run.converged for run in runs.ravel())
+    for depth in (1, 5, 13):
+        ritz = over_all(lambda run, depth=depth: ritz_values(run._replace(active=depth)), runs)
+        for i, scale in enumerate(SCALES):
+            assert_honest(ritz[:, i, 0], scale * case.truth, dtype, 1e-3)
