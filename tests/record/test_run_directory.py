@@ -119,7 +119,6 @@ def test_damaged_config_is_named(run, content):
         {"probe": 3},
         {"colour": 1},
         {"probe": {"samples": 0}},
-        {"problem": {"batch_size": "many"}},
     ],
 )
 def test_damaged_settings_are_named(run, settings):
