@@ -1,4 +1,5 @@
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,16 +16,22 @@ def committed(name: str, into: Path) -> Path:
     return Path(shutil.copytree(REPORTS / name, into, ignore=shutil.ignore_patterns(*made)))
 
 
+@cache
+def found_in(name: str) -> Findings:
+    """What a committed report is made from; read once, for verdicts take seconds."""
+    return findings(REPORTS / name)
+
+
 @pytest.fixture(scope="session")
 def found() -> Findings:
     """What the study of four optimisers on Snake found."""
-    return findings(REPORTS / "mechanism")
+    return found_in("mechanism")
 
 
 @pytest.fixture(scope="session")
 def run() -> Findings:
     """What the committed run on Snake found."""
-    return findings(REPORTS / "snake-n5")
+    return found_in("snake-n5")
 
 
 @pytest.fixture(scope="session")

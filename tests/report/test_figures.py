@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hessdiag.analysis import findings
 from hessdiag.report.figures import registry
 from hessdiag.report.figures.files import write_figure
 from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.report.figures.registry import FIGURES, MOST, specs
 from hessdiag.report.figures.spec import FigureSpec
-from tests.report.conftest import REPORTS
+from tests.report.conftest import found_in
 
 HEADLINES = {
     "mechanism": "growth",
@@ -29,7 +28,7 @@ HEADLINES = {
 
 @pytest.mark.parametrize("name", HEADLINES)
 def test_committed_reports_have_few_figures_of_few_words(name: str) -> None:
-    shown = specs(findings(REPORTS / name))
+    shown = specs(found_in(name))
     assert shown[0].slug == HEADLINES[name]
     assert 2 <= len(shown) <= MOST
     assert len({spec.slug for spec in shown}) == len(shown)

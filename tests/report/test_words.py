@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from hessdiag.analysis import CODES, Answer, Check, Quantity, findings
+from hessdiag.analysis import CODES, Answer, Check, Quantity
 from hessdiag.report import names, words
 from hessdiag.report.advice import check_table
 from hessdiag.report.cards import cards
 from hessdiag.report.decided import decided
 from hessdiag.report.figures.registry import specs
 from hessdiag.report.limits import lead, limits, notes
-from tests.report.conftest import REPORTS
+from tests.report.conftest import found_in
 
 ADAM = "optimiser=adam"
 NUMBERS = {
@@ -62,27 +62,23 @@ def test_titles_differ_by_status(found, status: str) -> None:
 
 
 def test_experiments_of_the_paper_say_first_what_is_reproduced() -> None:
-    fig3 = findings(REPORTS / "fig3")
+    fig3 = found_in("fig3")
     total = words.reproduced(fig3)
     assert total is not None
     assert (total.numbers["returns_met"].value, total.numbers["returns_of"].value) == (0, 7)
     assert words.title(fig3).startswith("0 of 7 ")
-    table1 = words.title(findings(REPORTS / "table1"))
+    table1 = words.title(found_in("table1"))
     assert "22 of 22" in table1
     assert "0 of 7" in table1
 
 
 def test_answers_name_figures_that_there_are(found) -> None:
-    shown = {
-        spec.slug
-        for name in ("mechanism", "fig5", "fig3")
-        for spec in specs(findings(REPORTS / name))
-    }
+    shown = {spec.slug for name in ("mechanism", "fig5", "fig3") for spec in specs(found_in(name))}
     assert {answer.figure for answer in found.verdict} <= shown
 
 
 def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told() -> None:
-    text = words.title(findings(REPORTS / "fig4"))
+    text = words.title(found_in("fig4"))
     assert "0.0020" in text
     assert "0.0015" in text
 
