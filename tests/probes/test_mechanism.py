@@ -237,13 +237,13 @@ def test_alignments_are_cosines(probe):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("probe.counterfactuals", ["no-such"], "--counterfactuals: 'no-such'"),
+        ("probe.counterfactuals", ["no-such"], "--counterfactuals.*'no-such'"),
         ("probe.horizons", [1, 4], "probe.horizons"),
         ("probe.horizons", [2, 3], "1, the base of every ratio"),
         ("probe.nested", K + 1, "--nested"),
-        ("trace_decay", 1.5, "--trace-decay: 1.5"),
-        ("paths", "all", "--paths: 'all'"),
-        ("estimator", "td", "--estimator: 'td'"),
+        ("trace_decay", 1.5, "--trace-decay.* 1.5"),
+        ("paths", "all", "--paths.*'all'"),
+        ("estimator", "td", "--estimator.*'td'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(key, value, words):
