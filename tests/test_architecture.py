@@ -71,3 +71,45 @@ def test_every_folder_is_in_the_rule_and_in_the_package():
 
 def test_every_part_has_tests():
     assert all(list((ROOT / "tests" / part).glob("test_*.py")) for part in BELOW)
+
+
+EVERY = [file for files in FILES.values() for file in files]
+
+
+def test_no_file_is_long():
+    """300 lines at the most."""
+    lengths = {file.name: len(file.read_text().splitlines()) for file in EVERY}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_no_function_is_long():
+    """50 lines at the most, without its docstring."""
+    long = {}
+    for file in EVERY:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0]
+                documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+                doc = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+                length = (node.end_lineno or 0) - node.lineno + 1 - doc
+                if length > 50:
+                    long[f"{file.name}:{node.name}"] = length
+    assert long == {}
+
+
+def test_random_streams_are_named_in_one_file():
+    """No integer is folded into a key anywhere else."""
+    folding = [file.name for file in EVERY if "fold_in(" in file.read_text()]
+    assert folding == ["streams.py"]
+
+
+def test_training_and_probes_name_no_estimator():
+    """They know the registry; one more is one file and one entry."""
+    from hessdiag.meta import ESTIMATORS
+
+    names = {f'"{name}"' for name in ESTIMATORS}
+    for part in ("train", "probes", "study", "problems"):
+        for file in FILES[part]:
+            spelt = {name for name in names if name in file.read_text()}
+            default = {'"n-step"'} if file.name == "settings.py" else set()
+            assert spelt <= default, file

@@ -93,4 +93,4 @@ def left_out(step: InnerStep, cut: Cut, key: PRNGKeyArray | None, j) -> Outliers
     """The eigenpairs of inner step j that a cut leaves out."""
     if cut.inside is None or key is None:
         return None
-    return outliers(step, streams.at_step(key, j), inside=cut.inside, matvecs=cut.matvecs)
+    return outliers(step, streams.numbered(key, j), inside=cut.inside, matvecs=cut.matvecs)

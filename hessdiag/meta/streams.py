@@ -57,11 +57,6 @@ def start_vectors(lanczos: PRNGKeyArray, number: int) -> PRNGKeyArray:
     return samples(lanczos, number, 1)[0]
 
 
-def of_unroll(key: PRNGKeyArray, k: int) -> PRNGKeyArray:
-    """Start vectors of the spectra on the k-th unroll of a probe."""
-    return jax.random.fold_in(key, k)
-
-
 def sources(key: PRNGKeyArray, n: int, *, validations: int = 1) -> Sources:
     """The sources behind a sample's key; those with more validations hold those with fewer."""
     steps = jnp.arange(n)
@@ -101,9 +96,23 @@ def deflation(key: PRNGKeyArray) -> PRNGKeyArray:
     return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 1))
 
 
-def at_step(key: PRNGKeyArray, j: Int[Array, ""] | int) -> PRNGKeyArray:
-    """Of inner step j, where a stream has one key a step."""
-    return jax.random.fold_in(key, j)
+def numbered(key: PRNGKeyArray, k: Int[Array, ""] | int) -> PRNGKeyArray:
+    """The k-th key of a stream that has one for each inner step, operator or unroll."""
+    return jax.random.fold_in(key, k)
+
+
+class LoopKeys(NamedTuple):
+    """Start vectors and probes of the spectra along one inner loop."""
+
+    hessians: PRNGKeyArray
+    operators: PRNGKeyArray
+    products: PRNGKeyArray
+    paths: PRNGKeyArray
+
+
+def along_inner_loop(key: PRNGKeyArray) -> LoopKeys:
+    """The streams of one inner loop's spectra."""
+    return LoopKeys(*jax.random.split(key, 3), jax.random.fold_in(key, 3))
 
 
 def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:

@@ -56,7 +56,7 @@ class SpectralProbe:
         """
         return [
             self._which(k).measure(
-                self._points(state, key), streams.of_unroll(lanczos_key, k), progress=progress
+                self._points(state, key), streams.numbered(lanczos_key, k), progress=progress
             )
             for k, key in enumerate(keys)
         ]

@@ -18,6 +18,7 @@ from jaxtyping import Array, Int, Key
 
 from hessdiag.inner.products import step_at
 from hessdiag.inner.step import InnerStep
+from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import PathNorm
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
 from hessdiag.spectra.gram import gram, operator_norm
@@ -76,7 +77,7 @@ class GradientPaths:
         """
         norms = []
         for j in range(len(steps.gradient)):
-            decomposition = self._decompose(steps, j, jax.random.fold_in(key, j))
+            decomposition = self._decompose(steps, j, streams.numbered(key, j))
             run = ritz_values(decomposition, rounds=np.inf)  # whatever the memory's units are
             norms.append(PathNorm(*operator_norm(extremes([run])), run.matvecs, run.converged))
             progress()

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from hessdiag.inner.step import InnerStep
+from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.gradient_paths import GradientPaths
 from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
@@ -79,31 +80,33 @@ class InnerLoop:
         Raises:
             NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
-        steps = self._linearise(points)
-        hessian_key, operator_key, product_key = jax.random.split(key, 3)
-        path_key = jax.random.fold_in(key, 3)
-        hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
-        for j in range(len(steps.gradient)):
-            own_key = jax.random.fold_in(hessian_key, j)
-            hessian, lowest = self._hessians.measure(steps, j, own_key)
-            hessians.append(hessian)
-            progress()
+        steps, keys = self._linearise(points), streams.along_inner_loop(key)
+        hessians, lowest = self._measured_hessians(steps, keys.hessians, progress)
         names = self._others
         alike = bool(names) and bool(self._is_alike(steps))
         computed = _without_copies(names, alike)
-        operators = self._radii.measure(steps, computed, operator_key, progress)
+        operators = self._radii.measure(steps, computed, keys.operators, progress)
         products = {}
         if self._settings.products:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
             update = "preconditioned" if alike and "update" not in computed else "update"
             products = self._norms.measure(
-                steps, first + computed, product_key, paper, update, progress
+                steps, first + computed, keys.products, paper, update, progress
             )
             products = _with_copies(products, first + names, progress)
         operators = _with_copies(operators, names, progress)
-        paths = self._paths.measure(steps, path_key, progress) if self._settings.paths else []
+        paths = self._paths.measure(steps, keys.paths, progress) if self._settings.paths else []
         return InnerLoopSpectra(hessians, operators, products, paths)
+
+    def _measured_hessians(self, steps: InnerStep, key, progress: Progress):
+        """The spectrum at every inner step, and the lowest Ritz vector at the last."""
+        hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
+        for j in range(len(steps.gradient)):
+            hessian, lowest = self._hessians.measure(steps, j, streams.numbered(key, j))
+            hessians.append(hessian)
+            progress()
+        return hessians, lowest
 
 
 def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:

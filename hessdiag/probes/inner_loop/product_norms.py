@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from hessdiag.inner.products import product_over_steps
 from hessdiag.inner.step import InnerStep
+from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, ProductNorm
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
 from hessdiag.probes.inner_loop.warm_start import warm_start
@@ -86,7 +87,7 @@ class ProductNorms:
         known = {} if paper is None else {"paper": paper}
         made: dict[str, list[ProductNorm]] = {}
         for index, name in enumerate(names):
-            own_key = jax.random.fold_in(key, index)
+            own_key = streams.numbered(key, index)
             measured = list(self._along(steps, name, own_key, known.get(name), progress))
             made[name] = [norm for norm, _ in measured]
             if len(measured) > 1 and name == update:
@@ -110,7 +111,7 @@ class ProductNorms:
             if i == 2 and one_step is not None:
                 measured = one_step
             elif i > 1:
-                own_key = jax.random.fold_in(key, i)
+                own_key = streams.numbered(key, i)
                 decomposition, vector = self._decompose(
                     steps, n - i + 1, own_key, measured.vector, name=name
                 )

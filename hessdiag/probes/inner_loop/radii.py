@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from hessdiag.inner.products import named_operator, step_at
 from hessdiag.inner.step import InnerStep
+from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.balancing import balancing_scales
 from hessdiag.probes.inner_loop.measured import OperatorSpectrum
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
@@ -39,7 +40,7 @@ class Radii:
             return {}
         scale_key, key = jax.random.split(key)
         scales = self._scales(steps, scale_key, names=names)
-        keys = {name: jax.random.fold_in(key, index) for index, name in enumerate(names)}
+        keys = {name: streams.numbered(key, index) for index, name in enumerate(names)}
         return {
             name: list(self._along(steps, name, scales[name], keys[name], progress))
             for name in names
@@ -57,7 +58,7 @@ class Radii:
         warm = jnp.zeros_like(scale[0])
         for j in range(len(scale)):
             decomposition, departure, warm = self._decompose(
-                steps, j, scale[j], jax.random.fold_in(key, j), warm, name=name
+                steps, j, scale[j], streams.numbered(key, j), warm, name=name
             )
             departure = jax.device_get(departure)
             ritz = complex_ritz_values(decomposition, departure=float(departure.upper))
