@@ -28,7 +28,7 @@ def scale(findings: Findings) -> str:
     words = [f"{held['seeds']} seeds" if held.get("seeds", 1) > 1 else "1 seed"]
     words.append(f"{iterations} iterations")
     if points not in ("0", ""):
-        words.append(f"{points} probes a run, K = {samples}")
+        words.append(f"{points} {'probe' if points == '1' else 'probes'} a run, K = {samples}")
     return ", ".join(words)
 
 

@@ -1,9 +1,12 @@
 """All files of a report, each written whole or not at all."""
 
+import dataclasses
 from pathlib import Path
 
 from hessdiag.analysis import Findings, findings, to_document
+from hessdiag.analysis.frames import frame
 from hessdiag.record.atomic import write_atomically
+from hessdiag.record.documents import as_written
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names
 from hessdiag.report.csv_text import csv_bytes
@@ -18,6 +21,7 @@ def write_report(directory: Path | str) -> Path:
     found = findings(directory)
     if found.kind == "study":
         StudyDirectory(directory).write_results(to_document(found))
+        found = _as_kept(found)
     folder = directory / "figures"
     folder.mkdir(exist_ok=True)
     drawn = [write_figure(spec, folder) for spec in specs(found)]
@@ -28,6 +32,14 @@ def write_report(directory: Path | str) -> Path:
     target = directory / "report.html"
     write_atomically(target, page(found, drawn).encode())
     return target
+
+
+def _as_kept(found: Findings) -> Findings:
+    """With numbers as results.json keeps them: the page made from it later is the same."""
+    tables = {
+        name: frame(as_written(table.to_dict("records"))) for name, table in found.tables.items()
+    }
+    return dataclasses.replace(found, tables=tables)
 
 
 def _write_tables(found: Findings, folder: Path) -> None:

@@ -45,6 +45,7 @@ def test_plain_output_has_no_control_characters(cli, tmp_path):
     lines = done.out.splitlines()
     assert lines[0] == f"hessdiag: mrp, n = 2, n-step: {tmp_path / 'run'}"
     assert sum("probe at iteration 3: std ratio" in line for line in lines) == 1
+    assert sum(line.startswith("hessdiag run · run · ") for line in lines) == 1
     assert lines[-1] == f"report: {tmp_path / 'run' / 'report.html'}"
 
 
@@ -86,7 +87,7 @@ def test_horizon_zero_runs(cli, tmp_path):
     records = [json.loads(line) for line in metrics(path).splitlines()]
     assert {record["meta_gradient_norm"] for record in records} == {0.0}
     assert len({json.dumps(record["eta"]) for record in records}) == 1
-    assert (path / "report.html").is_file()
+    assert '<figure id="growth"' not in (path / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("without_report")
@@ -139,4 +140,4 @@ def test_names_of_directories_are_taken_as_they_are(cli, whole, tmp_path, name):
     copy = Path(shutil.copytree(whole, tmp_path / name))
     done = cli("show", copy)
     assert (done.code, done.err) == (0, "")
-    assert f"· {name} ·" in done.out
+    assert f"hessdiag run · {name} · " in done.out
