@@ -228,7 +228,7 @@ def test_the_update_clips_before_the_optimiser(problem):
         loss, optax.sgd(ALPHA), clip=lambda g: clip.update(g, clip.init(g))[0]
     )
     batch = jax.tree.map(lambda leaf: leaf[0], batches)
-    after, _ = update(update.init(params), batch)
+    after = update(update.init(params), batch).params
     gradient = jax.grad(loss)(params, batch)
     expected = jax.tree.map(lambda p, g: p - 0.5 * ALPHA * g, params, gradient)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after, expected)

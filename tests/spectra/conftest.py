@@ -5,8 +5,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def optimised(request) -> bool:
-    """The conformance suite holds for programs as users compile them."""
-    return request.module.__name__.endswith("test_gauntlet")
+    """The conformance suite holds for programs as users compile them; long runs need speed."""
+    return request.module.__name__.endswith(("test_gauntlet", "test_prescribed"))
 
 
 @pytest.fixture(autouse=True)

@@ -35,7 +35,7 @@ _SHIFTED_ENDS = {
 
 
 def _with_errors(paths: Mapping[str, str]) -> dict[str, str]:
-    return paths | {f"{name}_error": f"{path}_error" for name, path in paths.items()}
+    return {**paths, **{f"{name}_error": f"{path}_error" for name, path in paths.items()}}
 
 
 _HESSIAN = {
