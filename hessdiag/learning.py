@@ -9,7 +9,7 @@ OPTIMISERS = "adam, sgd, momentum, rmsprop, or module:function of your own, such
 
 
 def _transforms() -> Iterable[str]:
-    from hessdiag.problems.scalars import TRANSFORMS
+    from hessdiag.problems.transforms import TRANSFORMS
 
     return TRANSFORMS
 

@@ -27,6 +27,7 @@ from hessdiag.probes.inner_loop import (
 from hessdiag.record import schema
 from hessdiag.report.numbers import MISSING, with_error
 from hessdiag.report.probe_rows import shown_error
+from hessdiag.train.self_test import require_sound_compiler
 
 _ENDS = ("hessian_min", "hessian_max")
 _COORDINATES = {
@@ -154,6 +155,7 @@ def inner_loop_spectra(
         max_matvecs=max_matvecs,
         tolerance=tolerance,
     )
+    require_sound_compiler()
     programs = inner_loop_programs(update, chunk_size, settings)
     if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
         raise ValueError(

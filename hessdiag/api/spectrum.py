@@ -19,6 +19,7 @@ from hessdiag.api.spectrum_programs import (
     spectrum_programs,
 )
 from hessdiag.report.numbers import plain, with_error
+from hessdiag.train.self_test import require_sound_compiler
 
 _GRID = 512
 _LONG_NAMES = {
@@ -139,6 +140,7 @@ def spectrum(
         ValueError: If the operator's products do not repeat, or if it is not on the space of
             `params`.
     """
+    require_sound_compiler()
     programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
     key = jax.random.key(seed)
     check_key, start_key, trace_key, top_key = jax.random.split(key, 4)

@@ -73,9 +73,8 @@ def _early(findings: Findings) -> str:
     if math.isfinite(paper) and not paper / _FAR < final < paper * _FAR:
         return f"Early training only: {metric} {plain(final, digits=2)}, paper {paper:g}."
     seeds = findings.scale.get("seeds", 1)
-    return (
-        f"{metric.capitalize()} {plain(final, digits=2)} at the end, {names.number(seeds)} seeds."
-    )
+    runs = f"{names.number(seeds)} seed{'s' if seeds > 1 else ''}"
+    return f"{metric.capitalize()} {plain(final, digits=2)} at the end, {runs}."
 
 
 def notes(findings: Findings) -> list[str]:

@@ -10,8 +10,7 @@ import pytest
 from hessdiag.analysis.contest import contest
 from hessdiag.inner import FULL, annealing, inner_optimiser, linearised_step
 from hessdiag.meta import Start, System, Validation, outer_growth, sources, terms, unroll
-from hessdiag.probes.explanations import Evidence, predictions
-from hessdiag.probes.explanations.explanations import EXPLANATIONS, Radii
+from hessdiag.probes.explanations import EXPLANATIONS, Evidence, Radii, predictions
 from hessdiag.spectra import dense_matrix
 from hessdiag.statistics.growth import std_ratio
 from tests.oracles.synthetic import KNOWN, Quadratic

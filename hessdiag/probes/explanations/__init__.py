@@ -1,14 +1,8 @@
 """What explanations predict for the growth of the meta-gradient's standard deviation."""
 
-from hessdiag.probes.explanations.explanations import (
-    EXPLANATIONS,
-    SPECTRAL,
-    Evidence,
-    Explanation,
-    Radii,
-    predictions,
-)
+from hessdiag.probes.explanations.evidence import Evidence, Explanation, Radii
 from hessdiag.probes.explanations.own import explanations_at
+from hessdiag.probes.explanations.registry import EXPLANATIONS, SPECTRAL, predictions
 
 __all__ = [
     "EXPLANATIONS",

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hessdiag.errors import UsageError
-from hessdiag.probes.explanations.explanations import EXPLANATIONS, Evidence, Explanation
+from hessdiag.probes.explanations.evidence import Evidence, Explanation
+from hessdiag.probes.explanations.registry import EXPLANATIONS
 from hessdiag.problems import callable_at
 from hessdiag.statistics.bootstrap import Interval
 
