@@ -1,11 +1,11 @@
 import json
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
-from hessdiag.cli.json_display import JsonDisplay  # pyright: ignore[reportMissingImports]
 
 from tests.cli.arguments import TINY_RUN, UNPROBED_RUN, tiny_run
 from tests.train.driving import assert_same_run, metrics, probes
@@ -55,27 +55,20 @@ def test_quiet_prints_only_where_the_report_is(cli, tmp_path):
     assert report.is_file()
 
 
-class _Watching(JsonDisplay):
-    """Notes at every iteration what the report tells."""
+def test_reports_are_made_beside_the_run_and_the_last_one_tells_all(cli, tmp_path, monkeypatch):
+    seen = []
 
-    seen: dict[int, int]
-
-    def on_iteration(self, record) -> None:
-        _Watching.seen[record["iteration"]] = int((self._path / "report.html").read_text())
-        super().on_iteration(record)
-
-
-def test_the_report_is_there_from_the_first_probe_on(cli, tmp_path, monkeypatch):
     def write(path: Path) -> None:
-        """A page of how many probes there are to report on."""
+        """Notes how many probes there are to report on, and in which thread."""
         summary = json.loads((path / "summary.json").read_text())
-        (path / "report.html").write_text(str(len(summary["probes"])))
+        seen.append((len(summary["probes"]), threading.current_thread()))
 
-    _Watching.seen = {}
-    monkeypatch.setattr(drive, "make_display", lambda **_: _Watching())
     monkeypatch.setattr(drive, "write_report", write)
     assert cli(*TINY_RUN, "--out", tmp_path / "run").code == 0
-    assert list(_Watching.seen.values()) == [0, 0, 0, 1, 1, 1]
+    numbers = [number for number, _ in seen]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == 1
+    assert threading.main_thread() not in {thread for _, thread in seen}
 
 
 def test_horizon_zero_runs(cli, tmp_path):

@@ -15,6 +15,7 @@ from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
 from hessdiag.spectra import dense_matrix
 from tests.meta.conftest import CLIP, N, make_case
 
+UNRESOLVED = 1e9  # slopes of Adam's step in v, of parameters whose gradient is rounding
 NAMES = ("paper", "preconditioned", "update", "augmented")
 
 
@@ -61,7 +62,11 @@ def assert_equal_to_rounding(actual, expected):
 
 
 def test_augmented_is_the_jacobian_of_parameters_and_memory(matrices, jacobian):
-    assert_equal_to_rounding(matrices["augmented"] + np.eye(len(jacobian)), jacobian)
+    """But where v is the square of rounding: the slope of its root is then rounding, too."""
+    resolved = np.abs(jacobian) < UNRESOLVED
+    assert np.mean(~resolved) < 1e-3
+    actual = matrices["augmented"] + np.eye(len(jacobian))
+    assert_equal_to_rounding(np.where(resolved, actual, 0), np.where(resolved, jacobian, 0))
 
 
 def test_update_is_the_jacobian_of_the_parameters(matrices, jacobian):

@@ -25,7 +25,7 @@ def warm_params(network, x):
 
 
 def test_snake_network_has_the_papers_parameter_count():
-    params, _ = jax.eval_shape(problems.make("snake", {}).init, jax.random.key(0))
+    params, _ = jax.eval_shape(problems.make("snake", {}).start, None, jax.random.key(0))
     assert count_parameters(params) == 24_895
 
 

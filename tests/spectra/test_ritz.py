@@ -55,7 +55,7 @@ def test_values_weights_and_errors_are_those_of_the_tridiagonal(outlier_runs, dt
         beta = np.asarray(outlier_runs.beta[i], np.float64)
         tridiagonal = np.diag(alpha) + np.diag(beta[:-1], 1) + np.diag(beta[:-1], -1)
         values, vectors = np.linalg.eigh(tridiagonal)
-        eps = 8 * np.finfo(dtype).eps + 4 * np.sqrt(40) * np.finfo(np.float64).eps
+        eps = 16 * np.finfo(dtype).eps + 4 * np.sqrt(40) * np.finfo(np.float64).eps
         floor = eps * np.max(np.abs(values))
         np.testing.assert_allclose(run.values, values, atol=1e-12)
         np.testing.assert_allclose(run.weights, vectors[0] ** 2, atol=1e-12)

@@ -69,7 +69,7 @@ def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():
         radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
         nu = np.linalg.eigvals(shift.astype(np.float64))
         exact = np.max((2 * nu.real + np.abs(nu) ** 2) / (np.abs(1 + nu) + 1))
-        assert abs(radius.minus_one - exact) <= radius.error < 1e-5 * abs(exact)
+        assert abs(radius.minus_one - exact) <= radius.error < 2e-5 * abs(exact)
         assert radius.exceeds_one == expected
 
 

@@ -14,7 +14,7 @@ class Raises(MarkovRewardProcess):
     inside: str = "rollout"
 
     def start(self, eta, key):
-        self._fail("init")
+        self._fail("start")
         return super().start(eta, key)
 
     def rollout(self, params, hyper, env_state, key):
