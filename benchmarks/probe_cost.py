@@ -31,14 +31,14 @@ def main() -> None:
         env_state, seen = system.rollout(state.params, eta, env_state, key)
         return update(state, seen, eta), env_state
 
-    state, eta, env_state = case.start
+    state, eta, env_state, _ = case.start
     for t in range(HISTORY):  # Adam's first steps are signs, and their spectra easy
         state, env_state = iterate(state, env_state, jax.random.key(100 + t))
     start = Start(state, eta, env_state)
     points = jax.jit(lambda start: unroll(system, start, sources(case.key, N)))(start)
     states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
     loop = InnerLoop(
-        lambda point: linearised_step(update, *point, eta),
+        lambda point: linearised_step(update, point[0], point[1], eta),
         InnerLoopSettings(tolerance=1e-3),
     )
     step, at = compiled_step(case, n_step(N))

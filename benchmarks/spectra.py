@@ -20,7 +20,7 @@ LINEARISE = {"jax.linearize": jax.linearize, "spectra.linearise": spectra.linear
 
 def main() -> None:
     case = make_case(Snake())
-    inner, eta, env_state = case.start
+    inner, eta, env_state, _ = case.start
     params = inner.params
     _, trajectories = case.system.rollout(params, eta, env_state, case.key)
 

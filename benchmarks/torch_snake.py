@@ -16,7 +16,7 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
 from benchmarks.peers.target import SnakeData, snake_data, snake_target
-from hessdiag.problems import hyper_parameters
+from hessdiag.problems.snake import Snake
 
 AGREEMENT = 1e-4  # relative; both sides multiply in float32
 
@@ -94,10 +94,7 @@ def torch_snake(data: SnakeData | None = None) -> TorchTarget:
     boards = torch.from_numpy(np.array(data.trajectories.observation, np.float32))
     model = BoardActorCritic(*boards.shape[2:4])
     _load(model, data.params)
-    hyper = {
-        name: float(value)
-        for name, value in hyper_parameters(data.update.meta_parameters, data.eta).items()
-    }
+    hyper = {name: float(value) for name, value in Snake().hyper(data.eta).items()}
     inputs = boards.flatten(0, 1).permute(0, 3, 1, 2).contiguous()
     return TorchTarget(
         model=model,

@@ -32,7 +32,7 @@ def test_every_example_on_the_page_is_there():
 
 def test_a_game_is_a_problem_in_one_file():
     """Its exact meta-gradient by enumeration of both players' actions, against the mean of many."""
-    import stag_hunt
+    import stag_hunt  # pyright: ignore[reportMissingImports]
 
     from hessdiag.inner import inner_optimiser
     from hessdiag.meta import System, again, streams
@@ -70,7 +70,7 @@ def test_a_game_is_a_problem_in_one_file():
 
 def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
     """The average of all horizons, in probes as in training."""
-    from average import average
+    from average import average  # pyright: ignore[reportMissingImports]
 
     from hessdiag.train.learner import Learner
     from hessdiag.train.presets import resolve
@@ -98,7 +98,7 @@ def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
 
 def test_an_operator_is_a_property_and_a_name(monkeypatch):
     """Its radius along an inner loop, against the dense matrix of clipped gradient descent."""
-    from clipped_operator import clipped
+    from clipped_operator import clipped  # pyright: ignore[reportMissingImports]
 
     from hessdiag.inner import InnerStep
     from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, loop
@@ -127,7 +127,7 @@ def test_an_operator_is_a_property_and_a_name(monkeypatch):
 
 def test_a_figure_is_a_file_and_an_entry(monkeypatch):
     """On a committed study, drawn, with the numbers of its table."""
-    from final_metric import final_metric
+    from final_metric import final_metric  # pyright: ignore[reportMissingImports]
 
     from hessdiag.analysis import findings
     from hessdiag.report.figures import registry
@@ -136,6 +136,6 @@ def test_a_figure_is_a_file_and_an_entry(monkeypatch):
     first = registry.specs(findings(ROOT / "reports" / "mechanism"))[0]
     assert first.slug == "final-metric"
     (axis,) = first.draw().axes
-    heights = [bar.get_height() for bar in axis.patches]
+    heights = [bar.get_height() for bar in axis.containers[0]]
     np.testing.assert_allclose(heights, [row["final"] for row in first.rows])
     assert len(heights) == 4

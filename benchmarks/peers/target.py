@@ -54,7 +54,7 @@ def snake_data() -> SnakeData:
     """The training state that `benchmarks.spectra` measures at."""
     case = make_case(Snake())
     rollout = jax.jit(case.system.rollout)
-    inner, eta, env_state = case.start
+    inner, eta, env_state, _ = case.start
     _, trajectories = rollout(inner.params, eta, env_state, case.key)
     return SnakeData(case.system.update, inner.params, eta, trajectories)
 

@@ -17,7 +17,7 @@ from hessdiag.inner.finite_roots import with_finite_roots
 Eta = Float[Array, " m"]
 """The unconstrained meta-parameters as a flat vector."""
 
-Schedule = Callable[..., Float[Array, ""] | float]
+Schedule = Callable[..., Any]
 """Inner step count → α."""
 
 

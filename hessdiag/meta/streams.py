@@ -112,7 +112,8 @@ class LoopKeys(NamedTuple):
 
 def along_inner_loop(key: PRNGKeyArray) -> LoopKeys:
     """The streams of one inner loop's spectra."""
-    return LoopKeys(*jax.random.split(key, 3), jax.random.fold_in(key, 3))
+    hessians, operators, products = jax.random.split(key, 3)
+    return LoopKeys(hessians, operators, products, jax.random.fold_in(key, 3))
 
 
 def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:

@@ -45,6 +45,7 @@ def test_one_update_ahead_is_the_outer_gradient_times_the_rate(case):
         memory=Bootstrapped().init(case.system, after.params),
     )
     flat, _ = ravel_pytree(gradient)
+    assert points.outer is not None
     np.testing.assert_allclose(points.outer.to_params[0, 0], ALPHA * flat, rtol=1e-9, atol=1e-16)
     assert float(value) > 0
 
