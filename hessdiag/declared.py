@@ -70,6 +70,8 @@ class Setting:
             UsageError: it is of another type, or not allowed.
         """
         cast, words = _KINDS.get(self.kind, (lambda same: same, ""))
+        if type(value) is int and self.choices and str(value) in self.choices():
+            value = str(value)  # a name that is a number, as TOML reads it
         try:
             value = cast(value)
         except (TypeError, ValueError, OverflowError):

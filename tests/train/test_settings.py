@@ -276,6 +276,13 @@ def test_training_and_probes_deflate_outside_the_same_interval():
     assert all(cut.inside is None for name, cut in probed.items() if name != "stable-hessian")
 
 
+def test_what_training_keeps_is_a_word_or_a_number():
+    for keep in ("0", 0, "1", 1, "n"):
+        assert resolve({"env": "mrp", "learning.keep": keep}).learning.keep == str(keep)
+    with pytest.raises(UsageError, match=r"learning\.keep: 2 is not allowed"):
+        resolve({"env": "mrp", "learning.keep": 2})
+
+
 def test_flat_and_back():
     settings = resolve({"env": "snake", "kappa": 0.3, "probe.at": [5], "stable_interval": [-1, 1]})
     assert from_flat(flatten(settings)) == settings
