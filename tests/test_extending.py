@@ -72,15 +72,26 @@ def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
     """The average of all horizons, in probes as in training."""
     from average import average  # pyright: ignore[reportMissingImports]
 
+    from hessdiag.probes.predictions import prediction_variables
+    from hessdiag.statistics import mix_weights
     from hessdiag.train.learner import Learner
     from hessdiag.train.presets import resolve
-    from hessdiag.train.probe import horizon_weights
+    from hessdiag.train.probe import horizon_weights, measured_by
+    from tests.probes.test_spread import loop_of
 
     monkeypatch.setitem(ESTIMATORS, "average", average)  # type: ignore[arg-type]
     assert list(horizon_weights(3, None)) == ["n-step", "mix", "average"]
     np.testing.assert_allclose(horizon_weights(3, None)["average"][2], 1 / 3)
-    settings = resolve({"env": "mrp", "n": 2, "estimator": "average"})
-    assert Learner(settings).estimator.weights == (0.5, 0.5)  # type: ignore[attr-defined]
+    settings = resolve({"env": "mrp", "n": 2, "estimator": "average", "kappa": 0.25})
+    learner = Learner(settings)
+    assert learner.estimator.weights == (0.5, 0.5)  # type: ignore[attr-defined]
+    measured = measured_by(learner, settings)
+    assert measured.headline == "average"
+    loop = loop_of([0.0, 1.0])  # predictions for the mix stay those of the mix
+    labels, predicted = prediction_variables(measured, [loop], {})
+    steps = predicted["prediction"][labels.index("E3 accumulation, coherent")]
+    coherent = predicted["mix_prediction_coherent"][labels.index("E3 accumulation, coherent")]
+    np.testing.assert_allclose(coherent[1], mix_weights(2, 0.25) @ steps)
     with jax.enable_x64(True):
         case = make_case("mrp", "sgd", clip=0.0, n=2)
         singles = [

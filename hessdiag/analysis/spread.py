@@ -8,6 +8,7 @@ import xarray as xr
 
 from hessdiag.analysis.average import columns, logs, over_seeds, table
 from hessdiag.analysis.measured import KEPT, Configuration
+from hessdiag.statistics import Bias, squared_bias
 
 
 def spread_table(of: Configuration) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def _quantities(data: xr.Dataset, of: Configuration) -> xr.Dataset:
             "growth": logs(data.growth),
             "signal": (ratio**2).mean("meta_parameter") - 1.0 / data.samples,
             "std": logs(by_group(data["std"])),
-            "bias": by_group(data.bias**2 - data.bias_error**2),
+            "bias": by_group(squared_bias(Bias(data.bias, data.bias_error))),
             "floor": by_group(data.bias_error**2),
         }
     )

@@ -24,6 +24,7 @@ class Measured:
         cuts: the full meta-gradient first, then the counterfactuals wanted, by name; or none.
         weights: of the estimators that are weighted sums over horizons, by name: w_1 … w_i of the
             i-step one for i = 1 … n.
+        mixing: the weights of eq. 10, for what explanations predict of an average over horizons.
         headline: the one of these that training uses, or comes closest to.
         memory: decay β₁ of the optimiser's first moment; None where it has none.
     """
@@ -34,5 +35,6 @@ class Measured:
     settings: ProbeSettings
     cuts: Mapping[str, Cut]
     weights: Mapping[str, Sequence[np.ndarray]]
+    mixing: Sequence[np.ndarray]
     headline: str
     memory: float | None

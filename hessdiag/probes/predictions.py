@@ -32,9 +32,8 @@ def prediction_variables(
     predicted = predictions(evidence, more)
     ends = zip(*predicted.values(), strict=True)
     values = with_ends("prediction", Interval(*map(np.stack, ends)))
-    weights = list(list(measured.weights.values())[-1])  # of the estimator that averages most
     for name, coherent in (("mix_prediction", False), ("mix_prediction_coherent", True)):
-        values[name] = mixed_growth(values["prediction"], weights, coherent=coherent)
+        values[name] = mixed_growth(values["prediction"], [*measured.mixing], coherent=coherent)
     return list(predicted), values
 
 

@@ -1,6 +1,6 @@
 """How far shorter horizons are from a long one in the mean: the bias that truncation leaves."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,8 @@ def bias_to(oracle: np.ndarray, estimates: np.ndarray) -> Bias:
     return Bias(difference.mean(axis=0), error)
 
 
-def squared_bias(bias: Bias) -> np.ndarray:
-    """(n, m) unbiased estimates of the squared bias; they may be negative.
+def squared_bias(bias: Bias) -> Any:
+    """Unbiased estimates of the squared bias, arrays as its parts are; they may be negative.
 
     The squared mean of K samples exceeds the squared expectation by the squared standard error,
     the floor that Monte Carlo leaves; it is subtracted. Averages over probes and parameters are

@@ -6,6 +6,7 @@ from hessdiag.inner import constants_of
 from hessdiag.meta import ESTIMATORS, Estimator, Options, Sweep, Validation
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.probe import Probe
+from hessdiag.statistics import mix_weights
 from hessdiag.train.learner import Learner, cut_of
 from hessdiag.train.settings import Settings, constants, measured_horizon
 
@@ -28,6 +29,7 @@ def measured_by(learner: Learner, settings: Settings) -> Measured:
         settings=settings.probe,
         cuts={name: cut_of(name, settings) for name in ("full", *names)} if names else {},
         weights=weights,
+        mixing=[mix_weights(i, settings.kappa) for i in range(1, n + 1)],
         headline=headline,
         memory=constants_of(settings.learning.optimiser, **constants(settings.learning)).get("b1"),
     )

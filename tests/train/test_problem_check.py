@@ -70,7 +70,7 @@ def test_the_member_that_differs_is_named(member, at_run_time):
 
 @pytest.mark.parametrize("name", problems.BUILT_IN)
 def test_built_in_problems_are_deterministic(name):
-    require_sound_problem(system_of(problems.make(name, {})), name)
+    assert require_sound_problem(system_of(problems.make(name, {})), name) is None
 
 
 def test_a_run_of_it_is_refused_before_it_begins(tmp_path):
