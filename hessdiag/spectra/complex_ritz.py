@@ -56,7 +56,7 @@ def complex_ritz_values(
     """Eigenvalues of the active part of H, with the errors of each.
 
     The backward error is max(h |s_m|, rounding), with h the norm of the residual, s an eigenvector
-    of H of unit length, and what rounding leaves, about 8 eps |A|. For a normal operator it is the
+    of H of unit length, and what rounding leaves, about 16 eps |A|. For a normal operator it is the
     error; `eigenvalue_distance` makes one of it for any other.
 
     Args:

@@ -91,7 +91,7 @@ def mass_split(
     Args:
         runs: Results of different random starts on the same operator A.
         alpha: Step size; at zero every eigenvalue of H is zero.
-        zero_tolerance: tau; by default the rounding that every value is granted, about 8 eps, so
+        zero_tolerance: tau; by default the rounding that every value is granted, about 16 eps, so
             that an eigenvalue counts as zero if these products cannot tell it from zero.
 
     Returns:

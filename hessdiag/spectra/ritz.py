@@ -114,7 +114,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     """Eigenvalues of the active part of T, with the error of each.
 
     The error is max(beta_m |s_mi|, rounding): the residual bound, but never less than what rounding
-    leaves, about 8 eps |T| (`rounding_error`). After a breakdown every value is an eigenvalue.
+    leaves, about 16 eps |T| (`rounding_error`). After a breakdown every value is an eigenvalue.
 
     Args:
         decomposition: One Lanczos run, concrete; for a batch use `ritz_values_per_start`.
