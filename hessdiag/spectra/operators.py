@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
-from hessdiag.spectra.spaces import Space, is_flat
+from hessdiag.spectra.spaces import Space, Tree, is_flat
 
 Product = Callable[[Float[Array, " n"]], Float[Array, " k"]]
 
@@ -61,23 +61,26 @@ class Operator:
         """Whether domain and codomain have one size."""
         return self.domain.size == self.codomain.size
 
-    def matvec(self, v: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
-        """A v.
+    def matvec(self, v: Tree) -> Tree:
+        """A v, in the form that v has.
 
         Args:
             v: A flat vector (d,), of JAX or of NumPy, or a pytree of the domain. A column (d, 1) of
                 NumPy is a vector, too: SciPy's `LinearOperator` passes both.
 
-        Returns:
-            A flat vector, a column, or a pytree of the codomain: the form that `v` has.
-
         Raises:
             ValueError: If `v` is no vector of the domain, see `Space.ravel`.
         """
-        return _in_form(self.product, self.domain, self.codomain, v)
+        if isinstance(v, jax.Array) and v.shape == (self.size,):
+            return self.product(v)
+        if is_flat(v, self.size):
+            return self.product(self.domain.ravel(v))
+        if isinstance(v, np.ndarray) and v.shape == (self.size, 1) and not self.domain.holds(v):
+            return self.product(self.domain.ravel(v[:, 0]))[:, None]
+        return self.codomain.unravel(self.product(self.domain.ravel(v)))
 
-    def rmatvec(self, u: PyTree[Float[Array, "..."]]) -> PyTree[Float[Array, "..."]]:
-        """A' u; arguments as those of `matvec`, with domain and codomain exchanged.
+    def rmatvec(self, u: Tree) -> Tree:
+        """A' u, as `matvec` with domain and codomain exchanged.
 
         Raises:
             NotTransposableError: If the operator has no transpose.
@@ -118,41 +121,24 @@ class Operator:
                 f"cannot compose a map from {self.domain.size} entries "
                 f"with one to {other.codomain.size}"
             )
-        outer, inner = self.minus_identity, other.minus_identity
-        if outer is not None and inner is not None:
-            return identity_plus(_composed_shift(outer, inner))
-        return Operator(
-            product=lambda v: self.product(other.product(v)),
-            transposed=_transposed(lambda a, b: lambda u: b(a(u)), self, other),
-            domain=other.domain,
-            codomain=self.codomain,
-        )
+        if self.minus_identity is not None and other.minus_identity is not None:
+            return identity_plus(composed_shift(self.minus_identity, other.minus_identity))
+        return _combined(lambda a, b: lambda v: b(a(v)), other, self)
 
     def __add__(self, other: "Operator") -> "Operator":
         if (self.domain.size, self.codomain.size) != (other.domain.size, other.codomain.size):
             raise ValueError("cannot add operators of different sizes")
         if self.dtype != other.dtype:
             raise ValueError(f"cannot add operators on {self.dtype} and {other.dtype}")
-        return Operator(
-            product=lambda v: self.product(v) + other.product(v),
-            transposed=_transposed(lambda a, b: lambda u: a(u) + b(u), self, other),
-            domain=self.domain,
-            codomain=self.codomain,
-            is_symmetric=self.is_symmetric and other.is_symmetric,
-        )
+        total = _combined(lambda a, b: lambda v: a(v) + b(v), self, other)
+        both = self.is_symmetric and other.is_symmetric
+        return dataclasses.replace(total, codomain=self.codomain, is_symmetric=both)
 
     def __mul__(self, factor: Float[Array, ""] | float) -> "Operator":
-
         def scaled(product: Product) -> Product:
             return lambda v: jnp.asarray(factor, self.dtype) * product(v)
 
-        return Operator(
-            product=scaled(self.product),
-            transposed=_transposed(scaled, self),
-            domain=self.domain,
-            codomain=self.codomain,
-            is_symmetric=self.is_symmetric,
-        )
+        return _combined(scaled, self, is_symmetric=self.is_symmetric)
 
     __rmul__ = __mul__
 
@@ -163,10 +149,20 @@ class Operator:
         return self + -other
 
 
-def symmetric(
-    matvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]],
-    like: PyTree[Float[Array, "..."]],
-) -> Operator:
+def _combined(combine: Callable[..., Product], *operators: Operator, **kind: Any) -> Operator:
+    """What `combine` makes of the products in turn, and of the transposed ones in reverse order."""
+    has_transpose = all(operator.has_transpose for operator in operators)
+    transposes = [operator.T.product for operator in operators[::-1]] if has_transpose else []
+    return Operator(
+        product=combine(*(operator.product for operator in operators)),
+        transposed=combine(*transposes) if has_transpose else None,
+        domain=operators[0].domain,
+        codomain=operators[-1].codomain,
+        **kind,
+    )
+
+
+def symmetric(matvec: Callable[[Tree], Tree], like: Tree) -> Operator:
     """A symmetric map, from its product.
 
     Args:
@@ -182,10 +178,7 @@ def symmetric(
 
 
 def linear(
-    matvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]],
-    like: PyTree[Float[Array, "..."]],
-    *,
-    rmatvec: Callable[[PyTree[Float[Array, "..."]]], PyTree[Float[Array, "..."]]] | None = None,
+    matvec: Callable[[Tree], Tree], like: Tree, *, rmatvec: Callable[[Tree], Tree] | None = None
 ) -> Operator:
     """Any linear map, from its product; JAX transposes it unless `rmatvec` is given.
 
@@ -209,7 +202,7 @@ def linear(
     return Operator(product, transposed, domain, codomain)
 
 
-def diagonal(entries: PyTree[Float[Array, "..."]]) -> Operator:
+def diagonal(entries: Tree) -> Operator:
     """Multiplication by `entries`, entry by entry."""
     space = Space.like(entries)
     flat = space.ravel(entries)
@@ -217,24 +210,18 @@ def diagonal(entries: PyTree[Float[Array, "..."]]) -> Operator:
 
 
 def identity_plus(shift: Operator) -> Operator:
-    """I + N, which remembers N: `@` and `.T` then never form I + N, and no digit of N is lost.
+    """I + N for a square N, which it remembers: `@` and `.T` never form I + N, and lose no digit.
 
-    Args:
-        shift: The square map N.
+    Raises:
+        ValueError: If N is not square.
     """
     if not shift.is_square:
         raise ValueError("I + N needs a square N")
-    return Operator(
-        product=lambda v: v + shift.product(v),
-        transposed=_transposed(lambda a: lambda u: u + a(u), shift),
-        domain=shift.domain,
-        codomain=shift.codomain,
-        is_symmetric=shift.is_symmetric,
-        minus_identity=shift,
-    )
+    kind = {"is_symmetric": shift.is_symmetric, "minus_identity": shift}
+    return _combined(lambda a: lambda v: v + a(v), shift, **kind)
 
 
-def _composed_shift(outer: Operator, inner: Operator) -> Operator:
+def composed_shift(outer: Operator, inner: Operator) -> Operator:
     """(I + M)(I + N) - I = N + M (I + N), with one product of each."""
 
     def after(first: Product, second: Product) -> Product:
@@ -244,27 +231,4 @@ def _composed_shift(outer: Operator, inner: Operator) -> Operator:
 
         return product
 
-    return Operator(
-        product=after(inner.product, outer.product),
-        transposed=_transposed(after, outer, inner),
-        domain=inner.domain,
-        codomain=outer.codomain,
-    )
-
-
-def _transposed(make: Callable[..., Product], *operators: Operator) -> Product | None:
-    """What `make` makes of the operators' transposed products; None where one has none."""
-    if not all(operator.has_transpose for operator in operators):
-        return None
-    return make(*(operator.T.product for operator in operators))
-
-
-def _in_form(product: Product, domain: Space, codomain: Space, v):
-    """Apply a product to a flat vector, to a column of NumPy, or to a pytree."""
-    if isinstance(v, jax.Array) and v.shape == (domain.size,):
-        return product(v)
-    if is_flat(v, domain.size):
-        return product(domain.ravel(v))
-    if isinstance(v, np.ndarray) and v.shape == (domain.size, 1) and not domain.holds(v):
-        return product(domain.ravel(v[:, 0]))[:, None]
-    return codomain.unravel(product(domain.ravel(v)))
+    return _combined(after, inner, outer)

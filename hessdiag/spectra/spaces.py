@@ -10,6 +10,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+Tree = PyTree[Float[Array, "..."]]
+"""A pytree of floating arrays."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Space:
@@ -25,28 +28,23 @@ class Space:
 
     size: int
     dtype: Any
-    unravel: Callable[[Float[Array, " size"]], PyTree[Float[Array, "..."]]]
+    unravel: Callable[[Float[Array, " size"]], Tree]
     structure: Any
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def like(cls, tree: PyTree[Float[Array, "..."]], *, dtype: Any = None) -> "Space":
-        """The space that a pytree of floating arrays lives in; only shapes and dtypes are read.
+    def like(cls, tree: Tree, *, dtype: Any = None) -> "Space":
+        """The space that a pytree lives in, of which only shapes and dtypes are read.
 
-        Args:
-            tree: A pytree of the structure.
-            dtype: That of flat vectors if the tree has no leaves to say it.
+        A tree without leaves takes its dtype from the argument.
         """
         zeros = jax.tree.map(jnp.zeros_like, tree)
         flat, unravel = ravel_pytree(zeros)
         dtype = flat.dtype if flat.size or dtype is None else dtype
         return cls(flat.size, dtype, unravel, jax.tree.structure(zeros), _shapes(zeros))
 
-    def ravel(self, tree: PyTree[Float[Array, "..."]]) -> Float[Array, " size"]:
-        """A pytree of this space as a flat vector.
-
-        Args:
-            tree: The pytree, or a flat vector (size,), which is taken as it is.
+    def ravel(self, tree: Tree) -> Float[Array, " size"]:
+        """A pytree of this space as a flat vector; a flat vector (size,) is taken as it is.
 
         Raises:
             ValueError: If it has another number of entries, or as many in another structure or in
@@ -59,11 +57,11 @@ class Space:
             raise ValueError(self._difference(tree))
         return flat.astype(self.dtype)
 
-    def holds(self, tree: PyTree[Float[Array, "..."]]) -> bool:
+    def holds(self, tree: Tree) -> bool:
         """Whether a pytree has the structure of this space and leaves of its shapes."""
         return (jax.tree.structure(tree), _shapes(tree)) == (self.structure, self.shapes)
 
-    def _difference(self, tree: PyTree[Float[Array, "..."]]) -> str:
+    def _difference(self, tree: Tree) -> str:
         structure = jax.tree.structure(tree)
         if structure != self.structure:
             return " ".join(f"a pytree {structure} for a space of {self.structure}".split())
@@ -71,15 +69,10 @@ class Space:
 
     def __mul__(self, other: "Space") -> "Space":
         """The space of pairs."""
-        own, their = self.size, other.size
-
-        def unravel(flat):
-            return self.unravel(flat[:own]), other.unravel(flat[own:])
-
         return Space(
-            own + their,
+            self.size + other.size,
             jnp.promote_types(self.dtype, other.dtype),
-            unravel,
+            lambda flat: (self.unravel(flat[: self.size]), other.unravel(flat[self.size :])),
             jax.tree_util.treedef_tuple((self.structure, other.structure)),
             self.shapes + other.shapes,
         )
@@ -90,5 +83,5 @@ def is_flat(v: Any, size: int) -> bool:
     return isinstance(v, jax.Array | np.ndarray) and v.shape == (size,)
 
 
-def _shapes(tree: PyTree[Float[Array, "..."]]) -> tuple[tuple[int, ...], ...]:
+def _shapes(tree: Tree) -> tuple[tuple[int, ...], ...]:
     return tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(tree))
