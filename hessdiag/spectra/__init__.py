@@ -10,17 +10,20 @@ from hessdiag.spectra.checks import (
     transpose_defect,
 )
 from hessdiag.spectra.chunked import chunked, chunked_operator
-from hessdiag.spectra.complex_ritz import complex_ritz_values
-from hessdiag.spectra.curvature import gradient_jacobian, hessian
+from hessdiag.spectra.complex_ritz import complex_ritz_values, spectral_radius_minus_one
+from hessdiag.spectra.curvature import (
+    empirical_fisher,
+    gauss_newton,
+    gradient_jacobian,
+    hessian,
+    linearise,
+)
 from hessdiag.spectra.dense import DENSE_LIMIT, dense_matrix, matrix_spectrum
 from hessdiag.spectra.density import cumulative, density, grid, mass, mass_split, moment
 from hessdiag.spectra.eigenpairs import Eigenpairs, eigenpairs
-from hessdiag.spectra.fisher import empirical_fisher
-from hessdiag.spectra.gauss_newton import gauss_newton
 from hessdiag.spectra.gram import gram, gram_minus_identity, norm_minus_one, operator_norm
+from hessdiag.spectra.krylov import one_lapack_thread
 from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos, ritz_vectors
-from hessdiag.spectra.lapack_threads import one_lapack_thread
-from hessdiag.spectra.linearise import linearise
 from hessdiag.spectra.normality import departure_from_normality
 from hessdiag.spectra.operators import (
     NotTransposableError,
@@ -30,17 +33,16 @@ from hessdiag.spectra.operators import (
     linear,
     symmetric,
 )
-from hessdiag.spectra.padding import padded
 from hessdiag.spectra.ritz import (
     Extremes,
     RitzValues,
     extremes,
+    padded,
     ritz_values,
     ritz_values_per_start,
     shifted,
 )
 from hessdiag.spectra.spaces import Space
-from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
 from hessdiag.spectra.trace import TraceEstimate, xtrace
 
 __all__ = [

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int
 from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Scalar, Vector
 
 TOLD_APART = 0.01
 """Residual, relative to the distance from the shift, at which that distance is known."""
@@ -20,39 +21,28 @@ DIGITS = 10.0
 class ArnoldiDecomposition(NamedTuple):
     """A Q' = Q' H + r e', with H upper Hessenberg; only the first `active` entries mean anything.
 
-    Attributes:
-        hessenberg: H, zero beyond its `active` rows and columns.
-        residual: Norm of r, which is the next subdiagonal entry.
-        active: Number of valid steps, which is the number of products spent.
-        orthogonality: Largest entry of |Q Q' - I| over the active rows.
-        scale: Largest |A q| met, a lower estimate of the operator norm.
-        converged: The outermost Ritz value met the tolerance relative to |A|, or the space is
-            invariant.
-        broke_down: The space became invariant: H holds eigenvalues, but only those that the start
-            vector contains.
-        size: d.
-        basis: The rows q of Q, zero beyond `active`; None unless it was asked for.
+    Where no comment says otherwise, the numbers are as those of a `LanczosDecomposition`.
     """
 
-    hessenberg: Float[Array, "cap cap"]
-    residual: Float[Array, ""]
+    hessenberg: Float[Array, "cap cap"]  # H, zero beyond its active rows and columns
+    residual: Scalar  # norm of r, which is the next subdiagonal entry
     active: Int[Array, ""]
-    orthogonality: Float[Array, ""]
-    scale: Float[Array, ""]
-    converged: Bool[Array, ""]
-    broke_down: Bool[Array, ""]
-    size: Int[Array, ""]
+    orthogonality: Scalar
+    scale: Scalar
+    converged: Bool[Array, ""]  # the outermost Ritz value, relative to |A|, or an invariant space
+    broke_down: Bool[Array, ""]  # invariant: H holds those eigenvalues that the start contains
+    size: Int[Array, ""]  # d
     basis: Float[Array, "cap d"] | None = None
 
 
 @jax.default_matmul_precision("highest")
 def arnoldi(
     operator: Operator,
-    start: Float[Array, " d"],
+    start: Vector,
     *,
     max_matvecs: int,
     tolerance: float,
-    shift: float | Float[Array, ""] = 0.0,
+    shift: float | Scalar = 0.0,
     check_every: int = 4,
     keep_basis: bool = False,
 ) -> ArnoldiDecomposition:
@@ -65,35 +55,18 @@ def arnoldi(
 
     With a shift, the residual must be small beside | |shift + theta| - |shift| | as well, where
     rounding allows: |N| may be large while most eigenvalues crowd around zero, and a random vector
-    of that crowd has a small residual already.
+    of that crowd has a small residual already. Nor does a small residual make an eigenvalue of a
+    non-symmetric operator accurate: `complex_ritz_values` gives the errors.
 
-    A small residual does not make an eigenvalue of a non-symmetric operator accurate:
-    `complex_ritz_values` gives the errors.
-
-    Works under jit, vmap and `jax.lax.map`. A product that is not finite ends the run with
-    `converged` false and NaN in H; so does a zero start vector.
-
-    Args:
-        operator: The map A from a space to itself. Build it before the call, under the same jit:
-            its linearisation then stays outside the loop.
-        start: Start vector of any length but zero, in the operator's dtype.
-        max_matvecs: Upper limit on products, clipped to d.
-        tolerance: Residual to reach, relative to |A|. Below 10 eps of the dtype it buys no digits
-            that the products have. Zero spends all products.
-        shift: Multiple of the identity that the map of interest has and A lacks.
-        check_every: Steps between tests of convergence. A test costs an eigendecomposition of size
-            `max_matvecs`, on a GPU's host or by its solver; 4 steps waste two products on average.
-        keep_basis: Return Q as well, `max_matvecs * d` numbers.
-
-    Returns:
-        The decomposition, with `cap = min(max_matvecs, d)`.
+    `shift` is the multiple of the identity that the map of interest has and A lacks. The other
+    arguments, what ends a run early, and which transformations it works under, are as for
+    `lanczos`; a test of convergence runs on a GPU's host or by its solver.
 
     Raises:
         ValueError: If the operator is not square, or `max_matvecs` not positive.
 
     References:
-        Golub and Van Loan 2013, Matrix Computations, section 10.5. Daniel, Gragg, Kaufman and
-        Stewart 1976, Mathematics of Computation 30, for two passes being enough.
+        Golub and Van Loan 2013, Matrix Computations, section 10.5.
     """
     if not operator.is_square:
         raise ValueError("Arnoldi needs a square operator; for singular values take its Gram")
@@ -101,7 +74,7 @@ def arnoldi(
     blank = jnp.zeros((cap, cap), operator.dtype)
 
     def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
-        vector, distance = _outermost(space.record, space.active, space.scale, shift)
+        vector, distance = _outermost(space.record, space, shift)
         residual = space.residual / nonzero(space.scale) * jnp.abs(vector[space.active - 1])
         allowed = jnp.maximum(TOLD_APART * distance, DIGITS * jnp.finfo(operator.dtype).eps)
         told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
@@ -117,18 +90,11 @@ def arnoldi(
     )
 
 
-def outermost_vector(
-    decomposition: ArnoldiDecomposition, *, shift: float | Float[Array, ""] = 0.0
-) -> Float[Array, " d"]:
-    """Real part of the outermost Ritz vector, of unit length: where to start a similar run.
-
-    Args:
-        decomposition: A run that kept its basis.
-        shift: That of the run.
-    """
+def outermost_vector(decomposition: ArnoldiDecomposition, *, shift: float | Scalar = 0.0) -> Vector:
+    """The unit real part of the outermost Ritz vector, of a run with this shift and its basis."""
     run = decomposition
     assert run.basis is not None
-    vector = _outermost(run.hessenberg, run.active, run.scale, shift)[0].real @ run.basis
+    vector = _outermost(run.hessenberg, run, shift)[0].real @ run.basis
     return vector / norm(vector)
 
 
@@ -141,19 +107,16 @@ def _recorded(space: Krylov, step: Step) -> Float[Array, "cap cap"]:
 
 def _outermost(
     hessenberg: Float[Array, "cap cap"],
-    active: Int[Array, ""],
-    scale: Float[Array, ""],
-    shift: float | Float[Array, ""],
-) -> tuple[Complex[Array, " cap"], Float[Array, ""]]:
-    """Of the Ritz value of largest |shift + theta|: its eigenvector of H, and how far beyond it is.
+    run: Krylov | ArnoldiDecomposition,
+    shift: float | Scalar,
+) -> tuple[Complex[Array, " cap"], Scalar]:
+    """Of the Ritz value of largest |shift + theta|: eigenvector of H, ||shift + theta| - |shift||.
 
-    The distance | |shift + theta| - |shift| | is over the scale.
-
-    The inactive diagonal of H is filled with numbers beyond every Ritz value: in units of the
-    scale the columns of H have length at most 1, so that |theta| <= sqrt(cap).
+    The distance is over the scale. The inactive diagonal of H is filled with numbers beyond every
+    Ritz value: in units of the scale its columns have length at most 1, and |theta| <= sqrt(cap).
     """
-    cap, scale = len(hessenberg), nonzero(scale)
-    filling = jnp.where(jnp.arange(cap) < active, 0, 4 * cap**0.5)
+    cap, scale = len(hessenberg), nonzero(run.scale)
+    filling = jnp.where(jnp.arange(cap) < run.active, 0, 4 * cap**0.5)
     values, vectors = jnp.linalg.eig(hessenberg / scale + jnp.diag(filling))
     # |shift + theta|^2 - shift^2, over the scale: nothing cancels where theta is tiny.
     beyond = 2 * shift * values.real + scale * jnp.abs(values) ** 2

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, DTypeLike, Float, Key, PyTree
+from jaxtyping import Array, DTypeLike, Key, PyTree
 
 from hessdiag.spectra.gram_schmidt import nonzero
 from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Scalar, Vector
 
 SYMMETRY_LIMIT = 50.0
 """Largest symmetry defect that passes for rounding, in units of eps of the matvec's dtype.
@@ -23,38 +24,21 @@ class NonSymmetricOperatorError(ValueError):
     """A symmetric method was asked for the spectrum of an operator that is not symmetric."""
 
 
-def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""]:
-    """Relative asymmetry |u'Av - v'Au| / (|Av||u| + |Au||v|) for two random vectors.
+def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Scalar:
+    """Relative asymmetry |u'Av - v'Au| / (|Av||u| + |Au||v|) of a square A for Gaussian u and v.
 
-    Costs two products. Free of the operator's scale, at most 1, and 0 for the zero operator.
-
-    Args:
-        operator: The square map to test.
-        key: Key of the two Gaussian vectors.
-
-    Returns:
-        The defect, in the operator's dtype. NaN if a product is NaN.
+    Costs two products. Free of the operator's scale, at most 1, 0 for the zero operator, and NaN if
+    a product is.
     """
-    key_u, key_v = jax.random.split(key)
-    u, v = _random_unit(operator, key_u), _random_unit(operator, key_v)
-    return _apart(u, operator.matvec(v), v, operator.matvec(u))
+    return _defect(operator, operator, key)
 
 
-def transpose_defect(operator: Operator, key: Key[Array, ""]) -> Float[Array, ""]:
-    """Relative distance |u'(Av) - v'(A'u)| / (|Av||u| + |A'u||v|) of the two products.
+def transpose_defect(operator: Operator, key: Key[Array, ""]) -> Scalar:
+    """Relative distance |u'(Av) - v'(A'u)| / (|Av||u| + |A'u||v|) for Gaussian u and v.
 
-    Costs one product and one of the transpose. Rounding leaves a few eps.
-
-    Args:
-        operator: A map with a transpose.
-        key: Key of the two Gaussian vectors.
-
-    Returns:
-        The defect, in the operator's dtype. NaN if a product is NaN.
+    Costs one product and one of the transpose. Rounding leaves a few eps. NaN if a product is.
     """
-    key_u, key_v = jax.random.split(key)
-    u, v = _random_unit(operator.T, key_u), _random_unit(operator, key_v)
-    return _apart(u, operator.matvec(v), v, operator.rmatvec(u))
+    return _defect(operator, operator.T, key)
 
 
 def repeats(function: Callable[..., PyTree[Array]], *operands: PyTree[Array]) -> bool:
@@ -62,33 +46,24 @@ def repeats(function: Callable[..., PyTree[Array]], *operands: PyTree[Array]) ->
 
     The same to the last bit on a CPU. Accelerators add in any order and choose among algorithms
     whenever they compile: there, differences up to sqrt(eps) of the largest entry are rounding.
+    NaN equals NaN here.
 
     A loss that draws fresh randomness or a fresh batch, at every call or whenever Python executes
     it, is another loss in every compiled program: its products are no linear map, and Krylov
     spaces of them mean nothing. To test an operator, let the function build it and multiply.
 
-    Args:
-        function: Of pytrees of arrays; compiled twice. A function that is jitted already is traced
-            only once, here as elsewhere.
-        operands: Its arguments.
-
-    Returns:
-        Whether all results are one. NaN equals NaN here.
+    The function of the operands is compiled twice; if it is jitted already, it is traced only once,
+    here as elsewhere.
     """
     return repeat_check(function)(*operands)
 
 
 def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
-    """`repeats` for many operands: its two programs are kept, and traced again for new shapes only.
+    """`repeats` for many operands, by three runs each: operands -> whether all results are one.
 
-    What a trace drew is in its program for good: the programs of a loss that draws differ at every
-    later operand, so that none passes because it was another one's turn.
-
-    Args:
-        function: As that of `repeats`.
-
-    Returns:
-        Operands -> whether all results are one, from three runs of the function.
+    The two programs are kept, and traced again for new shapes only. What a trace drew is in its
+    program for good: the programs of a loss that draws differ at every later operand, so that none
+    passes because it was another one's turn.
     """
     first, second = (jax.jit(lambda *at: function(*at)) for _ in range(2))
 
@@ -99,17 +74,11 @@ def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
     return check
 
 
-def require_symmetric(
-    defect: float | Float[Array, ""], dtype: DTypeLike, *, magnified: float = 1.0
-) -> None:
-    """Refuse an operator whose measured symmetry defect is more than rounding.
+def require_symmetric(defect: float | Scalar, dtype: DTypeLike, *, magnified: float = 1.0) -> None:
+    """Refuse an operator whose measured symmetry defect, concrete, is more than rounding.
 
-    A NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
-
-    Args:
-        defect: Result of `symmetry_defect`, concrete (call this outside jit).
-        dtype: Dtype of the products.
-        magnified: How many times larger than the operator the numbers are that its products round.
+    The numbers that its products round, in the dtype, may be `magnified` times larger than it. A
+    NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
 
     Raises:
         NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps of those numbers.
@@ -125,14 +94,11 @@ def require_symmetric(
 
 
 def require_declared_symmetric(operator: Operator) -> None:
-    """Refuse an operator that is not declared symmetric, with the defect that two products measure.
-
-    Args:
-        operator: What a symmetric method was given.
+    """Refuse an operator that is not declared symmetric.
 
     Raises:
-        NonSymmetricOperatorError: If it is not declared symmetric. The message gives the measured
-            defect, unless the products are those of a program that is just being traced.
+        NonSymmetricOperatorError: If it is not. The message gives the defect that two products
+            measure, unless they are those of a program that is just being traced.
     """
     if not operator.is_symmetric:
         raise NonSymmetricOperatorError(
@@ -170,17 +136,19 @@ def _same(first: PyTree[Array], second: PyTree[Array]) -> bool:
     return all(map(bool, jax.tree.leaves(jax.tree.map(equal, first, second))))
 
 
-def _apart(u, a_v, v, a_u) -> Float[Array, ""]:
-    """|u'a_v - v'a_u| / (|a_v| + |a_u|) for unit u and v."""
-    scale = jnp.maximum(jnp.max(jnp.abs(a_u)), jnp.max(jnp.abs(a_v)))
+def _defect(operator: Operator, transpose: Operator, key: Key[Array, ""]) -> Scalar:
+    """|u'A v - v'B u| / (|A v| + |B u|) for random unit u and v, with B the claimed transpose."""
+    key_u, key_v = jax.random.split(key)
+    u, v = _random_unit(transpose, key_u), _random_unit(operator, key_v)
+    a_v, b_u = operator.product(v), transpose.product(u)
+    scale = jnp.maximum(jnp.max(jnp.abs(b_u)), jnp.max(jnp.abs(a_v)))
     scale = nonzero(scale)  # squares of tiny products would underflow
-    a_u, a_v = a_u / scale, a_v / scale
+    a_v, b_u = a_v / scale, b_u / scale
     with jax.default_matmul_precision("highest"):
-        difference = jnp.abs(u @ a_v - v @ a_u)
-    total = jnp.linalg.norm(a_u) + jnp.linalg.norm(a_v)
-    return difference / nonzero(total)
+        difference = jnp.abs(u @ a_v - v @ b_u)
+    return difference / nonzero(jnp.linalg.norm(b_u) + jnp.linalg.norm(a_v))
 
 
-def _random_unit(operator: Operator, key: Key[Array, ""]) -> Float[Array, " d"]:
+def _random_unit(operator: Operator, key: Key[Array, ""]) -> Vector:
     vector = jax.random.normal(key, (operator.size,), operator.dtype)
     return vector / jnp.linalg.norm(vector)

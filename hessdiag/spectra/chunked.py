@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.curvature import symmetric_on
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.spaces import Space
+from hessdiag.spectra.spaces import Scalar, Space, Tree, Vector
 
-BatchLoss = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Float[Array, ""]]
-BatchOperator = Callable[[PyTree[Float[Array, "..."]], PyTree[Array]], Operator]
+BatchLoss = Callable[[Tree, PyTree[Array]], Scalar]
+BatchOperator = Callable[[Tree, PyTree[Array]], Operator]
 
 
 def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
@@ -30,12 +30,9 @@ def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
             that couple examples, such as batch normalisation.
         chunk_size: Examples at a time.
 
-    Returns:
-        The loss over (theta, batch), where the leaves of the batch have one leading axis of any
-        length. It raises ValueError if they do not, or if it is empty.
-
     Raises:
-        ValueError: If `chunk_size` is not positive.
+        ValueError: If `chunk_size` is not positive; from the result, if a batch is empty or its
+            leaves have no common leading axis.
     """
     _require_positive(chunk_size)
     return lambda params, batch: _mean(loss, params, batch, chunk_size)
@@ -44,36 +41,30 @@ def chunked(loss: BatchLoss, chunk_size: int) -> BatchLoss:
 def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
     """The mean of a symmetric operator over a batch, multiplied by chunk by chunk.
 
-    For operators that are means over examples, such as `gauss_newton` and `empirical_fisher`. The
-    Hessian of a `chunked` loss is one of these, too, and shares more of its work.
-
-    Every product linearises every chunk again, and keeps nothing of it but its contribution.
-
-    Args:
-        build: (theta, batch) -> the operator on theta, a mean over the examples of the batch.
-        chunk_size: Examples at a time.
-
-    Returns:
-        The operator over (theta, batch), as `chunked` has the loss. It raises
-        NonSymmetricOperatorError if the operator is not declared symmetric, and ValueError if it is
-        not on the space of theta.
+    For operators that are means over examples, such as `gauss_newton` and `empirical_fisher`, and
+    are built on theta from (theta, batch). The
+    Hessian of a `chunked` loss is one of these, too, and shares more of its work. Every product
+    linearises every chunk again, and keeps nothing of it but its contribution.
 
     Raises:
-        ValueError: If `chunk_size` is not positive.
+        ValueError: As `chunked`, and from the result, if the operator is not on theta's space.
+        NonSymmetricOperatorError: From the result, if it is not declared symmetric.
     """
     _require_positive(chunk_size)
 
-    def multiply(at, part: PyTree[Array]) -> Float[Array, " d"]:
+    def multiply(at, part: PyTree[Array]) -> Vector:
         params, v = at
         return build(params, part).product(v)
 
-    def mean_operator(params: PyTree[Float[Array, "..."]], batch: PyTree[Array]) -> Operator:
+    def mean_operator(params: Tree, batch: PyTree[Array]) -> Operator:
         space = Space.like(params)
         _count_examples(batch)
-        of_one = build(params, _examples(batch, 0, 1))
-        require_declared_symmetric(of_one)
-        if of_one.size != space.size:
-            raise ValueError(f"an operator on {of_one.size} numbers, where theta has {space.size}")
+        of_first = build(params, _examples(batch, 0, 1))
+        require_declared_symmetric(of_first)
+        if of_first.size != space.size:
+            raise ValueError(
+                f"an operator on {of_first.size} numbers, where theta has {space.size}"
+            )
         return symmetric_on(space, lambda v: _mean(multiply, (params, v), batch, chunk_size))
 
     return mean_operator
@@ -103,7 +94,6 @@ def _mean(function, at: PyTree[Array], batch: PyTree[Array], chunk_size: int) ->
 
 
 def _require_positive(chunk_size: int) -> None:
-    """Refuse chunks of no examples."""
     if chunk_size < 1:
         raise ValueError(f"a chunk needs at least one example, got chunk_size={chunk_size}")
 

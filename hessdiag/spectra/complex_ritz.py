@@ -1,4 +1,7 @@
-"""Eigenvalue estimates of a non-symmetric operator with errors, in float64 on the host."""
+"""Eigenvalue estimates of a non-symmetric operator with errors, in float64 on the host.
+
+Of N they say how far from one the spectral radius of I + N is.
+"""
 
 import dataclasses
 from typing import cast
@@ -8,7 +11,7 @@ from jaxtyping import Complex, Float
 from scipy.linalg import eig
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition
-from hessdiag.spectra.ritz import backward_error
+from hessdiag.spectra.ritz import Verdict, backward_error, verdict
 
 SOLVER_ROUNDING = 12.0
 """Backward error of the host's eigensolver, in units of sqrt(size) eps |A| in float64.
@@ -17,6 +20,7 @@ LAPACK's non-symmetric solver was met with 4.0 sqrt(size) on exactly known matri
 eigenvectors) of size 16 to 512. It matters only when the products, too, are in float64.
 """
 
+Numbers = Float[np.ndarray, " active"]
 _HALVINGS = 60  # of an interval of log distances that is at most a few hundred long
 
 
@@ -24,30 +28,34 @@ _HALVINGS = 60  # of an interval of log distances that is at most a few hundred 
 class ComplexRitzValues:
     """Eigenvalue estimates of one run, by falling modulus; complex ones come in conjugate pairs.
 
-    Attributes:
-        values: Estimates, NaN if a product was not finite.
-        residuals: Backward errors: each value is an eigenvalue of some A + E with |E| at most this.
-        conditions: 1 / |y'x| for the left and right eigenvectors of H; infinite where H is
-            defective.
-        estimates: First-order errors, condition times residual: what to expect while perturbations
-            are small, but no bound. Never above `errors`.
-        errors: Some eigenvalue lies within this distance of each value, as far as the departure
-            from normality is what it was said to be.
-        matvecs: Products spent.
-        converged: The outermost value met the tolerance of the run.
-        orthogonality: Largest entry of |Q Q' - I|; beyond sqrt(eps) values may be counted twice.
-        rounding: Backward error that rounding alone leaves in any value.
+    Some eigenvalue lies within its error of each value, as far as the departure from normality is
+    what it was said to be. The estimates are first-order errors, condition times residual: what to
+    expect while perturbations are small, but no bound. They are never above the errors.
     """
 
-    values: Complex[np.ndarray, " active"]
-    residuals: Float[np.ndarray, " active"]
-    conditions: Float[np.ndarray, " active"]
-    estimates: Float[np.ndarray, " active"]
-    errors: Float[np.ndarray, " active"]
+    values: Complex[np.ndarray, " active"]  # NaN if a product was not finite
+    residuals: Numbers  # backward errors: an eigenvalue of some A + E with |E| at most this
+    conditions: Numbers  # 1 / |y'x| for left and right eigenvectors of H; infinite where defective
+    estimates: Numbers
+    errors: Numbers
     matvecs: int
-    converged: bool
-    orthogonality: float
-    rounding: float
+    converged: bool  # the outermost value met the tolerance of the run
+    orthogonality: float  # |Q Q' - I|; beyond sqrt(eps) values may be counted twice
+    rounding: float  # backward error that rounding alone leaves in any value
+
+
+@dataclasses.dataclass(frozen=True)
+class SpectralRadius:
+    """Spectral radius of I + N, minus one, and whether it exceeds one.
+
+    It is "undecided" where the interval covers one or is NaN.
+    """
+
+    minus_one: float  # largest |1 + nu| - 1 of all values nu, without subtracting from near one
+    error: float  # I + N has an eigenvalue whose modulus is within it
+    estimate: float  # first-order error, no bound
+    exceeds_one: Verdict
+    exceeds_one_to_first_order: Verdict  # by `estimate`
 
 
 def complex_ritz_values(
@@ -61,12 +69,9 @@ def complex_ritz_values(
 
     Args:
         decomposition: One Arnoldi run, concrete and not a batch.
-        departure: Upper bound on the Frobenius norm of A's departure from normality, see
-            `departure_from_normality`; that of A + c I is the same. Zero if A is normal, infinity
-            if nothing is known: then the errors are infinite.
-
-    Returns:
-        The values by falling modulus; all NaN if H is not finite.
+        departure: Upper bound on the Frobenius norm of the departure from normality of A or of
+            A + c I (`departure_from_normality`). Zero if A is normal, infinity if nothing is known:
+            then the errors are infinite.
 
     Raises:
         ValueError: If the departure is negative.
@@ -101,10 +106,8 @@ def complex_ritz_values(
     )
 
 
-def eigenvalue_distance(
-    residuals: Float[np.ndarray, " count"], *, departure: float, size: int
-) -> Float[np.ndarray, " count"]:
-    """How far from every eigenvalue a number of this backward error can be at most.
+def eigenvalue_distance(residuals: Numbers, *, departure: float, size: int) -> Numbers:
+    """How far from every eigenvalue of A, of this size, a number of this backward error can be.
 
     Write A = U (D + N) U' in Schur form, with |N|_F <= departure. A number theta at distance s from
     every eigenvalue has 1 / residual <= |(A - theta)^{-1}| <= phi(departure / s) / s, so that
@@ -118,13 +121,7 @@ def eigenvalue_distance(
     The first is sharp near normality, the second for a Jordan block, with the truth
     residual^(1/size); and for x beyond 1 only the second stays finite as the size grows.
 
-    Args:
-        residuals: Backward errors, not negative.
-        departure: Upper bound on |N|_F; infinite if unknown.
-        size: Dimension of A.
-
-    Returns:
-        The distances s, at least the residuals and at most residual + departure.
+    The result lies between residual and residual + departure.
 
     Raises:
         ValueError: If the departure is negative.
@@ -146,7 +143,7 @@ def eigenvalue_distance(
     return residuals * np.exp(high)
 
 
-def _log_resolvent(log_x: Float[np.ndarray, " count"], size: int) -> Float[np.ndarray, " count"]:
+def _log_resolvent(log_x: Numbers, size: int) -> Numbers:
     """Logarithm of phi(x), the smaller of the two bounds."""
     log_x = np.where(log_x == 0, np.finfo(np.float64).tiny, log_x)
     neumann = _log_abs_expm1(size * log_x) - _log_abs_expm1(log_x)
@@ -155,7 +152,7 @@ def _log_resolvent(log_x: Float[np.ndarray, " count"], size: int) -> Float[np.nd
     return np.minimum(neumann, product)
 
 
-def _log_abs_expm1(z: Float[np.ndarray, " count"]) -> Float[np.ndarray, " count"]:
+def _log_abs_expm1(z: Numbers) -> Numbers:
     """Logarithm of |e^z - 1| without overflow."""
     return np.maximum(z, 0) + np.log(-np.expm1(-np.abs(z)))
 
@@ -167,3 +164,28 @@ def _eigenvalues(hessenberg: Float[np.ndarray, "active active"], residual: float
     overlaps = np.abs(np.sum(left.conj() * right, axis=0))
     conditions = np.divide(1, overlaps, out=np.full_like(overlaps, np.inf), where=overlaps > 0)
     return values[order], residual * np.abs(right[-1, order]), conditions[order]
+
+
+def spectral_radius_minus_one(ritz: ComplexRitzValues) -> SpectralRadius:
+    """Whether repeated multiplication by I + N grows, from a run on N with `shift=1`.
+
+    |1 + nu| - 1 = (2 Re nu + |nu|^2) / (|1 + nu| + 1), and moving nu by an error moves it by no
+    more. One value beyond one proves a "yes". A "no" rests, as for the ends of a symmetric
+    spectrum, on the run having found the outermost eigenvalue: its error proves an eigenvalue near
+    the value, not that this is the last one. The numbers are NaN if a value is.
+    """
+    values = ritz.values
+    excess = (2 * np.real(values) + np.abs(values) ** 2) / (np.abs(1 + values) + 1)
+    outermost = int(np.argmax(excess))  # the first NaN, if there is one
+
+    def exceeds(errors: Numbers) -> Verdict:
+        top = float(excess[outermost] + errors[outermost])
+        return verdict(float(np.max(excess - errors)), top)
+
+    return SpectralRadius(
+        minus_one=float(excess[outermost]),
+        error=float(ritz.errors[outermost]),
+        estimate=float(ritz.estimates[outermost]),
+        exceeds_one=exceeds(ritz.errors),
+        exceeds_one_to_first_order=exceeds(ritz.estimates),
+    )

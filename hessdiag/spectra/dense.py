@@ -10,37 +10,25 @@ from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.ritz import RitzValues, rounding_error
 
 DENSE_LIMIT = 500
-"""Size up to which the dense spectrum is to be preferred.
+"""Size up to which the dense spectrum is to be preferred, which gives multiplicities, too.
 
-It costs d products, but in batches, which at d = 500 takes about as long as a few Lanczos runs one
-product at a time; and it gives multiplicities, which Lanczos cannot.
+Its d products come in batches, and take at d = 500 about as long as a few runs of Lanczos.
 """
 
 _BATCH = 64  # products at a time, which bounds memory
 
 
 def dense_matrix(operator: Operator) -> Float[Array, "d d"]:
-    """The operator as a matrix, by d products; works under jit.
-
-    Args:
-        operator: Any linear map.
-
-    Returns:
-        The matrix A, as computed: not symmetrised.
-    """
+    """Any operator as a matrix, by d products, as computed: not symmetrised. Works under jit."""
     identity = jnp.eye(operator.size, dtype=operator.dtype)
     return jax.lax.map(operator.product, identity, batch_size=_BATCH).T
 
 
 def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
-    """Every eigenvalue of a symmetric matrix, solved in float64.
+    """Every eigenvalue of a symmetric `dense_matrix`, in the dtype of the products, by float64.
 
-    Args:
-        matrix: Result of `dense_matrix`, in the dtype of the products.
-
-    Returns:
-        The spectrum with the errors of `rounding_error`, and of the asymmetry that still passes
-        for rounding: |A - A'| / 2 besides. All NaN if an entry is not finite.
+    The errors are those of `rounding_error`, and of the asymmetry that still passes for rounding:
+    |A - A'| / 2 besides. All is NaN if an entry is not finite.
 
     Raises:
         NonSymmetricOperatorError: If the matrix is not symmetric to within rounding.

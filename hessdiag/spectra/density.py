@@ -1,10 +1,11 @@
 """Spectral density, its integral and its moments by stochastic Lanczos quadrature.
 
-The nodes and weights of one random start are a Gauss quadrature of the spectral measure seen by
-that start, and its expectation over starts is the measure that gives each eigenvalue weight 1 / d.
-Every mean over starts therefore comes with its standard error, which is NaN for a single start (one
-start cannot tell its own error) and zero for an exact spectrum. What a quadrature leaves open
-between its nodes is no part of it.
+Every function takes the results of different random starts on the same operator. The nodes and
+weights of one start are a Gauss quadrature of the spectral measure seen by that start, and its
+expectation over starts is the measure that gives each eigenvalue weight 1 / d. Every mean over
+starts therefore comes with its standard error, which is NaN for a single start (one start cannot
+tell its own error) and zero for an exact spectrum. What a quadrature leaves open between its nodes
+is no part of it.
 
 References:
     Chen, Trogdon and Ubaru 2021, arXiv:2105.06595.
@@ -22,8 +23,8 @@ LINEAR_FRACTION = 1e-3
 """Part of the largest |lambda| up to which the asinh axis is linear; it is logarithmic beyond."""
 
 SMOOTHING = 0.15
-"""Standard deviation of the kernel on the asinh axis: a relative width of 15 % for large |lambda|,
-and one per cent of the axis, whose length is at most 2 asinh(1000) = 15."""
+"""Width of the kernel on the asinh axis: 15 %, relative, for large |lambda|, and one per cent of
+the axis, whose length is at most 2 asinh(1000) = 15."""
 
 Estimate = tuple[float, float]
 """A mean over starts and its standard error."""
@@ -33,48 +34,24 @@ Estimate = tuple[float, float]
 class MassSplit:
     """Where the eigenvalues of H = -alpha A lie, as fractions of d: mean and standard error.
 
-    The first four means sum to one.
-
-    Attributes:
-        above: Above 0: directions that I + H expands, by negative curvature of A.
-        inside: In [-2, 0) without the zeros: directions that I + H does not expand.
-        below: Below -2: directions that overshoot and expand.
-        zero: Zero to within rounding, |lambda| <= tau |A|.
-        undecided: Mass of the nodes above whose own error interval crosses 0 or -2; it is part of
-            the other masses, and says how much of them Lanczos has not resolved.
+    The first four means sum to one. The last is the mass of their nodes whose own error interval
+    crosses 0 or -2: it says how much of the other masses Lanczos has not resolved.
     """
 
-    above: Estimate
-    inside: Estimate
-    below: Estimate
-    zero: Estimate
+    above: Estimate  # above 0: directions that I + H expands, by negative curvature of A
+    inside: Estimate  # in [-2, 0) without the zeros: directions that I + H does not expand
+    below: Estimate  # below -2: directions that overshoot and expand
+    zero: Estimate  # zero to within rounding, |lambda| <= tau |A|
     undecided: Estimate
 
 
 def mass(runs: Sequence[RitzValues], low: float, high: float) -> Estimate:
-    """Fraction of the eigenvalues in [low, high].
-
-    Args:
-        runs: Results of different random starts on the same operator.
-        low: Lower end, included.
-        high: Upper end, included.
-
-    Returns:
-        Mean over the starts and its standard error.
-    """
+    """Fraction of the eigenvalues in [low, high], ends included."""
     return _estimate(runs, lambda run: (run.values >= low) & (run.values <= high))
 
 
 def moment(runs: Sequence[RitzValues], order: int) -> Estimate:
-    """Spectral moment trace(A^order) / d; exact per start up to order 2 m - 1 for m steps.
-
-    Args:
-        runs: Results of different random starts on the same operator.
-        order: Power of the eigenvalues.
-
-    Returns:
-        Mean over the starts and its standard error.
-    """
+    """Spectral moment trace(A^order) / d; exact per start up to order 2 m - 1 for m steps."""
     return _estimate(runs, lambda run: run.values**order)
 
 
@@ -84,18 +61,11 @@ def mass_split(
     """Fractions of the eigenvalues of H = -alpha A above 0, in [-2, 0], below -2, and at zero.
 
     Structural zeros (dead units, unseen inputs, the softmax gauge) come out as rounding of
-    either sign and are therefore counted apart, where |lambda| <= tau |A|. A cluster around zero
-    takes Lanczos many steps to resolve; until then its zeros sit in nodes of either sign, and
-    `undecided` says how much mass that may concern.
-
-    Args:
-        runs: Results of different random starts on the same operator A.
-        alpha: Step size; at zero every eigenvalue of H is zero.
-        zero_tolerance: tau; by default the rounding that every value is granted, about 16 eps, so
-            that an eigenvalue counts as zero if these products cannot tell it from zero.
-
-    Returns:
-        The fractions, which sum to one, with standard errors.
+    either sign and are therefore counted apart, where |lambda| <= tau |A|. tau, `zero_tolerance`,
+    is by default the rounding that every value is granted, about 16 eps: an eigenvalue counts as
+    zero if these products cannot tell it from zero. A cluster around zero takes Lanczos many steps
+    to resolve; until then its zeros sit in nodes of either sign, and `undecided` says how much mass
+    that may concern.
     """
     rounding = max(run.rounding for run in runs)
     width = rounding if zero_tolerance is None else zero_tolerance * _scale(runs)
@@ -117,17 +87,10 @@ def mass_split(
 
 
 def grid(runs: Sequence[RitzValues], num: int) -> Float[np.ndarray, " num"]:
-    """Points for a density plot, even on an asinh axis that covers every node.
+    """Ascending points for a density plot, even on an asinh axis, to 4 kernels beyond every node.
 
     The axis is linear near zero and logarithmic in both tails, relative to the largest |lambda|, so
     that a bulk near zero and outliers a thousand times larger are seen at once.
-
-    Args:
-        runs: Results whose nodes the axis must cover.
-        num: Number of points.
-
-    Returns:
-        Ascending eigenvalue positions, padded by four kernel widths.
     """
     unit = _linear_unit(runs)
     nodes = np.arcsinh(np.concatenate([run.values for run in runs]) / unit)
@@ -138,17 +101,11 @@ def grid(runs: Sequence[RitzValues], num: int) -> Float[np.ndarray, " num"]:
 def density(
     runs: Sequence[RitzValues], points: Float[np.ndarray, " num"]
 ) -> Float[np.ndarray, " num"]:
-    """Smoothed spectral density: Gaussian kernels of constant width on the asinh axis.
+    """Mean density over the starts, per unit of lambda, at the points of a `grid`.
 
-    The width is thus relative, `SMOOTHING` of |lambda| in the tails, and scaling A scales the plot.
-    Integrates to one over lambda. Draw outliers that matter as lines: a kernel hides their height.
-
-    Args:
-        runs: Results of different random starts on the same operator.
-        points: Positions, from `grid`.
-
-    Returns:
-        Mean density over the starts, per unit of lambda.
+    Smoothed by Gaussian kernels of constant width on the asinh axis. The width is thus relative,
+    `SMOOTHING` of |lambda| in the tails, and scaling A scales the plot. Integrates to one over
+    lambda. Draw outliers that matter as lines: a kernel hides their height.
     """
     unit = _linear_unit(runs)
     axis = np.arcsinh(points / unit)
@@ -163,38 +120,24 @@ def density(
 def cumulative(
     runs: Sequence[RitzValues], points: Float[np.ndarray, " num"]
 ) -> tuple[Float[np.ndarray, " num"], Float[np.ndarray, " num"]]:
-    """Fraction of the eigenvalues at or below each point, without any smoothing.
-
-    Args:
-        runs: Results of different random starts on the same operator.
-        points: Positions, from `grid`.
-
-    Returns:
-        Mean over the starts and its standard error.
-    """
-    samples = [(points[:, None] >= run.values) @ run.weights for run in runs]
-    return mean_and_error(np.array(samples), exact=_exact(runs))
+    """Fraction of the eigenvalues at or below each point, and its error, without any smoothing."""
+    return _mean_and_error(runs, [(points[:, None] >= run.values) @ run.weights for run in runs])
 
 
 def _estimate(runs: Sequence[RitzValues], function: Callable[[RitzValues], np.ndarray]) -> Estimate:
     """Integral of a function of the nodes over the spectral measure."""
-    samples = [run.weights @ function(run) for run in runs]
-    mean, error = mean_and_error(np.array(samples), exact=_exact(runs))
+    mean, error = _mean_and_error(runs, [run.weights @ function(run) for run in runs])
     return float(mean), float(error)
 
 
-def mean_and_error(samples: np.ndarray, *, exact: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error over the leading axis, that of the starts."""
-    mean = samples.mean(axis=0)
-    if exact:
+def _mean_and_error(runs: Sequence[RitzValues], samples: list) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard error of what each start gave."""
+    mean = np.mean(samples, axis=0)
+    if all(run.exact for run in runs):
         return mean, np.zeros_like(mean)
-    if len(samples) == 1:
+    if len(runs) == 1:
         return mean, np.full_like(mean, np.nan)
-    return mean, samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
-
-
-def _exact(runs: Sequence[RitzValues]) -> bool:
-    return all(run.exact for run in runs)
+    return mean, np.std(samples, axis=0, ddof=1) / np.sqrt(len(runs))
 
 
 def _scale(runs: Sequence[RitzValues]) -> float:

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator
 
 from hessdiag.spectra.checks import require_symmetric
 from hessdiag.spectra.ritz import rounding_error
+from hessdiag.spectra.spaces import Vector
 
 _ROWS = 20  # of the basis at least, as in SciPy
 
@@ -18,29 +19,22 @@ _ROWS = 20  # of the basis at least, as in SciPy
 class Eigenpairs:
     """Eigenpairs of one run, ascending; NaN where the run found fewer than were wanted.
 
-    Attributes:
-        values: Rayleigh quotients of the vectors.
-        vectors: Eigenvectors of unit length, one a row.
-        errors: Some eigenvalue lies within this distance of each value: |A v - theta v|, by one
-            more product each, but never less than rounding.
-        converged: Which met the tolerance of the run.
-        matvecs: Products spent, those of the errors included.
-        orthogonality: Largest entry of |V V' - I|; beyond sqrt(eps) values may be counted twice.
-        rounding: Error that rounding alone leaves in any value.
+    Some eigenvalue lies within its error of each value: |A v - theta v|, by one more product each,
+    but never less than rounding.
     """
 
-    values: Float[np.ndarray, " num"]
-    vectors: Float[np.ndarray, "num d"]
+    values: Float[np.ndarray, " num"]  # Rayleigh quotients of the vectors
+    vectors: Float[np.ndarray, "num d"]  # of unit length, one a row
     errors: Float[np.ndarray, " num"]
-    converged: Bool[np.ndarray, " num"]
-    matvecs: int
-    orthogonality: float
-    rounding: float
+    converged: Bool[np.ndarray, " num"]  # met the tolerance of the run
+    matvecs: int  # products spent, those of the errors included
+    orthogonality: float  # |V V' - I|; beyond sqrt(eps) values may be counted twice
+    rounding: float  # error that rounding alone leaves in any value
 
 
 def eigenpairs(
     product: Callable[[Any], Array | np.ndarray],
-    start: Float[Array, " d"] | Float[np.ndarray, " d"],
+    start: Vector | Float[np.ndarray, " d"],
     *,
     num: int,
     max_matvecs: int,
@@ -50,6 +44,7 @@ def eigenpairs(
 
     The basis has max(2 num + 1, 20) vectors on the host. An invariant Krylov space holds each
     eigenvalue once: where a run has met one, copies are looked for beside the pairs that it found.
+    All pairs are NaN if a product was not finite, or the start zero.
 
     Args:
         product: v -> A v on flat vectors in the dtype of `start`; compile it. Its symmetry is
@@ -58,9 +53,6 @@ def eigenpairs(
         num: Pairs wanted, fewer than d.
         max_matvecs: About where to stop; num + 1 are spent in any case.
         tolerance: Residual to reach, relative to the eigenvalue.
-
-    Returns:
-        The pairs. All are NaN if a product was not finite, or the start zero.
 
     Raises:
         NonSymmetricOperatorError: If the products measured more asymmetry than rounding.
@@ -80,7 +72,7 @@ def eigenpairs(
     elif np.isfinite(products.unit) and start.any():
         rows = min(start.size, max(2 * num + 1, _ROWS), max(num + 1, max_matvecs))
         restarts = 1 + (max_matvecs - rows) // (rows - num)
-        vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)[1]
+        vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)
         if products.was_invariant and len(vectors) == num:
             vectors = _with_copies(products, start, vectors, tolerance)
     return _with_errors(products, vectors, num)
@@ -95,7 +87,7 @@ class _Products(LinearOperator):
 
     def __init__(self, product: Callable[[Any], Any], start: np.ndarray):
         super().__init__(start.dtype, (start.size, start.size))
-        self._product, self.precision = product, start.dtype
+        self._product = product
         self._last = np.zeros((2, start.size))
         self.matvecs, self.scale, self.difference, self.unit = 0, 0.0, 0.0, 1.0
         self.was_invariant = False
@@ -107,7 +99,7 @@ class _Products(LinearOperator):
         image = np.asarray(self._product(vector), np.float64)
         u, a_u = self._last
         self._last = np.stack([vector, image])
-        rounding = np.finfo(self.precision).eps * vector.size**0.5 * self.scale
+        rounding = np.finfo(self.dtype).eps * vector.size**0.5 * self.scale
         self.was_invariant |= self.matvecs > 0 and bool(abs(vector @ a_u) <= rounding)
         self.matvecs += 1
         self.scale = float(np.maximum(self.scale, np.linalg.norm(image)))
@@ -118,7 +110,7 @@ class _Products(LinearOperator):
         image = self.of(x.ravel())
         if not np.isfinite(image).all():
             raise _NotFiniteError
-        return (image / self.unit).astype(self.precision)
+        return (image / self.unit).astype(self.dtype)
 
 
 class _NotFiniteError(Exception):
@@ -127,43 +119,33 @@ class _NotFiniteError(Exception):
 
 def _arpack(
     operator: LinearOperator, start, num: int, rows: int, restarts: int, tolerance: float
-) -> tuple[Float[np.ndarray, " found"], Float[np.ndarray, "found d"]]:
-    """The values that have converged, and their vectors as rows."""
+) -> Float[np.ndarray, "found d"]:
+    """The vectors that have converged, as rows."""
     settings: dict[str, Any] = {"k": num, "which": "LM", "maxiter": restarts, "tol": tolerance}
     try:
-        values, columns = eigsh(operator, v0=start, ncv=min(rows, start.size), rng=0, **settings)
+        return eigsh(operator, v0=start, ncv=min(rows, start.size), rng=0, **settings)[1].T
     except ArpackNoConvergence as stopped:
-        values, columns = stopped.eigenvalues, stopped.eigenvectors
+        return stopped.eigenvectors.T
     except (ArpackError, _NotFiniteError):
-        return np.empty(0), np.empty((0, start.size), start.dtype)
-    return values, columns.T
-
-
-class _Complement(LinearOperator):
-    """The map between vectors that are orthogonal to some orthonormal rows."""
-
-    def __init__(self, products: _Products, rows: Float[np.ndarray, "num d"]):
-        super().__init__(products.precision, products.shape)
-        self._products, self._rows = products, rows
-
-    def outside(self, x: np.ndarray) -> np.ndarray:
-        """What of a vector is orthogonal to the rows."""
-        return x - (self._rows @ x) @ self._rows
-
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return self.outside(self._products.matvec(self.outside(x.ravel())))
+        return np.empty((0, start.size), start.dtype)
 
 
 def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.ndarray, "num d"]:
     """The vectors, the least replaced as long as a larger value lies in their complement."""
     values = np.array([v @ products.matvec(v) for v in vectors])
+
+    def outside(x: np.ndarray) -> np.ndarray:
+        """What of a vector is orthogonal to all the vectors."""
+        return x - (vectors @ x) @ vectors
+
+    complement = LinearOperator(
+        products.shape, lambda x: outside(products.matvec(outside(x.ravel()))), dtype=products.dtype
+    )
     for _ in vectors:
-        complement = _Complement(products, vectors)
-        rest = _arpack(complement, complement.outside(start), 1, _ROWS, 2, tolerance)[1]
-        rest = complement.outside(np.sum(rest, axis=0))
+        rest = outside(np.sum(_arpack(complement, outside(start), 1, _ROWS, 2, tolerance), axis=0))
         if np.linalg.norm(rest) < 0.5:  # nothing has converged, or rounding of the complement
             break
-        rest = complement.outside(rest) / np.linalg.norm(rest)
+        rest = outside(rest) / np.linalg.norm(rest)
         value, least = rest @ products.matvec(rest), np.argmin(np.abs(values))
         if abs(value) <= (1 + tolerance) * abs(values[least]):
             break
@@ -175,12 +157,12 @@ def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpai
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
     found, size = vectors.shape
     images = np.array([products.of(vector) for vector in vectors]).reshape(found, size)
-    require_symmetric(products.difference / (products.scale or 1), products.precision)
+    require_symmetric(products.difference / (products.scale or 1), products.dtype)
     wide = np.asarray(vectors, np.float64)
     squares = np.sum(wide**2, axis=1)
     values = np.sum(wide * images, axis=1) / squares
     residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
-    rounding = rounding_error(np.array([products.scale]), products.precision)
+    rounding = rounding_error(np.array([products.scale]), products.dtype)
     order = np.argsort(values)
     gram = wide @ wide.T - np.eye(found)
 

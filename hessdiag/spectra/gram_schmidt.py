@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Float, Int
 
+from hessdiag.spectra.spaces import Scalar, Vector
+
 BLOCK = 16
 """Basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds."""
 
@@ -17,7 +19,7 @@ def empty_blocks(rows: int, size: int, dtype: DTypeLike) -> Blocks:
     return (jnp.zeros((BLOCK, size), dtype),) * -(-rows // BLOCK)
 
 
-def append(basis: Blocks, vector: Float[Array, " d"], k: Int[Array, ""]) -> Blocks:
+def append(basis: Blocks, vector: Vector, k: Int[Array, ""]) -> Blocks:
     """Write row k, in place."""
 
     def write(block: Float[Array, "block d"], first: int) -> Float[Array, "block d"]:
@@ -28,8 +30,8 @@ def append(basis: Blocks, vector: Float[Array, " d"], k: Int[Array, ""]) -> Bloc
 
 
 def split(
-    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
-) -> tuple[Float[Array, " d"], Float[Array, " rows"]]:
+    basis: Blocks, vector: Vector, active: Int[Array, ""]
+) -> tuple[Vector, Float[Array, " rows"]]:
     """A vector as its part orthogonal to the active rows, and its coefficients along all rows.
 
     One pass leaves eps |before| / |after| of the rows behind, so the second is run only if the
@@ -47,8 +49,8 @@ def split(
 
 
 def _remove_rows(
-    basis: Blocks, vector: Float[Array, " d"], active: Int[Array, ""]
-) -> tuple[Float[Array, " d"], Float[Array, " rows"]]:
+    basis: Blocks, vector: Vector, active: Int[Array, ""]
+) -> tuple[Vector, Float[Array, " rows"]]:
     """One Gram-Schmidt pass: classical within a block, modified between the blocks."""
 
     def remove(vector, block):
@@ -65,18 +67,18 @@ def _remove_rows(
     return vector, jnp.concatenate(coefficients)
 
 
-def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Float[Array, ""]:
+def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Scalar:
     """Largest entry of |Q Q' - I| over the active rows; the others are zero."""
     identity = jnp.diag((jnp.arange(basis.shape[0]) < active).astype(basis.dtype))
     return jnp.max(jnp.abs(basis @ basis.T - identity))
 
 
-def norm(vector: Float[Array, "..."]) -> Float[Array, ""]:
+def norm(vector: Float[Array, "..."]) -> Scalar:
     """Euclidean (Frobenius) norm whose squares neither underflow nor overflow."""
     unit = nonzero(jnp.max(jnp.abs(vector)))
     return unit * jnp.linalg.norm(vector / unit)
 
 
-def nonzero(scale: Float[Array, ""]) -> Float[Array, ""]:
+def nonzero(scale: Scalar) -> Scalar:
     """The scale, or one where it is zero: what to divide by."""
     return jnp.where(scale == 0, 1, scale)

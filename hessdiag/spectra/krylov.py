@@ -9,67 +9,58 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
+from threadpoolctl import threadpool_limits
 
-from hessdiag.spectra.gram_schmidt import (
-    Blocks,
-    append,
-    empty_blocks,
-    norm,
-    orthogonality,
-    split,
-)
+from hessdiag.spectra.gram_schmidt import Blocks, append, empty_blocks, norm, orthogonality, split
 from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Scalar, Vector
 
 BREAKDOWN = 1.0
 """A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
+
+one_lapack_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+"""Decorator and context manager: one thread for LAPACK, while XLA has the cores.
+
+Each test of convergence is an eigendecomposition of a small matrix by LAPACK. From about 64 rows on
+OpenBLAS shares it among threads, which then spin and take the cores from XLA's products.
+"""
 
 
 class Krylov(NamedTuple):
     """A Krylov space that grows by one vector a step, and what an algorithm has recorded of it."""
 
     basis: Blocks  # finished rows, then zeros
-    vector: Float[Array, " d"]  # next row, of unit length
-    residual: Float[Array, ""]  # its length before: what A q has outside the finished rows
+    vector: Vector  # next row, of unit length
+    residual: Scalar  # its length before: what A q has outside the finished rows
     active: Int[Array, ""]  # finished rows, and products spent
-    scale: Float[Array, ""]  # largest |A q|
+    scale: Scalar  # largest |A q|
     record: Any  # the algorithm's own
-    converged: Bool[Array, ""]
-    settled: Bool[Array, ""]  # converged, and nothing else to wait for
-    broke_down: Bool[Array, ""]  # the space is invariant
-    failed: Bool[Array, ""]  # a product was not finite
+    converged: Bool[Array, ""] | bool = False
+    settled: Bool[Array, ""] | bool = False  # converged, and nothing else to wait for
+    broke_down: Bool[Array, ""] | bool = False  # the space is invariant
+    failed: Bool[Array, ""] | bool = False  # a product was not finite
 
 
 class Step(NamedTuple):
     """One product, taken apart."""
 
-    product: Float[Array, " d"]  # A q
+    product: Vector  # A q
     column: Float[Array, " rows"]  # coefficients that Gram-Schmidt took from it
-    residual: Float[Array, ""]
-    threshold: Float[Array, ""]  # length up to which a residual is rounding
+    residual: Scalar
+    threshold: Scalar  # length up to which a residual is rounding
 
 
 class Algorithm(NamedTuple):
-    """What an algorithm makes of the steps.
+    """What an algorithm makes of the steps."""
 
-    Attributes:
-        record: What it has recorded before the first step.
-        remainder: (space, A q) -> what is left for Gram-Schmidt, known parts taken away.
-        recorded: (space before the step, step) -> its record after it.
-        judge: Space -> whether it has converged, and whether it has settled.
-    """
-
-    record: Any
-    remainder: Callable[[Krylov, Array], Array]
-    recorded: Callable[[Krylov, Step], Any]
-    judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]
+    record: Any  # before the first step
+    remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt
+    recorded: Callable[[Krylov, Step], Any]  # the record after a step, from the space before it
+    judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]  # converged, and settled
 
 
 def depth(operator: Operator, max_matvecs: int) -> int:
-    """Steps that a run can take at most: `max_matvecs`, or the size of the operator.
-
-    Raises:
-        ValueError: If no product is allowed: there is nothing to say about an operator then.
-    """
+    """Steps that a run can take at most; ValueError if no product is allowed."""
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
     return min(max_matvecs, operator.size)
@@ -77,7 +68,7 @@ def depth(operator: Operator, max_matvecs: int) -> int:
 
 def build(
     operator: Operator,
-    start: Float[Array, " d"],
+    start: Vector,
     algorithm: Algorithm,
     *,
     cap: int,
@@ -86,15 +77,8 @@ def build(
 ) -> Krylov:
     """Grow the space until the algorithm settles, the space is invariant, or `cap` rows are there.
 
-    A product that is not finite ends the run, too, with `converged` false.
-
-    Args:
-        operator: The square map A.
-        start: Start vector of any length but zero.
-        algorithm: What to record and when to stop.
-        cap: Products at the most.
-        check_every: Steps between tests of convergence.
-        min_matvecs: Products before the first test.
+    The algorithm is asked every `check_every` steps, from `min_matvecs` on. A product that is not
+    finite ends the run, too, with `converged` false.
     """
 
     def unfinished(space: Krylov) -> Bool[Array, ""]:
@@ -124,9 +108,9 @@ def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
     }
 
 
-def _initial(operator: Operator, start: Float[Array, " d"], record: Any, cap: int) -> Krylov:
+def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov:
     start = start.astype(operator.dtype)
-    zero, false = jnp.zeros((), operator.dtype), jnp.zeros((), bool)
+    zero = jnp.zeros((), operator.dtype)
     return Krylov(
         basis=empty_blocks(cap, operator.size, operator.dtype),
         vector=start / norm(start),
@@ -134,10 +118,6 @@ def _initial(operator: Operator, start: Float[Array, " d"], record: Any, cap: in
         active=jnp.zeros((), jnp.int32),
         scale=zero,
         record=record,
-        converged=false,
-        settled=false,
-        broke_down=false,
-        failed=false,
     )
 
 

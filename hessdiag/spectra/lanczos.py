@@ -10,54 +10,40 @@ from hessdiag.spectra.checks import require_declared_symmetric
 from hessdiag.spectra.gram_schmidt import nonzero
 from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Scalar, Vector
 
 CLEAR = 100.0
 """Couplings of at least so many roundings can tell the asymmetry of the operator."""
 
 
 class LanczosDecomposition(NamedTuple):
-    """A Q' = Q' T + r e', with T tridiagonal; only the first `active` entries mean anything.
+    """A Q' = Q' T + r e', with T tridiagonal; only the first `active` entries mean anything."""
 
-    Attributes:
-        alpha: Diagonal of T, zero beyond `active`.
-        beta: Couplings of T; `beta[k]` joins steps k and k + 1, and the last active one is the norm
-            of the residual r. Zero beyond `active`.
-        active: Number of valid steps, which is the number of products spent.
-        orthogonality: Largest entry of |Q Q' - I| over the active rows.
-        scale: Largest |A q| met, a lower estimate of the operator norm.
-        converged: The Ritz values at the wanted ends met the tolerance, or the space is invariant.
-        broke_down: The space became invariant: T holds eigenvalues, but only those that the start
-            vector contains, and each once.
-        asymmetry: Largest |q_{k-1}' A q_k - q_k' A q_{k-1}| over the run, relative to `scale`:
-            rounding for a symmetric A, and `ritz_values` refuses more.
-        basis: The rows q of Q, zero beyond `active`; None unless it was asked for.
-    """
-
-    alpha: Float[Array, " cap"]
-    beta: Float[Array, " cap"]
-    active: Int[Array, ""]
-    orthogonality: Float[Array, ""]
-    scale: Float[Array, ""]
-    converged: Bool[Array, ""]
-    broke_down: Bool[Array, ""]
-    asymmetry: Float[Array, ""]
-    basis: Float[Array, "cap d"] | None = None
+    alpha: Float[Array, " cap"]  # diagonal of T, zero beyond `active`
+    beta: Float[Array, " cap"]  # couplings of steps k and k + 1, the last active one |r|; then zero
+    active: Int[Array, ""]  # valid steps, and products spent
+    orthogonality: Scalar  # largest entry of |Q Q' - I| over the active rows
+    scale: Scalar  # largest |A q| met, a lower estimate of the operator norm
+    converged: Bool[Array, ""]  # the wanted ends met the tolerance, or the space is invariant
+    broke_down: Bool[Array, ""]  # invariant: T has the eigenvalues of the start, each once
+    asymmetry: Scalar  # largest |q_{k-1}' A q_k - q_k' A q_{k-1}|, relative to `scale`
+    basis: Float[Array, "cap d"] | None = None  # rows q of Q, zero beyond `active`; where asked for
 
 
 class _Record(NamedTuple):
     alpha: Float[Array, " cap"]
     beta: Float[Array, " cap"]
-    previous: Float[Array, " d"]  # last finished row
-    asymmetry: Float[Array, ""]  # in the operator's units
+    previous: Vector  # last finished row
+    asymmetry: Scalar  # in the operator's units
 
 
 @jax.default_matmul_precision("highest")
 def lanczos(
     operator: Operator,
-    start: Float[Array, " d"],
+    start: Vector,
     *,
     max_matvecs: int,
-    tolerance: float | Float[Array, ""],
+    tolerance: float | Scalar,
     ends: Literal["both", "highest"] = "both",
     min_matvecs: int = 0,
     check_every: int = 4,
@@ -80,19 +66,15 @@ def lanczos(
     Args:
         operator: The symmetric map A. Build it before the call, under the same jit: its
             linearisation then stays outside the loop.
-        start: Start vector of any length but zero, in the operator's dtype.
-        max_matvecs: Upper limit on products, clipped to d.
+        start: Start vector of any length but zero.
+        max_matvecs: Upper limit on products; `cap` is the smaller of it and d.
         tolerance: Residual bound to reach, relative to |A|. Below 10 eps of the dtype it buys no
             digits that the products have. Zero spends all products, as a density wants.
         ends: Which ends have to converge.
-        min_matvecs: Products to spend before convergence counts: ends converge early, and a
-            density wants more.
+        min_matvecs: Products before convergence counts: a density wants more than the ends do.
         check_every: Steps between tests of convergence. A test costs an eigendecomposition of size
             `max_matvecs`; 4 steps waste two products on average.
         keep_basis: Return Q as well, `max_matvecs * d` numbers.
-
-    Returns:
-        The decomposition, with `cap = min(max_matvecs, d)`.
 
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
@@ -124,7 +106,7 @@ def lanczos(
     )
 
 
-def _without_neighbours(space: Krylov, product: Float[Array, " d"]) -> Float[Array, " d"]:
+def _without_neighbours(space: Krylov, product: Vector) -> Vector:
     """The three-term recurrence, which leaves rounding alone to Gram-Schmidt."""
     alpha = space.vector @ product
     return product - alpha * space.vector - space.residual * space.record.previous
@@ -144,73 +126,51 @@ def _recorded(space: Krylov, step: Step) -> _Record:
     )
 
 
-def end_vector(
-    decomposition: LanczosDecomposition, end: Literal["lowest", "highest"]
-) -> Float[Array, " d"]:
-    """The Ritz vector of an extreme Ritz value, of unit length: where to start a similar run.
-
-    Args:
-        decomposition: A run that kept its basis.
-        end: Which.
-    """
-    assert decomposition.basis is not None
-    which = 0 if end == "lowest" else decomposition.active - 1
-    return _eigenvectors_of(decomposition)[:, which] @ decomposition.basis
+def end_vector(decomposition: LanczosDecomposition, end: Literal["lowest", "highest"]) -> Vector:
+    """The unit Ritz vector of an end, from a run that kept its basis, to start a similar run."""
+    run = decomposition
+    assert run.basis is not None
+    return _eigenvectors(run, run)[:, 0 if end == "lowest" else run.active - 1] @ run.basis
 
 
 def ritz_vectors(
     decomposition: LanczosDecomposition,
 ) -> tuple[Float[Array, " cap"], Float[Array, "cap d"], Float[Array, " cap"]]:
-    """All Ritz values by rising value, their vectors as rows, and their residual bounds beta |s|.
+    """Rising Ritz values of a run that kept its basis, vectors as rows, residual bounds beta |s|.
 
     Works under jit. Entries beyond `active` have zero vectors and infinite bounds.
-
-    Args:
-        decomposition: A run that kept its basis.
     """
-    assert decomposition.basis is not None
-    steps = jnp.arange(decomposition.alpha.size)
-    active = steps < decomposition.active
-    weights = jnp.where(active[:, None] & active[None], _eigenvectors_of(decomposition), 0)
-    coupled = jnp.where(steps < decomposition.active - 1, decomposition.beta, 0)
-    times_t = decomposition.alpha[:, None] * weights
-    times_t += coupled[:, None] * jnp.roll(weights, -1, axis=0)
-    times_t += jnp.roll(coupled[:, None] * weights, 1, axis=0)
-    last = decomposition.active - 1
-    bounds = decomposition.beta[last] * jnp.abs(weights[last])
-    return (
-        jnp.sum(weights * times_t, axis=0),
-        weights.T @ decomposition.basis,
-        jnp.where(active, bounds, jnp.inf),
-    )
+    run = decomposition
+    assert run.basis is not None
+    steps, last = jnp.arange(run.alpha.size), run.active - 1
+    active = steps < run.active
+    weights = jnp.where(active[:, None] & active[None], _eigenvectors(run, run), 0)
+    coupled = jnp.where(steps < last, run.beta, 0)[:, None]
+    times_t = run.alpha[:, None] * weights
+    times_t += coupled * jnp.roll(weights, -1, axis=0)
+    times_t += jnp.roll(coupled * weights, 1, axis=0)
+    bounds = jnp.where(active, run.beta[last] * jnp.abs(weights[last]), jnp.inf)
+    return jnp.sum(weights * times_t, axis=0), weights.T @ run.basis, bounds
 
 
-def _largest_end_residual(space: Krylov, ends: Literal["both", "highest"]) -> Float[Array, ""]:
+def _largest_end_residual(space: Krylov, ends: Literal["both", "highest"]) -> Scalar:
     """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
     last = space.active - 1
     wanted = jnp.stack([jnp.zeros_like(last), last] if ends == "both" else [last])
-    record, scale = space.record, nonzero(space.scale)
-    vectors = _eigenvectors(record.alpha, record.beta, space.active, scale)
-    return space.residual / scale * jnp.max(jnp.abs(vectors[last, wanted]))
-
-
-def _eigenvectors_of(run: LanczosDecomposition) -> Float[Array, "cap cap"]:
-    return _eigenvectors(run.alpha, run.beta, run.active, nonzero(run.scale))
+    vectors = _eigenvectors(space.record, space)
+    return space.residual / nonzero(space.scale) * jnp.max(jnp.abs(vectors[last, wanted]))
 
 
 def _eigenvectors(
-    alpha: Float[Array, " cap"],
-    beta: Float[Array, " cap"],
-    active: Int[Array, ""],
-    scale: Float[Array, ""],
+    t: _Record | LanczosDecomposition, run: Krylov | LanczosDecomposition
 ) -> Float[Array, "cap cap"]:
     """Eigenvectors of T, as columns; those of the active part come first, by rising value.
 
     The inactive part of T is filled with 4, above every Ritz value (Gershgorin: at most 3 in units
     of the scale), so that it can neither mix with an active eigenvector nor pass for an end.
     """
-    steps = jnp.arange(alpha.size)
-    diagonal = jnp.where(steps < active, alpha / scale, 4)
-    coupling = jnp.where(steps < active - 1, beta / scale, 0)[:-1]
+    steps, scale = jnp.arange(t.alpha.size), nonzero(run.scale)
+    diagonal = jnp.where(steps < run.active, t.alpha / scale, 4)
+    coupling = jnp.where(steps < run.active - 1, t.beta / scale, 0)[:-1]
     tridiagonal = jnp.diag(diagonal) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)
     return jnp.linalg.eigh(tridiagonal)[1]

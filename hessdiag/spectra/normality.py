@@ -4,31 +4,24 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 from scipy.special import chdtri, stdtrit
 
 from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.operators import Operator
+from hessdiag.spectra.spaces import Scalar
 
 UPPER_LEVEL = 0.995
 """Nominal confidence of the upper bound, about that of three standard errors of 16 probes."""
 
 
 class Departure(NamedTuple):
-    """Random estimate of a bound on the Frobenius departure from normality.
+    """Random estimate of a bound on the Frobenius departure from normality."""
 
-    Attributes:
-        bound: Estimate of |A - A'| / sqrt(2), which the departure does not exceed.
-        standard_error: Standard error of `bound`, to first order.
-        upper: What to pass on as an upper bound of |A - A'| / sqrt(2). It held in more than 95 %
-            of runs on every matrix tried, see `departure_from_normality`.
-        frobenius: Estimate of |A|, to compare with.
-    """
-
-    bound: Float[Array, ""]
-    standard_error: Float[Array, ""]
-    upper: Float[Array, ""]
-    frobenius: Float[Array, ""]
+    bound: Scalar  # estimate of |A - A'| / sqrt(2), which the departure does not exceed
+    standard_error: Scalar  # of `bound`, to first order
+    upper: Scalar  # bound on |A - A'| / sqrt(2): held in over 95 % of runs on every matrix tried
+    frobenius: Scalar  # estimate of |A|, to compare with
 
 
 @jax.default_matmul_precision("highest")
@@ -51,26 +44,17 @@ def departure_from_normality(
     freedom. Signs deviate less, but for few and sparse directions, which two sign vectors both
     miss in one case of 16. Of two probes the spread says nothing, and the second bound stands.
 
-    Works under jit.
-
-    Args:
-        operator: The square map A, with a transpose.
-        key: Key of the random signs.
-        num_probes: Number of sign vectors, at least two; each costs one product of each kind. The
-            relative standard error of the square is at most sqrt(2 / num_probes), 0.35 for 16, and
-            small in high dimension.
-
-    Returns:
-        The estimate in the operator's dtype. NaN if a product is.
+    Each of the `num_probes` sign vectors costs one product of each kind. The relative standard
+    error of the square is at most sqrt(2 / num_probes), 0.35 for 16, and small in high dimension.
+    Works under jit; NaN if a product is.
 
     Raises:
         ValueError: If there are fewer than two probes, or the operator is not square.
         NotTransposableError: If it has no transpose.
 
     References:
-        Henrici 1962, Numerische Mathematik 4. Hutchinson 1990, Communications in
-        Statistics 19, for the probes. Roosta-Khorasani and Szekely 2015, Metrika 78, for the single
-        pair as the worst.
+        Henrici 1962, Numerische Mathematik 4. Hutchinson 1990, Communications in Statistics 19, for
+        the probes. Roosta-Khorasani and Szekely 2015, Metrika 78, for the single pair as the worst.
     """
     if num_probes < 2:
         raise ValueError(f"a standard error needs at least two probes, got {num_probes}")
@@ -98,13 +82,11 @@ def departure_from_normality(
     )
 
 
-def _upper_mean(
-    mean: Float[Array, ""], mean_error: Float[Array, ""], num_probes: int
-) -> Float[Array, ""]:
+def _upper_mean(mean: Scalar, error: Scalar, num_probes: int) -> Array:
     """Upper bound on the expectation of the mean of squares."""
     degrees = 2 * num_probes
     single_pair = mean * float(degrees / chdtri(degrees, UPPER_LEVEL))
     if num_probes == 2:
         return single_pair
-    student = mean + float(stdtrit(num_probes - 1, UPPER_LEVEL)) * mean_error
+    student = mean + float(stdtrit(num_probes - 1, UPPER_LEVEL)) * error
     return jnp.minimum(student, single_pair)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hessdiag.spectra.spaces import Space, Tree, is_flat
+from hessdiag.spectra.spaces import Scalar, Space, Tree, is_flat
 
 Product = Callable[[Float[Array, " n"]], Float[Array, " k"]]
 
@@ -32,8 +32,7 @@ class Operator:
     Attributes:
         product: v -> A v on flat vectors; pure, so that two calls give identical results.
         transposed: u -> A' u on flat vectors; None where there is no transpose.
-        domain: Where v lives.
-        codomain: Where A v lives.
+        domain, codomain: Where v and A v live.
         is_symmetric: Declared symmetric; algorithms that need it measure whether it is true.
         minus_identity: N with A = I + N, where A is so close to the identity that A v - v would
             lose the digits of N v. None elsewhere.
@@ -62,14 +61,10 @@ class Operator:
         return self.domain.size == self.codomain.size
 
     def matvec(self, v: Tree) -> Tree:
-        """A v, in the form that v has.
+        """A v, in the form that v has: a flat vector (d,), of JAX or of NumPy, or a pytree.
 
-        Args:
-            v: A flat vector (d,), of JAX or of NumPy, or a pytree of the domain. A column (d, 1) of
-                NumPy is a vector, too: SciPy's `LinearOperator` passes both.
-
-        Raises:
-            ValueError: If `v` is no vector of the domain, see `Space.ravel`.
+        A column (d, 1) of NumPy is a vector, too: SciPy's `LinearOperator` passes both. What is no
+        vector of the domain is a ValueError, see `Space.ravel`.
         """
         if isinstance(v, jax.Array) and v.shape == (self.size,):
             return self.product(v)
@@ -80,20 +75,12 @@ class Operator:
         return self.codomain.unravel(self.product(self.domain.ravel(v)))
 
     def rmatvec(self, u: Tree) -> Tree:
-        """A' u, as `matvec` with domain and codomain exchanged.
-
-        Raises:
-            NotTransposableError: If the operator has no transpose.
-        """
+        """A' u, as `T` has it."""
         return self.T.matvec(u)
 
     @property
     def T(self) -> "Operator":
-        """The transpose A'.
-
-        Raises:
-            NotTransposableError: If the operator has none.
-        """
+        """The transpose A'; NotTransposableError if there is none."""
         if self.is_symmetric:
             return self
         if self.transposed is None:
@@ -134,7 +121,7 @@ class Operator:
         both = self.is_symmetric and other.is_symmetric
         return dataclasses.replace(total, codomain=self.codomain, is_symmetric=both)
 
-    def __mul__(self, factor: Float[Array, ""] | float) -> "Operator":
+    def __mul__(self, factor: Scalar | float) -> "Operator":
         def scaled(product: Product) -> Product:
             return lambda v: jnp.asarray(factor, self.dtype) * product(v)
 
@@ -163,12 +150,7 @@ def _combined(combine: Callable[..., Product], *operators: Operator, **kind: Any
 
 
 def symmetric(matvec: Callable[[Tree], Tree], like: Tree) -> Operator:
-    """A symmetric map, from its product.
-
-    Args:
-        matvec: v -> A v on pytrees.
-        like: A pytree of the shapes and dtypes of v; its values do not matter.
-    """
+    """A symmetric map, from its product on pytrees, of the shapes and dtypes of `like`."""
     space = Space.like(like)
 
     def product(v):
@@ -180,12 +162,9 @@ def symmetric(matvec: Callable[[Tree], Tree], like: Tree) -> Operator:
 def linear(
     matvec: Callable[[Tree], Tree], like: Tree, *, rmatvec: Callable[[Tree], Tree] | None = None
 ) -> Operator:
-    """Any linear map, from its product; JAX transposes it unless `rmatvec` is given.
+    """Any linear map, from its product on pytrees, of the shapes and dtypes of `like`.
 
-    Args:
-        matvec: v -> A v on pytrees, linear.
-        like: A pytree of the shapes and dtypes of v; its values do not matter.
-        rmatvec: u -> A' u on pytrees.
+    JAX transposes it unless the product of the transpose is given.
     """
     domain = Space.like(like)
     example = jax.ShapeDtypeStruct((domain.size,), domain.dtype)

@@ -1,6 +1,7 @@
 """Eigenvalue estimates with errors, in float64 on the host, and the ends of I - alpha A."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,9 +17,8 @@ ROUNDING = 16.0
 """Error that the products' rounding leaves in any eigenvalue, in units of eps |A|.
 
 Residual bounds shrink far below it and are then untrue. The largest error met in float32, on dense
-and low-rank matrices with d = 60 to 25000, was 10 eps |A|, for one of 20 matrices of rank 12 with
-d = 2000, under the XLA of JAX 0.12. In float64 two ways of forming one Hessian differed by
-6 eps |A|.
+and low-rank matrices with d = 60 to 25000, was 10 eps |A| (rank 12, d = 2000, the XLA of JAX 0.12).
+In float64 two ways of forming one Hessian differed by 6 eps |A|.
 """
 
 SOLVER_ROUNDING = 4.0
@@ -28,52 +28,30 @@ LAPACK was met with 1.4 sqrt(size) on exactly known matrices (Hadamard eigenvect
 512. It matters only when the products, too, are in float64.
 """
 
-
 Verdict = Literal["yes", "no", "undecided"]
 
 
 @dataclasses.dataclass(frozen=True)
 class RitzValues:
-    """Eigenvalue estimates of one run, ascending.
+    """Eigenvalue estimates of one run, ascending: some eigenvalue lies within its error of each."""
 
-    Attributes:
-        values: Estimates, NaN if a product was not finite.
-        weights: Squared overlap of the start vector with each Ritz vector; they sum to one.
-        errors: Some eigenvalue lies within this distance of each value.
-        matvecs: Products spent.
-        converged: Both ends met the tolerance of the run.
-        orthogonality: Largest entry of |Q Q' - I|; beyond sqrt(eps) values may be counted twice.
-        rounding: Error that rounding alone leaves in any value, whatever its residual: a value
-            within it of zero cannot be told from zero.
-        asymmetry: Of the products, measured, relative to the norm.
-        exact: Every eigenvalue is listed with its multiplicity, and the weights are 1 / d.
-    """
-
-    values: Float[np.ndarray, " active"]
-    weights: Float[np.ndarray, " active"]
+    values: Float[np.ndarray, " active"]  # NaN if a product was not finite
+    weights: Float[np.ndarray, " active"]  # squared overlaps with the start, which sum to one
     errors: Float[np.ndarray, " active"]
-    matvecs: int
-    converged: bool
-    orthogonality: float
-    rounding: float
-    asymmetry: float
-    exact: bool = False
+    matvecs: int  # products spent
+    converged: bool  # both ends met the tolerance of the run
+    orthogonality: float  # |Q Q' - I|; beyond sqrt(eps) values may be counted twice
+    rounding: float  # error in any value: what lies within it of zero cannot be told from zero
+    asymmetry: float  # of the products, measured, relative to the norm
+    exact: bool = False  # every eigenvalue is listed with its multiplicity, and weights are 1 / d
 
 
 @dataclasses.dataclass(frozen=True)
 class Extremes:
-    """Both ends of a spectrum, from one or several starts.
+    """Both ends of a spectrum, from one or several starts: an eigenvalue is within each's error.
 
-    Attributes:
-        lowest: Lowest value of all starts.
-        lowest_error: Its error: an eigenvalue lies within it.
-        highest: Highest value of all starts.
-        highest_error: Its error.
-        disagreement: Largest distance between two starts' values of the same end, over the sum of
-            their errors: above 1 some start has missed an end. NaN for a single start.
-        matvecs: Products spent by all starts.
-        converged: Every start converged.
-        orthogonality: Worst of the starts.
+    The disagreement is the largest distance between two starts' values of the same end, over the
+    sum of their errors: above 1 some start has missed an end. NaN for a single start.
     """
 
     lowest: float
@@ -81,31 +59,24 @@ class Extremes:
     highest: float
     highest_error: float
     disagreement: float
-    matvecs: int
-    converged: bool
-    orthogonality: float
+    matvecs: int  # products spent by all starts
+    converged: bool  # every start
+    orthogonality: float  # of the worst start
 
 
 @dataclasses.dataclass(frozen=True)
 class ShiftedExtremes:
-    """Ends of the spectrum of I - alpha A, as distances from one.
+    """Ends of the spectrum of I - alpha A, as distances from one with their errors.
 
-    Attributes:
-        low_minus_one: Lowest eigenvalue minus one, -alpha lambda_max.
-        low_minus_one_error: Its error.
-        high_minus_one: Highest eigenvalue minus one, -alpha lambda_min.
-        high_minus_one_error: Its error.
-        spectral_radius_minus_one: max(-alpha lambda_min, alpha lambda_max - 2).
-        spectral_radius_minus_one_error: Its error.
-        exceeds_one: Whether the spectral radius exceeds one, "undecided" if its interval covers
-            one or is NaN.
+    The spectral radius exceeds one or does not, or that is "undecided": where its interval covers
+    one or is NaN.
     """
 
-    low_minus_one: float
+    low_minus_one: float  # -alpha lambda_max
     low_minus_one_error: float
-    high_minus_one: float
+    high_minus_one: float  # -alpha lambda_min
     high_minus_one_error: float
-    spectral_radius_minus_one: float
+    spectral_radius_minus_one: float  # max(-alpha lambda_min, alpha lambda_max - 2)
     spectral_radius_minus_one_error: float
     exceeds_one: Verdict
 
@@ -114,16 +85,11 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     """Eigenvalues of the active part of T, with the error of each.
 
     The error is max(beta_m |s_mi|, rounding): the residual bound, but never less than what rounding
-    leaves, about 16 eps |T| (`rounding_error`). After a breakdown every value is an eigenvalue.
+    leaves, about 16 eps |T| (`rounding_error`). After a breakdown every value is an eigenvalue. The
+    run is concrete; for a batch use `ritz_values_per_start`.
 
-    Args:
-        decomposition: One Lanczos run, concrete; for a batch use `ritz_values_per_start`.
-        rounds: Norm of what the products round, where that may be more than |A|: 1 for A'A - I,
-            infinity where nothing is known of the maps behind A. Asymmetry within its rounding
-            passes, and is in the errors.
-
-    Returns:
-        The values in ascending order; all NaN if T is not finite.
+    The products may round more than |A|, which `rounds` says: 1 for A'A - I, infinity where nothing
+    is known of the maps behind A. Asymmetry within its rounding passes, and is in the errors.
 
     Raises:
         NonSymmetricOperatorError: If the run measured more asymmetry than rounding.
@@ -134,9 +100,9 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     dtype, scale = decomposition.alpha.dtype, float(decomposition.scale)
     require_symmetric(decomposition.asymmetry, dtype, magnified=rounds / (scale or 1))
     active = int(decomposition.active)
-    alpha = np.asarray(decomposition.alpha, np.float64)[:active]
-    beta = np.asarray(decomposition.beta, np.float64)[:active]
-    if np.isfinite(alpha).all() and np.isfinite(beta).all():
+    t = np.stack([decomposition.alpha, decomposition.beta]).astype(np.float64)[:, :active]
+    if np.isfinite(t).all():
+        alpha, beta = t
         values, vectors = eigh_tridiagonal(alpha, beta[:-1])
         weights = vectors[0] ** 2
         residuals = beta[-1] * np.abs(vectors[-1])
@@ -158,14 +124,9 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
 
 
 def rounding_error(values: Float[np.ndarray, " size"], dtype: DTypeLike) -> float:
-    """Error that rounding leaves in eigenvalues: of the products, and of the host's eigensolver.
+    """Absolute error that rounding leaves in the eigenvalues of a matrix that the host solved.
 
-    Args:
-        values: All the eigenvalues of the matrix that the host solved.
-        dtype: Dtype of the products.
-
-    Returns:
-        The absolute error, NaN if a value is.
+    The dtype is that of the products. NaN if a value is.
     """
     return backward_error(float(np.max(np.abs(values))), len(values), dtype, SOLVER_ROUNDING)
 
@@ -173,12 +134,8 @@ def rounding_error(values: Float[np.ndarray, " size"], dtype: DTypeLike) -> floa
 def backward_error(norm: float, size: int, dtype: DTypeLike, solver_rounding: float) -> float:
     """How far the matrix of which the host's numbers are true is from A at most, by rounding.
 
-    Args:
-        norm: |A|.
-        size: Dimension of the matrix that the host solved.
-        dtype: Dtype of the products.
-        solver_rounding: Backward error of the host's solver, in units of sqrt(size) eps |A| in
-            float64.
+    The norm is |A|, the size that of the matrix that the host solved, the dtype that of the
+    products, and the host's backward error in units of sqrt(size) eps |A| in float64.
     """
     products = ROUNDING * float(np.finfo(dtype).eps)
     solver = solver_rounding * np.sqrt(size) * float(np.finfo(np.float64).eps)
@@ -186,14 +143,7 @@ def backward_error(norm: float, size: int, dtype: DTypeLike, solver_rounding: fl
 
 
 def ritz_values_per_start(decompositions: LanczosDecomposition) -> list[RitzValues]:
-    """Ritz values of a batch of runs, made by vmap or `jax.lax.map` over start vectors.
-
-    Args:
-        decompositions: Runs stacked along a leading axis; the basis may be absent.
-
-    Returns:
-        One result per run.
-    """
+    """Ritz values of each run of a batch, made by vmap or `jax.lax.map` over start vectors."""
     host = jax.device_get(decompositions._replace(basis=None))
     return [
         ritz_values(jax.tree.map(lambda leaf, i=i: leaf[i], host)) for i in range(len(host.alpha))
@@ -204,18 +154,11 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     """Both ends of the spectrum from several starts: the outermost value wins.
 
     A Ritz value never lies outside the spectrum, so the outermost is the best. Its error proves an
-    eigenvalue near it, not that this is the last one; starts that disagree show that.
-
-    Args:
-        runs: Results of different random starts on the same operator, at least one.
-
-    Returns:
-        The ends, NaN if any run is NaN.
+    eigenvalue near it, not that this is the last one; starts that disagree show that. NaN if any of
+    the runs, of which there must be one, is NaN.
     """
-    low = np.array([run.values[0] for run in runs])
-    low_errors = np.array([run.errors[0] for run in runs])
-    high = np.array([run.values[-1] for run in runs])
-    high_errors = np.array([run.errors[-1] for run in runs])
+    low, high = np.array([run.values[[0, -1]] for run in runs]).T
+    low_errors, high_errors = np.array([run.errors[[0, -1]] for run in runs]).T
     first, last = np.argmin(low), np.argmax(high)  # the first NaN, if there is one
     return Extremes(
         lowest=float(low[first]),
@@ -230,31 +173,22 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
 
 
 def shifted(ends: Extremes, alpha: float) -> ShiftedExtremes:
-    """Ends of the spectrum of I - alpha A, the Jacobian of one gradient step.
+    """Ends of the spectrum of I - alpha A, the Jacobian of one gradient step, from those of A.
 
     1 - alpha lambda is never formed: subtracting one from it afterwards would leave no digits of a
-    small alpha lambda. With mu = 1 - alpha lambda, |mu| - 1 is -alpha lambda or alpha lambda - 2,
-    and the spectral radius exceeds one by the larger of these over the spectrum.
-
-    Args:
-        ends: Ends of the spectrum of A.
-        alpha: Step size, not negative.
-
-    Returns:
-        Distances from one with their errors.
+    small alpha lambda. Its modulus minus one is -alpha lambda or alpha lambda - 2, and the spectral
+    radius exceeds one by the larger of these over the spectrum.
 
     Raises:
-        ValueError: If `alpha` is negative.
+        ValueError: If the step size alpha is negative.
     """
     if alpha < 0:
         raise ValueError(f"alpha is a step size and cannot be negative, got {alpha}")
     low, low_error = -alpha * ends.highest, alpha * ends.highest_error
     high, high_error = -alpha * ends.lowest, alpha * ends.lowest_error
-    candidates = np.array([high, -low - 2])
-    candidate_errors = np.array([high_error, low_error])
-    radius = float(np.max(candidates))
-    bottom = float(np.max(candidates - candidate_errors))
-    top = float(np.max(candidates + candidate_errors))
+    excess, errors = np.array([high, -low - 2]), np.array([high_error, low_error])
+    radius = float(np.max(excess))
+    bottom, top = float(np.max(excess - errors)), float(np.max(excess + errors))
     return ShiftedExtremes(
         low_minus_one=low,
         low_minus_one_error=low_error,
@@ -281,3 +215,13 @@ def _disagreement(
     distances, allowances = np.abs(values[i] - values[j]), errors[i] + errors[j]
     ratios = np.divide(distances, allowances, out=np.zeros(i.size), where=distances != 0)
     return float(np.max(ratios))
+
+
+def padded(nested: Sequence, depth: int) -> np.ndarray:
+    """Vectors of unequal lengths, in lists `depth` deep, as one array padded with NaN."""
+    shape, rows = [len(nested)], list(nested)
+    for _ in range(depth - 1):
+        shape.append(len(rows[0]))
+        rows = [entry for row in rows for entry in row]
+    filled = np.array([*itertools.zip_longest(*rows, fillvalue=np.nan)], np.float64).T
+    return filled.reshape(*shape, -1)

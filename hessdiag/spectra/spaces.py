@@ -13,24 +13,18 @@ from jaxtyping import Array, Float, PyTree
 Tree = PyTree[Float[Array, "..."]]
 """A pytree of floating arrays."""
 
+Vector, Scalar = Float[Array, " d"], Float[Array, ""]
+
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """The vector space of the pytrees of one structure.
+    """The vector space of the pytrees of one structure."""
 
-    Attributes:
-        size: Its dimension, the number of entries of all leaves.
-        dtype: The common dtype of the leaves, which is that of flat vectors.
-        unravel: A flat vector as a pytree.
-        structure: The treedef of the pytrees.
-        shapes: Those of the leaves, in the order of the structure.
-    """
-
-    size: int
-    dtype: Any
-    unravel: Callable[[Float[Array, " size"]], Tree]
-    structure: Any
-    shapes: tuple[tuple[int, ...], ...]
+    size: int  # its dimension, the number of entries of all leaves
+    dtype: Any  # the common dtype of the leaves, which is that of flat vectors
+    unravel: Callable[[Float[Array, " size"]], Tree]  # a flat vector as a pytree
+    structure: Any  # the treedef of the pytrees
+    shapes: tuple[tuple[int, ...], ...]  # of the leaves, in the order of the structure
 
     @classmethod
     def like(cls, tree: Tree, *, dtype: Any = None) -> "Space":

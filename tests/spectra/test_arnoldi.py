@@ -7,8 +7,7 @@ import pytest
 
 from hessdiag.spectra import linear
 from hessdiag.spectra.arnoldi import arnoldi
-from hessdiag.spectra.complex_ritz import complex_ritz_values
-from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
+from hessdiag.spectra.complex_ritz import complex_ritz_values, spectral_radius_minus_one
 from tests.oracles.nonnormal import (
     arnoldi_runs,
     asymmetric,

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.spectra import dense_matrix, hessian, symmetry_defect
-from hessdiag.spectra.fisher import empirical_fisher
-from hessdiag.spectra.gauss_newton import gauss_newton
+from hessdiag.spectra import dense_matrix, empirical_fisher, gauss_newton, hessian, symmetry_defect
 from tests.oracles.spectra import mlp_loss, mlp_problem, tolerance
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from hessdiag.spectra import dense_matrix, hessian
-from hessdiag.spectra.gauss_newton import gauss_newton
+from hessdiag.spectra import dense_matrix, gauss_newton, hessian
 from tests.oracles.spectra import mlp_problem, tolerance
 
 

@@ -2,8 +2,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.spectra.complex_ritz import ComplexRitzValues, complex_ritz_values
-from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
+from hessdiag.spectra.complex_ritz import (
+    ComplexRitzValues,
+    complex_ritz_values,
+    spectral_radius_minus_one,
+)
 from tests.oracles.nonnormal import arnoldi_runs, departure_bound, rotations, zoo
 from tests.oracles.spectra import random_starts
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
 from hessdiag.probes.values import Values
-from hessdiag.spectra.complex_ritz import ComplexRitzValues
+from hessdiag.spectra.complex_ritz import ComplexRitzValues, SpectralRadius
 from hessdiag.spectra.density import cumulative, density, grid
 from hessdiag.spectra.normality import Departure
-from hessdiag.spectra.padding import padded
-from hessdiag.spectra.spectral_radius import SpectralRadius
+from hessdiag.spectra.ritz import padded
 
 GRID = 256  # points of the density's axis
 

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from hessdiag.spectra.complex_ritz import ComplexRitzValues
+from hessdiag.spectra.complex_ritz import ComplexRitzValues, SpectralRadius
 from hessdiag.spectra.density import MassSplit
 from hessdiag.spectra.gram import NormMinusOne
 from hessdiag.spectra.normality import Departure
 from hessdiag.spectra.ritz import Extremes, RitzValues, ShiftedExtremes
-from hessdiag.spectra.spectral_radius import SpectralRadius
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from hessdiag.probes.inner_loop.settings import InnerLoopSettings
 from hessdiag.probes.inner_loop.warm_start import warm_start
 from hessdiag.spectra.arnoldi import arnoldi, outermost_vector
 from hessdiag.spectra.balancing import balanced
-from hessdiag.spectra.complex_ritz import complex_ritz_values
+from hessdiag.spectra.complex_ritz import complex_ritz_values, spectral_radius_minus_one
 from hessdiag.spectra.normality import departure_from_normality
-from hessdiag.spectra.spectral_radius import spectral_radius_minus_one
 
 
 class Radii:
