@@ -24,9 +24,9 @@ def balancing_scale(operator: Operator, key: Key[Array, ""], *, sweeps: int = 8)
     are long. Each sweep multiplies D by sqrt(|A z| / |A' z|), with A balanced by the D so far. One
     sign vector tells a length only to a factor, so that later sweeps go an ever smaller part of
     the way, which averages them; and the D of smallest |A z| + |A' z| is returned, which is 1 if A
-    was balanced. What counts of I + N is N: the identity is balanced already.
+    was balanced. What counts of I + N is N: the identity is balanced already. Works under jit.
 
-    Works under jit. Eigenvalues stay what they are, but their sensitivity to rounding, and the
+    Eigenvalues stay what they are, but their sensitivity to rounding, and the
     scale by which `arnoldi` judges them, is that of the balanced operator. D is made of powers of
     two, so that scaling by it is exact, and is all ones if the first products are not finite.
 
@@ -36,7 +36,6 @@ def balancing_scale(operator: Operator, key: Key[Array, ""], *, sweeps: int = 8)
 
     Raises:
         ValueError: If the operator is not square.
-        NotTransposableError: If it has no transpose.
 
     References:
         Chen and Demmel 2000, Linear Algebra and its Applications 309, algorithm KrylovAtz.

@@ -50,10 +50,8 @@ def repeats(function: Callable[..., PyTree[Array]], *operands: PyTree[Array]) ->
 
     A loss that draws fresh randomness or a fresh batch, at every call or whenever Python executes
     it, is another loss in every compiled program: its products are no linear map, and Krylov
-    spaces of them mean nothing. To test an operator, let the function build it and multiply.
-
-    The function of the operands is compiled twice; if it is jitted already, it is traced only once,
-    here as elsewhere.
+    spaces of them mean nothing. To test an operator, let the function build it and multiply. It is
+    compiled twice; but one that is jitted already is traced only once, here as elsewhere.
     """
     return repeat_check(function)(*operands)
 

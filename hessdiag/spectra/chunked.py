@@ -59,12 +59,10 @@ def chunked_operator(build: BatchOperator, chunk_size: int) -> BatchOperator:
     def mean_operator(params: Tree, batch: PyTree[Array]) -> Operator:
         space = Space.like(params)
         _count_examples(batch)
-        of_first = build(params, _examples(batch, 0, 1))
-        require_declared_symmetric(of_first)
-        if of_first.size != space.size:
-            raise ValueError(
-                f"an operator on {of_first.size} numbers, where theta has {space.size}"
-            )
+        first = build(params, _examples(batch, 0, 1))
+        require_declared_symmetric(first)
+        if first.size != space.size:
+            raise ValueError(f"an operator on {first.size} numbers, where theta has {space.size}")
         return symmetric_on(space, lambda v: _mean(multiply, (params, v), batch, chunk_size))
 
     return mean_operator

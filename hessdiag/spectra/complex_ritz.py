@@ -1,7 +1,4 @@
-"""Eigenvalue estimates of a non-symmetric operator with errors, in float64 on the host.
-
-Of N they say how far from one the spectral radius of I + N is.
-"""
+"""Eigenvalue estimates of a non-symmetric operator, and its spectral radius, with errors."""
 
 import dataclasses
 from typing import cast
@@ -46,15 +43,12 @@ class ComplexRitzValues:
 
 @dataclasses.dataclass(frozen=True)
 class SpectralRadius:
-    """Spectral radius of I + N, minus one, and whether it exceeds one.
-
-    It is "undecided" where the interval covers one or is NaN.
-    """
+    """Spectral radius of I + N, minus one."""
 
     minus_one: float  # largest |1 + nu| - 1 of all values nu, without subtracting from near one
     error: float  # I + N has an eigenvalue whose modulus is within it
     estimate: float  # first-order error, no bound
-    exceeds_one: Verdict
+    exceeds_one: Verdict  # "undecided" if the interval covers one or is NaN
     exceeds_one_to_first_order: Verdict  # by `estimate`
 
 

@@ -31,11 +31,8 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
     again by each product: the compiler fuses most into what reads them. In a convolutional network
     that is nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
 
-    A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept.
-
-    Returns:
-        The value at the point, and tangents of `at` -> tangents of the value; the latter is a
-        pytree of what it remembers. The function is traced twice.
+    A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept. It
+    is traced twice. The derivative is a pytree of what it remembers.
     """
     if not _recomputes(jax.make_jaxpr(function)(*at).jaxpr):
         function = jax.checkpoint(function, prevent_cse=False, policy=_is_kept)

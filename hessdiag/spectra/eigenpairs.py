@@ -13,19 +13,16 @@ from hessdiag.spectra.ritz import rounding_error
 from hessdiag.spectra.spaces import Vector
 
 _ROWS = 20  # of the basis at least, as in SciPy
+_linear_operator: Callable[..., LinearOperator] = LinearOperator  # as it is called, not subclassed
 
 
 @dataclasses.dataclass(frozen=True)
 class Eigenpairs:
-    """Eigenpairs of one run, ascending; NaN where the run found fewer than were wanted.
+    """Eigenpairs of one run, ascending: some eigenvalue lies within its error of each value."""
 
-    Some eigenvalue lies within its error of each value: |A v - theta v|, by one more product each,
-    but never less than rounding.
-    """
-
-    values: Float[np.ndarray, " num"]  # Rayleigh quotients of the vectors
+    values: Float[np.ndarray, " num"]  # Rayleigh quotients; NaN beyond those that were found
     vectors: Float[np.ndarray, "num d"]  # of unit length, one a row
-    errors: Float[np.ndarray, " num"]
+    errors: Float[np.ndarray, " num"]  # |A v - theta v|, one more product each, or rounding if more
     converged: Bool[np.ndarray, " num"]  # met the tolerance of the run
     matvecs: int  # products spent, those of the errors included
     orthogonality: float  # |V V' - I|; beyond sqrt(eps) values may be counted twice
@@ -87,7 +84,7 @@ class _Products(LinearOperator):
 
     def __init__(self, product: Callable[[Any], Any], start: np.ndarray):
         super().__init__(start.dtype, (start.size, start.size))
-        self._product = product
+        self._product, self.precision = product, start.dtype
         self._last = np.zeros((2, start.size))
         self.matvecs, self.scale, self.difference, self.unit = 0, 0.0, 0.0, 1.0
         self.was_invariant = False
@@ -99,7 +96,7 @@ class _Products(LinearOperator):
         image = np.asarray(self._product(vector), np.float64)
         u, a_u = self._last
         self._last = np.stack([vector, image])
-        rounding = np.finfo(self.dtype).eps * vector.size**0.5 * self.scale
+        rounding = np.finfo(self.precision).eps * vector.size**0.5 * self.scale
         self.was_invariant |= self.matvecs > 0 and bool(abs(vector @ a_u) <= rounding)
         self.matvecs += 1
         self.scale = float(np.maximum(self.scale, np.linalg.norm(image)))
@@ -110,7 +107,7 @@ class _Products(LinearOperator):
         image = self.of(x.ravel())
         if not np.isfinite(image).all():
             raise _NotFiniteError
-        return (image / self.unit).astype(self.dtype)
+        return (image / self.unit).astype(self.precision)
 
 
 class _NotFiniteError(Exception):
@@ -138,9 +135,10 @@ def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.nda
         """What of a vector is orthogonal to all the vectors."""
         return x - (vectors @ x) @ vectors
 
-    complement = LinearOperator(
-        products.shape, lambda x: outside(products.matvec(outside(x.ravel()))), dtype=products.dtype
-    )
+    def matvec(x: np.ndarray) -> np.ndarray:
+        return outside(products.matvec(outside(x.ravel())))
+
+    complement = _linear_operator(products.shape, matvec, dtype=products.precision)
     for _ in vectors:
         rest = outside(np.sum(_arpack(complement, outside(start), 1, _ROWS, 2, tolerance), axis=0))
         if np.linalg.norm(rest) < 0.5:  # nothing has converged, or rounding of the complement
@@ -157,12 +155,12 @@ def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpai
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
     found, size = vectors.shape
     images = np.array([products.of(vector) for vector in vectors]).reshape(found, size)
-    require_symmetric(products.difference / (products.scale or 1), products.dtype)
+    require_symmetric(products.difference / (products.scale or 1), products.precision)
     wide = np.asarray(vectors, np.float64)
     squares = np.sum(wide**2, axis=1)
     values = np.sum(wide * images, axis=1) / squares
     residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
-    rounding = rounding_error(np.array([products.scale]), products.dtype)
+    rounding = rounding_error(np.array([products.scale]), products.precision)
     order = np.argsort(values)
     gram = wide @ wide.T - np.eye(found)
 

@@ -18,11 +18,7 @@ class NormMinusOne:
 
 
 def gram(operator: Operator) -> Operator:
-    """A'A, whose eigenvalues are the squares of the singular values of A; its products cost two.
-
-    Raises:
-        NotTransposableError: If A has no transpose.
-    """
+    """A'A, whose eigenvalues are the squares of the singular values of A, which has a transpose."""
     transpose, domain = operator.T, operator.domain
 
     def product(v):
@@ -39,7 +35,6 @@ def gram_minus_identity(operator: Operator) -> Operator:
 
     Raises:
         ValueError: If the operator does not know its N, which `identity_plus` gives it.
-        NotTransposableError: If it has no transpose.
     """
     shift = operator.minus_identity
     if shift is None:

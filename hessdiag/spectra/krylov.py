@@ -1,7 +1,4 @@
-"""What all Krylov methods share: the product and Gram-Schmidt of a step, and what ends a run.
-
-An algorithm adds a record of its own, such as a tridiagonal matrix, and a test of convergence.
-"""
+"""What all Krylov methods share: the product and Gram-Schmidt of a step, and what ends a run."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -51,7 +48,7 @@ class Step(NamedTuple):
 
 
 class Algorithm(NamedTuple):
-    """What an algorithm makes of the steps."""
+    """What an algorithm makes of the steps: a record, such as a matrix, and when it is enough."""
 
     record: Any  # before the first step
     remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt

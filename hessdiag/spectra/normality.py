@@ -20,7 +20,7 @@ class Departure(NamedTuple):
 
     bound: Scalar  # estimate of |A - A'| / sqrt(2), which the departure does not exceed
     standard_error: Scalar  # of `bound`, to first order
-    upper: Scalar  # bound on |A - A'| / sqrt(2): held in over 95 % of runs on every matrix tried
+    upper: Scalar  # at least |A - A'| / sqrt(2) in over 95 % of runs on every matrix tried
     frobenius: Scalar  # estimate of |A|, to compare with
 
 
@@ -50,7 +50,6 @@ def departure_from_normality(
 
     Raises:
         ValueError: If there are fewer than two probes, or the operator is not square.
-        NotTransposableError: If it has no transpose.
 
     References:
         Henrici 1962, Numerische Mathematik 4. Hutchinson 1990, Communications in Statistics 19, for

@@ -66,11 +66,7 @@ class Extremes:
 
 @dataclasses.dataclass(frozen=True)
 class ShiftedExtremes:
-    """Ends of the spectrum of I - alpha A, as distances from one with their errors.
-
-    The spectral radius exceeds one or does not, or that is "undecided": where its interval covers
-    one or is NaN.
-    """
+    """Ends of the spectrum of I - alpha A, as distances from one with their errors."""
 
     low_minus_one: float  # -alpha lambda_max
     low_minus_one_error: float
@@ -78,7 +74,7 @@ class ShiftedExtremes:
     high_minus_one_error: float
     spectral_radius_minus_one: float  # max(-alpha lambda_min, alpha lambda_max - 2)
     spectral_radius_minus_one_error: float
-    exceeds_one: Verdict
+    exceeds_one: Verdict  # the radius; "undecided" if its interval covers one or is NaN
 
 
 def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> RitzValues:

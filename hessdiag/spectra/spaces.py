@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PyTree
 Tree = PyTree[Float[Array, "..."]]
 """A pytree of floating arrays."""
 
-Vector, Scalar = Float[Array, " d"], Float[Array, ""]
+Vector = Float[Array, " d"]
+Scalar = Float[Array, ""]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +29,7 @@ class Space:
 
     @classmethod
     def like(cls, tree: Tree, *, dtype: Any = None) -> "Space":
-        """The space that a pytree lives in, of which only shapes and dtypes are read.
-
-        A tree without leaves takes its dtype from the argument.
-        """
+        """The space of a pytree's shapes and dtypes; where there are no leaves, of this dtype."""
         zeros = jax.tree.map(jnp.zeros_like, tree)
         flat, unravel = ravel_pytree(zeros)
         dtype = flat.dtype if flat.size or dtype is None else dtype

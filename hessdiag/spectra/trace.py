@@ -12,18 +12,11 @@ from hessdiag.spectra.spaces import Scalar
 
 
 class TraceEstimate(NamedTuple):
-    """An estimate of a trace.
-
-    Its standard error is that of the spread of the probes, and at least what the rounding of the
-    products may leave.
-    """
+    """An estimate of a trace."""
 
     estimate: Scalar  # NaN if a product was not finite
-    standard_error: Scalar
+    standard_error: Scalar  # by the spread of the probes, and at least what rounding may leave
     matvecs: Int[Array, ""] | int  # products spent
-
-
-_Rows = Float[Array, "rows d"]  # vectors are rows, as the bases of Lanczos
 
 
 @jax.default_matmul_precision("highest")
@@ -96,7 +89,7 @@ def _left_out_directions(coordinates: Float[Array, "s s"]) -> Float[Array, "s s"
     return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _dots(left: _Rows, right: _Rows) -> Float[Array, " rows"]:
+def _dots(left: Float[Array, "rows d"], right: Float[Array, "rows d"]) -> Float[Array, " rows"]:
     return jnp.sum(left * right, axis=1)
 
 
