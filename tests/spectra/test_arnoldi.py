@@ -44,8 +44,9 @@ def with_outliers(values, size=80):
     return basis @ matrix @ basis.T
 
 
-@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
-@pytest.mark.parametrize("depth", [1, 17, SIZE])
+@pytest.mark.parametrize(
+    ("depth", "scale"), [(1, 1.0), (17, 1e-8), (17, 1.0), (17, 1e8), (SIZE, 1.0)]
+)
 def test_defining_identity_and_orthonormality(dtype, depth, scale):
     """A Q' = Q' H + r e' with Q Q' = I, Q r = 0 and |r| = residual, at every depth up to d."""
     for matrix in zoo(SIZE).values():
@@ -148,8 +149,8 @@ def test_a_multiple_of_the_identity_breaks_down_at_once(dtype, multiple):
     np.testing.assert_allclose(run.hessenberg[0, 0], multiple, rtol=tolerance(dtype, 1.0))
 
 
-def test_a_cap_beyond_the_size_is_clipped(dtype):
-    run = runs_of(rotations(SIZE), dtype, max_matvecs=SIZE + 15)[0]
+def test_a_cap_beyond_the_size_is_clipped():
+    run = runs_of(rotations(SIZE), np.float32, max_matvecs=SIZE + 15)[0]
     assert run.hessenberg.shape == (SIZE, SIZE)
     assert run.active == SIZE
     assert run.broke_down
@@ -255,9 +256,10 @@ def test_a_small_excess_is_found_in_a_crowd_beside_memory(dtype, scale):
 def test_where_nothing_exceeds_the_shift_the_tolerance_is_what_counts(dtype):
     """No residual is small beside a distance of zero; the run ends, and has converged."""
     curvatures = 1e-3 * np.append(np.zeros(100), np.linspace(0.5, 1, 50))
-    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=20, tolerance=1e-3, shift=1.0)[0]
+    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=60, tolerance=1e-3, shift=1.0)[0]
     radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
     assert run.converged
+    assert run.active <= 20
     assert abs(radius.minus_one) < 1e-5
 
 
@@ -337,8 +339,9 @@ def small_runs(matrix, starts, *, over_starts):
     return jax.lax.map(run, starts)
 
 
-def test_starts_run_by_vmap_equal_starts_run_one_by_one(dtype):
+def test_starts_run_by_vmap_equal_starts_run_one_by_one():
     """Also when the runs stop after different numbers of steps."""
+    dtype = np.float32
     matrix = with_outliers([-5.0, 3.0])
     values, vectors = np.linalg.eig(matrix)
     starts = random_starts(3, 80, dtype)

@@ -44,14 +44,6 @@ def test_defect_of_a_symmetric_matrix_is_rounding(dtype, scale):
         assert float(defect) < 2 * float(np.finfo(dtype).eps)
 
 
-def test_defect_of_a_real_hessian_is_rounding(dtype):
-    params, inputs, labels = mlp_problem(dtype)
-    operator = hessian(lambda p: mlp_loss(p, inputs, labels), params)
-    defect = symmetry_defect(operator, jax.random.key(1))
-    assert float(defect) < 2 * float(np.finfo(dtype).eps)
-    require_symmetric(defect, operator.dtype)
-
-
 def test_defect_is_free_of_scale_and_equals_its_definition(dtype):
     """A plain NumPy evaluation with the same two vectors gives the same number."""
     matrix = np.random.default_rng(0).standard_normal((40, 40))

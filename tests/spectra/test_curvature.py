@@ -1,20 +1,26 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from scipy.sparse.linalg import eigsh
 
 from hessdiag.spectra import (
     NonSymmetricOperatorError,
     dense_matrix,
+    extremes,
     gradient_jacobian,
     hessian,
     lanczos,
+    matrix_spectrum,
     ritz_values,
     symmetric,
     symmetry_defect,
     transpose_defect,
 )
+from hessdiag.spectra.checks import require_symmetric
 from tests.oracles.spectra import (
     dense_hessian,
     mlp_loss,
@@ -31,24 +37,63 @@ def keys_are_used_once():
         yield
 
 
-def test_hessian_products_equal_the_dense_hessian(dtype):
+@functools.cache
+def network(dtype):
+    """All that is asked of the Hessian of one network, by one program, and by `jax.hessian`."""
     params, inputs, labels = mlp_problem(dtype)
 
     def loss(p):
         return mlp_loss(p, inputs, labels)
 
     @jax.jit
-    def product(params, vector):
+    def measure(params, vector):
         operator = hessian(loss, params)
         assert operator.size == ravel_pytree(params)[0].size == 111
         assert operator.dtype == dtype
-        return operator.matvec(vector)
+        return {
+            "product": operator.matvec(vector),
+            "matrix": dense_matrix(operator),
+            "jacobian": dense_matrix(gradient_jacobian(jax.grad(loss), params)),
+            "defect": symmetry_defect(operator, jax.random.key(1)),
+            "run": lanczos(operator, vector, max_matvecs=80, tolerance=1e-6),
+        }
 
-    dense = dense_hessian(loss, params)
-    vector = jax.random.normal(jax.random.key(0), (111,), dtype)
-    expected = dense @ np.asarray(vector, np.float64)
-    allowed = tolerance(dtype, float(np.linalg.norm(dense, 2)) * float(jnp.linalg.norm(vector)))
-    np.testing.assert_allclose(product(params, vector), expected, rtol=0, atol=allowed)
+    vector = random_starts(1, 111, dtype)[0]
+    measured = jax.device_get(measure(params, vector))
+    return measured | {"vector": np.asarray(vector), "truth": dense_hessian(loss, params)}
+
+
+def test_hessian_products_equal_the_dense_hessian(dtype):
+    """Those of the Jacobian of the gradient, too."""
+    of = network(dtype)
+    norm = float(np.linalg.norm(of["truth"], 2))
+    expected = of["truth"] @ of["vector"].astype(np.float64)
+    allowed = tolerance(dtype, norm * float(np.linalg.norm(of["vector"])))
+    np.testing.assert_allclose(of["product"], expected, rtol=0, atol=allowed)
+    for matrix in (of["matrix"], of["jacobian"]):
+        np.testing.assert_allclose(matrix, of["truth"], rtol=0, atol=tolerance(dtype, norm))
+
+
+def test_the_symmetry_defect_of_a_real_hessian_is_rounding(dtype):
+    defect = network(dtype)["defect"]
+    assert float(defect) < 2 * float(np.finfo(dtype).eps)
+    require_symmetric(defect, dtype)
+
+
+def test_a_real_hessian_dense_by_lanczos_by_arpack_and_by_autodiff(dtype):
+    """Four ways agree within the errors they state; the softmax gauge gives exact zeros."""
+    of = network(dtype)
+    truth = np.linalg.eigvalsh(of["truth"])
+    spectrum, run = matrix_spectrum(of["matrix"]), ritz_values(of["run"])
+    assert (np.abs(spectrum.values - truth) <= spectrum.errors).all()
+    assert np.sum(np.abs(spectrum.values) <= spectrum.errors) >= 7  # hidden units + 1
+    assert extremes([spectrum, run]).disagreement <= 1
+    assert run.converged
+    assert run.matvecs < 80
+    assert (np.abs(run.values[[0, -1]] - truth[[0, -1]]) <= run.errors[[0, -1]]).all()
+    arpack = eigsh(of["matrix"], k=2, which="BE", v0=of["vector"], return_eigenvectors=False)
+    allowed = tolerance(dtype, np.max(np.abs(truth)))
+    np.testing.assert_allclose(run.values[[0, -1]], np.sort(arpack), atol=allowed)
 
 
 def test_hessian_linearises_once_at_the_highest_precision():
@@ -135,18 +180,6 @@ def test_what_stop_gradient_freezes_makes_the_difference(dtype):
     expected = dense(frozen) + np.asarray(jax.jit(jax.jacfwd(cross))(flat), np.float64)
     allowed = tolerance(dtype, float(np.linalg.norm(expected, 2)))
     np.testing.assert_allclose(dense(moving), expected, atol=allowed)
-
-
-def test_the_gradient_jacobian_of_a_loss_is_its_hessian(dtype):
-    params, inputs, labels = mlp_problem(dtype)
-
-    def loss(p):
-        return mlp_loss(p, inputs, labels)
-
-    expected = dense(hessian(loss, params))
-    actual = dense(gradient_jacobian(jax.grad(loss), params))
-    allowed = tolerance(dtype, float(np.linalg.norm(expected, 2)))
-    np.testing.assert_allclose(actual, expected, atol=allowed)
 
 
 def test_symmetric_lanczos_refuses_a_semi_gradient(dtype):

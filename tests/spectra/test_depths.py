@@ -1,4 +1,4 @@
-"""Every depth that a Krylov method can be asked for, from none to more than there are rows."""
+"""The depths that a Krylov method can be asked for, from one to more than there are rows."""
 
 import functools
 
@@ -18,7 +18,7 @@ from tests.oracles.spectra import matrix_operator, prescribed_matrix, random_sta
 
 SIZE = 7
 EIGENVALUES = np.array([-2.0, -0.5, 0.1, 0.3, 1.0, 1.5, 4.0])
-DEPTHS = range(1, SIZE + 2)
+DEPTHS = (1, 2, 5, SIZE, SIZE + 1)
 ROUNDING = 1e-13
 KRYLOV = [lanczos, arnoldi]
 

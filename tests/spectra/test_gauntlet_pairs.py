@@ -1,7 +1,7 @@
 """The conformance suite, put to `eigenpairs`: those of largest magnitude.
 
 The same rule: every value lies within its own error of an eigenvalue and none is listed more often
-than it occurs; where all are said to have converged, they are the right ones. Five seeds, three
+than it occurs; where all are said to have converged, they are the right ones. Two seeds, three
 scales, both dtypes.
 """
 
@@ -24,7 +24,7 @@ from tests.oracles.gauntlet_runs import (
 from tests.oracles.spectra import tolerance
 
 NUM = {"G1": 12, "G2": 13, "G3": 4, "G4": 4, "G4 beyond d": 23, "G5": 4, "G6": 4}
-SEEDS = range(5)
+SEEDS = range(2)
 ASKED = 1e-5
 ENOUGH, TOO_FEW = 400, 12
 

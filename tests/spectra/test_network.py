@@ -1,4 +1,4 @@
-"""A network of 2,109 parameters: Lanczos and densities against its full dense spectrum."""
+"""A network of 1,140 parameters: Lanczos and densities against its full dense spectrum."""
 
 import functools
 
@@ -18,7 +18,7 @@ from hessdiag.spectra import (
 )
 from tests.oracles.spectra import mlp_loss, mlp_problem, random_starts
 
-SIZES, STARTS, DEPTH = (24, 40, 24, 5), 12, 80
+SIZES, STARTS, DEPTH = (16, 28, 20, 4), 12, 80
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def spectra():
 
 def test_extremes(spectra):
     runs, truth = spectra
-    assert len(truth) == 2109
+    assert len(truth) == 1140
     ends = extremes(runs)
     assert abs(ends.lowest - truth[0]) <= ends.lowest_error
     assert abs(ends.highest - truth[-1]) <= ends.highest_error

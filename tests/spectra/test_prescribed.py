@@ -14,7 +14,7 @@ from tests.oracles.spectra import matrix_operator, random_starts, tolerance
 STARTS = 2
 DEEP = 150
 LARGE = 3000
-WHOLE = 1200  # rows of what is taken to its last dimension
+WHOLE = 800  # rows of what is taken to its last dimension
 
 
 def spectra(size):
@@ -73,32 +73,46 @@ def each(runs):
         yield i, jax.tree.map(lambda leaf, i=i, j=j: leaf[i, j], host)
 
 
-@pytest.mark.parametrize("size", [1, 2, 9, 60, 250])
-def test_small_matrices_at_every_depth(dtype, size):
-    """From one step to all, with ten more asked for than there are rows."""
+@functools.cache
+def small(size, dtype):
+    """A matrix of each spectrum, and starts: the eigenvalues, and what `all_runs` takes."""
     truths = [np.sort(values) for values in spectra(size).values()]
     bases = [orthonormal(size, size, seed) for seed in range(len(truths))]
     matrices = [(q * values) @ q.T for q, values in zip(bases, truths, strict=True)]
     matrices = jnp.asarray(np.stack([(m + m.T) / 2 for m in matrices]), dtype)
-    starts = random_starts(STARTS, size, dtype)
-    for i, run in each(all_runs(matrix_operator, matrices, starts, max_matvecs=size + 10)):
+    return truths, matrices, random_starts(STARTS, size, dtype)
+
+
+@functools.cache
+def small_runs(size, dtype):
+    """Each run, with ten more products asked for than there are rows."""
+    _, matrices, starts = small(size, dtype)
+    return list(each(all_runs(matrix_operator, matrices, starts, max_matvecs=size + 10)))
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 60, 250])
+def test_small_matrices_at_every_depth(dtype, size):
+    """Every depth up to a hundred, then every ninth, and the last two."""
+    truths = small(size, dtype)[0]
+    for i, run in small_runs(size, dtype):
         assert 1 <= run.active <= size
         assert run.broke_down
-        for depth in range(1, run.active + 1):
+        depths = {*range(1, min(run.active, 100)), *range(100, run.active, 9)}
+        for depth in sorted(depths | {max(run.active - 1, 1), int(run.active)}):
             assert_within_bounds(at_depth(run, depth), truths[i], dtype)
 
 
-@pytest.mark.parametrize("depth", [1, 4, 17])
+@pytest.mark.parametrize(("dtype", "depth"), [("float32", 4), ("float64", 17)], indirect=["dtype"])
 def test_the_leading_part_of_a_run_is_a_shorter_run(dtype, depth):
     """So that the depths of the other tests are those that a caller would see."""
-    truth = spectra(60)["indefinite"]
-    basis = orthonormal(60, 60, 0)
-    matrix = jnp.asarray((basis * truth) @ basis.T, dtype)[None]
-    starts = random_starts(1, 60, dtype)
-    ((_, full),) = each(all_runs(matrix_operator, matrix, starts, max_matvecs=60))
-    ((_, short),) = each(all_runs(matrix_operator, matrix, starts, max_matvecs=depth))
+    truths, matrices, starts = small(60, dtype)
+    which = list(spectra(60)).index("indefinite")
+    ((_, short),) = each(
+        all_runs(matrix_operator, matrices[which][None], starts[:1], max_matvecs=depth)
+    )
+    full = next(run for i, run in small_runs(60, dtype) if i == which)
     # Two programs may round differently, which later steps amplify.
-    allowed = tolerance(dtype, np.max(np.abs(truth)), factor=100)
+    allowed = tolerance(dtype, np.max(np.abs(truths[which])), factor=100)
     expected, actual = at_depth(full, depth), ritz_values(short)
     np.testing.assert_allclose(actual.values, expected.values, atol=allowed)
     np.testing.assert_allclose(actual.errors, expected.errors, atol=allowed)

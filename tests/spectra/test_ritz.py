@@ -3,30 +3,21 @@
 import dataclasses
 from fractions import Fraction
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from hessdiag.spectra import (
     Extremes,
     extremes,
-    hessian,
-    lanczos,
-    ritz_values,
     ritz_values_per_start,
     shifted,
 )
 from tests.oracles.gauntlet import outlier_spectrum
 from tests.oracles.spectra import (
-    dense_hessian,
     matrix_runs,
-    mlp_loss,
-    mlp_problem,
     prescribed_matrix,
     random_starts,
-    tolerance,
 )
 
 
@@ -66,42 +57,6 @@ def test_values_weights_and_errors_are_those_of_the_tridiagonal(outlier_runs, dt
         assert run.values.dtype == np.float64
         assert run.rounding == pytest.approx(floor)
         assert not run.exact
-
-
-def test_a_real_hessian_agrees_with_arpack_and_with_the_dense_hessian(dtype):
-    params, inputs, labels = mlp_problem(dtype)
-
-    def loss(p):
-        return mlp_loss(p, inputs, labels)
-
-    @jax.jit
-    def decompose(params, start):
-        return lanczos(hessian(loss, params), start, max_matvecs=80, tolerance=1e-6)
-
-    @jax.jit
-    def product(params, vector):
-        return hessian(loss, params).matvec(vector)
-
-    start = random_starts(1, 111, dtype)[0]
-    run = ritz_values(decompose(params, start))
-    arpack = eigsh(
-        LinearOperator(
-            (111, 111),
-            matvec=lambda v: np.asarray(product(params, jnp.asarray(v.ravel(), dtype))),
-            dtype=dtype,
-        ),
-        k=2,
-        which="BE",
-        v0=np.asarray(start),
-        return_eigenvectors=False,
-    )
-    truth = np.linalg.eigvalsh(dense_hessian(loss, params))
-    allowed = tolerance(dtype, np.max(np.abs(truth)))
-    assert run.converged
-    assert run.matvecs < 80
-    np.testing.assert_allclose(run.values[[0, -1]], np.sort(arpack), atol=allowed)
-    assert abs(run.values[0] - truth[0]) <= run.errors[0]
-    assert abs(run.values[-1] - truth[-1]) <= run.errors[-1]
 
 
 def test_extremes_take_the_outermost_value_of_all_starts(outlier_runs):

@@ -135,7 +135,7 @@ def test_as_many_products_as_entries_give_the_exact_trace(dtype, num_matvecs):
     assert (stated < tolerance(dtype, 20.0)).all()
 
 
-@pytest.mark.parametrize("size", [5, 8])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 5), ("float64", 8)], indirect=["dtype"])
 def test_budgets_just_below_the_size(dtype, size):
     matrix = jnp.asarray(np.random.default_rng(0).standard_normal((size, size)), dtype)
     runs = estimates(matrix, num_matvecs=size - 1)
@@ -144,9 +144,9 @@ def test_budgets_just_below_the_size(dtype, size):
     assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(SEEDS)
 
 
-@pytest.mark.parametrize("num_matvecs", [8, 20])
-def test_a_product_that_is_not_finite_gives_nan(dtype, num_matvecs):
-    matrix = jnp.eye(20, dtype=dtype).at[3, 4].set(jnp.nan)
+@pytest.mark.parametrize(("size", "num_matvecs"), [(SIZE, 24), (6, 6)])
+def test_a_product_that_is_not_finite_gives_nan(dtype, size, num_matvecs):
+    matrix = jnp.eye(size, dtype=dtype).at[3, 4].set(jnp.nan)
     run = estimates(matrix, num_matvecs=num_matvecs)
     assert np.isnan(run.estimate).all()
     assert np.isnan(run.standard_error).all()
