@@ -94,7 +94,7 @@ def mlp_loss(params: list[dict[str, jax.Array]], inputs: jax.Array, labels: jax.
     return -jnp.mean(chosen)
 
 
-def mlp_problem(dtype, sizes: tuple[int, ...] = (5, 7, 6, 3), batch: int = 20):
+def mlp_problem(dtype, sizes: tuple[int, ...] = (5, 12, 3), batch: int = 20):
     """Parameters, inputs and labels of a classification problem."""
     key_params, key_inputs, key_labels = jax.random.split(jax.random.key(7), 3)
     params = mlp_params(key_params, sizes, dtype)

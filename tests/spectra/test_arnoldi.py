@@ -256,10 +256,9 @@ def test_a_small_excess_is_found_in_a_crowd_beside_memory(dtype, scale):
 def test_where_nothing_exceeds_the_shift_the_tolerance_is_what_counts(dtype):
     """No residual is small beside a distance of zero; the run ends, and has converged."""
     curvatures = 1e-3 * np.append(np.zeros(100), np.linspace(0.5, 1, 50))
-    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=60, tolerance=1e-3, shift=1.0)[0]
+    run = runs_of(heavy_ball(curvatures), dtype, max_matvecs=20, tolerance=1e-3, shift=1.0)[0]
     radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
     assert run.converged
-    assert run.active <= 20
     assert abs(radius.minus_one) < 1e-5
 
 

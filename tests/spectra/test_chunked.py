@@ -41,7 +41,7 @@ def derivatives(loss, params, batch):
 
 @pytest.mark.parametrize(
     ("dtype", "examples", "chunk_size"),
-    [("float32", 10, 8), ("float64", 10, 8), ("float64", 12, 4), ("float32", 5, 64)],
+    [("float64", 10, 8), ("float64", 12, 4), ("float32", 5, 64)],
     indirect=["dtype"],
 )
 def test_value_gradient_and_hessian_are_those_of_the_whole_batch(dtype, examples, chunk_size):
@@ -109,10 +109,12 @@ def test_batches_are_pytrees_and_may_hold_keys():
 def test_the_loss_may_be_differentiated_with_respect_to_the_batch(dtype):
     params, batch = problem(dtype, 10)
 
-    def gradient(loss):
-        return jax.grad(lambda x: loss(params, batch | {"inputs": x}))(batch["inputs"])
+    @jax.jit
+    def gradients(inputs):
+        losses = chunked(batch_loss, 4), batch_loss
+        return [jax.grad(lambda x, f=f: f(params, batch | {"inputs": x}))(inputs) for f in losses]
 
-    actual, expected = gradient(chunked(batch_loss, 4)), gradient(batch_loss)
+    actual, expected = gradients(batch["inputs"])
     np.testing.assert_allclose(actual, expected, atol=tolerance(dtype, 1.0))
 
 

