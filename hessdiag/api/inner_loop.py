@@ -26,7 +26,7 @@ from hessdiag.probes.inner_loop import (
 )
 from hessdiag.record import schema
 from hessdiag.report.numbers import MISSING, with_error
-from hessdiag.report.probe_rows import shown_error
+from hessdiag.report.select import shown_error
 from hessdiag.train.self_test import require_sound_compiler
 
 _ENDS = ("hessian_min", "hessian_max")

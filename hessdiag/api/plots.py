@@ -5,9 +5,8 @@ import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hessdiag.report.figures.canvas import signed_axis
+from hessdiag.report.figures.canvas import asinh_axis, signed_axis
 from hessdiag.report.figures.palette import CATEGORIES, MUTED
-from hessdiag.report.figures.spectrum_axis import set_axis
 
 _MARKERS = "osD^v"  # smaller ones over larger ones: equal operators stay visible
 
@@ -36,7 +35,7 @@ def spectrum_figure(data: xarray.Dataset) -> Figure:
     cumulative.set_ylim(-0.02, 1.02)
     width = 1e-3 * float(np.max(np.abs(axis))) or 1.0
     for panel in (density, cumulative):
-        set_axis(panel, width)
+        asinh_axis(panel, width)
         panel.set_xlabel("eigenvalue")
         for end in ("lowest", "highest"):
             panel.axvline(float(data[end]), color=MUTED, linewidth=0.8, linestyle=":")

@@ -3,15 +3,32 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
-@lru_cache(maxsize=1)
-def named() -> dict[str, dict[str, str]]:
-    """Names by kind and code, from names.toml."""
-    return tomllib.loads(Path(__file__).with_name("names.toml").read_text(encoding="utf-8"))
+
+@cache
+def texts(name: str) -> dict[str, dict[str, Any]]:
+    """What the TOML file of this name beside this module holds."""
+    return tomllib.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def named(kind: str, code: str) -> str:
+    """What people call something; its code where names.toml has no name."""
+    return texts("names")[kind].get(code, code)
+
+
+operator = partial(named, "operators")  # `augmented` is the update with memory
+cut = partial(named, "cuts")  # `no-memory` is without the optimiser's memory
+explanation = partial(named, "explanations")  # `E3 accumulation, coherent` is the number of steps
+
+
+def parameter(code: str) -> str:
+    """`c_crit` is the critic weight."""
+    return named("parameters", code).replace("_", " ")
 
 
 def configuration(code: str) -> str:
@@ -26,43 +43,22 @@ def configuration(code: str) -> str:
             "fixed η" if n == "0" else f"{n}-step" if kind == "n-step" else f"{kind} of {n}"
         )
     for key, value in parts.items():
-        plain = named()["values"].get(value, value) if key in ("optimiser", "estimator") else None
-        words.append(plain or f"{named()['settings'].get(key, key.replace('_', ' '))} = {value}")
+        is_named = key in ("optimiser", "estimator")
+        setting = named("settings", key).replace("_", " ")
+        words.append(named("values", value) if is_named else f"{setting} = {value}")
     return ", ".join(words)
-
-
-def parameter(code: str) -> str:
-    """`c_crit` is the critic weight."""
-    return named()["parameters"].get(code, code.replace("_", " "))
-
-
-def operator(code: str) -> str:
-    """`augmented` is the update with the optimiser's memory."""
-    return named()["operators"].get(code, code)
-
-
-def cut(code: str) -> str:
-    """`no-memory` is without the optimiser's memory."""
-    return named()["cuts"].get(code, code)
-
-
-def explanation(code: str) -> str:
-    """`E3 accumulation, coherent` is the number of steps."""
-    return named()["explanations"].get(code, code)
 
 
 def number(count: float) -> str:
     """Small whole numbers in words."""
-    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-    return words[int(count)] if count == int(count) and 0 <= count <= 10 else f"{count:g}"
+    return _NUMBERS[int(count)] if count in range(len(_NUMBERS)) else f"{count:g}"
 
 
 def optimiser(settings: Mapping[str, Any], configuration: str) -> str:
     """The optimiser of a configuration, such as Adam."""
-    found = re.search(r"optimiser=(\S+)", configuration)
+    own = re.search(r"optimiser=(\S+)", configuration)
     value = settings.get("learning.optimiser", "the optimiser")
-    code = found.group(1) if found else (value[0] if isinstance(value, list) else value)
-    return named()["values"].get(str(code), str(code))
+    return named("values", own.group(1) if own else value[0] if isinstance(value, list) else value)
 
 
 def title(text: str) -> str:

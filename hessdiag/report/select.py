@@ -1,6 +1,6 @@
-"""What the figures, tables and words ask of findings."""
+"""What the figures, tables and words ask of findings and of their probes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,13 @@ import xarray as xr
 
 from hessdiag.analysis import Findings
 
-PHASES = ("early", "middle", "late")
 ESTIMATOR = "n-step"
+RADIUS = "operator_radius_minus_one"
+NORM = "product_norm_minus_one"
+_STEPS = ("operator_unroll", "inner_step")
 
 Frame = Any  # a pandas.DataFrame: its own annotations call every selection a Series, too
+Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, and the ends of their intervals
 
 
 def rows(findings: Findings, table: str, **wanted: Any) -> Frame:
@@ -20,8 +23,8 @@ def rows(findings: Findings, table: str, **wanted: Any) -> Frame:
     frame: Frame = findings.tables.get(table)
     if frame is None or not set(wanted) <= set(frame.columns):
         return pd.DataFrame()
-    for column, value in wanted.items():
-        frame = frame[frame[column] == value]
+    for name, value in wanted.items():
+        frame = frame[frame[name] == value]
     return frame
 
 
@@ -32,16 +35,15 @@ def column(frame: Frame, name: str) -> np.ndarray:
     return np.asarray(frame[name].to_numpy(), dtype=float)
 
 
+def bounds(frame: Frame, name: str) -> Bounds:
+    """A column and the ends of its intervals."""
+    return column(frame, name), column(frame, f"{name}_low"), column(frame, f"{name}_high")
+
+
 def spread(findings: Findings, configuration: str, estimator: str = ESTIMATOR) -> Frame:
     """Growth by horizon over all of training, all meta-parameters together."""
-    found = rows(
-        findings,
-        "spread",
-        configuration=configuration,
-        when="all",
-        group="all",
-        estimator=estimator,
-    )
+    wanted = {"configuration": configuration, "estimator": estimator}
+    found = rows(findings, "spread", when="all", group="all", **wanted)
     return found.sort_values("horizon") if len(found) else found
 
 
@@ -89,17 +91,58 @@ def iteration(probe: xr.Dataset) -> int:
     return int(probe.attrs["iteration"])
 
 
-def early_middle_late(found: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """The first, the middle and the last probe; fewer where there are fewer."""
-    chosen = sorted({0, len(found) // 2, len(found) - 1}) if found else []
-    return [found[index] for index in chosen]
-
-
 def finite(probe: xr.Dataset) -> xr.Dataset:
     """A probe that can be drawn: NaN, which leaves a gap, in place of infinities."""
-    endless = {
-        name: probe[name].where(np.isfinite(probe[name]))
-        for name in probe.data_vars
-        if probe[name].dtype.kind == "f" and np.isinf(probe[name].values).any()
-    }
-    return probe.assign(endless) if endless else probe
+    return probe.map(
+        lambda array: array.where(np.isfinite(array)) if array.dtype.kind == "f" else array,
+        keep_attrs=True,
+    )
+
+
+def long_rows(
+    probes: Iterable[xr.Dataset], variables: Sequence[str], dimensions: Sequence[str]
+) -> list[dict[Any, Any]]:
+    """One row per probe and index, with the iteration; what a probe lacks is left out."""
+    found = []
+    for probe in probes:
+        held = probe[[name for name in variables if name in probe]].reset_coords(drop=True)
+        if held:
+            used = [name for name in dimensions if name in held.dims]
+            table = held.to_dataframe(dim_order=used).reset_index()
+            table.insert(0, "iteration", iteration(probe))
+            found += table.to_dict("records")
+    return found
+
+
+def operators(probes: Sequence[xr.Dataset], variable: str) -> list[str]:
+    """The operators that some probe holds the variable for, in order of first appearance."""
+    held = (p["operator"].values for p in probes if variable in p and "operator" in p.coords)
+    return list(dict.fromkeys(str(name) for found in held for name in found))
+
+
+def of_operator(probe: xr.Dataset, variable: str, name: str) -> np.ndarray:
+    """(unroll, inner step, …) of one operator; NaN where the probe has none."""
+    if name not in operators([probe], variable):
+        return np.full([probe.sizes.get(dimension, 0) for dimension in _STEPS], np.nan)
+    return probe[variable].sel(operator=name).transpose(*_STEPS, ...).values
+
+
+def shown_error(
+    value: np.ndarray, bound: np.ndarray, estimate: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The error that tells a reader more: the bound, unless it says nothing.
+
+    A bound says nothing where it is infinite, or beyond both the value and twice the first-order
+    error.
+
+    Args:
+        value: What was measured.
+        bound: Bounds on its error.
+        estimate: First-order errors, no bounds; NaN where there are none.
+
+    Returns:
+        The errors, and where they are the bounds.
+    """
+    telling = bound <= np.fmax(2 * estimate, np.abs(value))
+    bounded = np.isfinite(bound) & (telling | ~np.isfinite(estimate))
+    return np.where(bounded, bound, estimate), bounded

@@ -1,4 +1,4 @@
-"""Tables of the page: any table of findings, with numbers and their intervals in one cell."""
+"""Tables of the page: what is decided, what checks found, and, folded, all that is measured."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hessdiag.analysis import Findings
+from hessdiag.analysis import CODES, Answer, Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
-from hessdiag.report.probe_rows import NORM, RADIUS, long_rows, shown_error
-from hessdiag.report.select import Frame, probes
+from hessdiag.report.select import NORM, RADIUS, Frame, long_rows, probes, shown_error
+from hessdiag.report.words import said, templates, wanted
 
 _NAMED = {
     "configuration": names.configuration,
@@ -22,8 +22,23 @@ _NAMED = {
     "cut": names.cut,
     "explanation": names.explanation,
 }
-_LEFT_OUT = ("when", "seeds", "count", "over", "iteration", "seed")
+_LEFT_OUT = ("when", "seeds", "count", "over", "iteration", "seed", "learning.optimiser")
 _ENDINGS = ("_low", "_high", "_error", "_deviation", "_floor")
+_ERRORS = ("_error", "_estimate")
+_PROBES = {  # what is shown of probes: values, errors and what else, and by which dimensions
+    "Spectral radius of I + H, by probe": (
+        ("spectral_radius_minus_one", "spectral_radius_minus_one_error", "exceeds_one", "matvecs"),
+        ("unroll", "inner_step"),
+    ),
+    "Spectral radii of all operators, by probe": (
+        (RADIUS, "operator_radius_error", "operator_radius_estimate", "operator_exceeds_one"),
+        ("operator_unroll", "inner_step", "operator"),
+    ),
+    "Norms of products, by probe": (
+        (NORM, "product_norm_error", "product_exceeds_one", "product_matvecs"),
+        ("operator_unroll", "term", "operator"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +53,42 @@ class Table:
     numeric: bool = True
 
 
+def decided(findings: Findings) -> Table | None:
+    """A row per configuration, a column per question that some of them answers."""
+    cells = {(a.question, a.configuration): _decision(findings, a) for a in findings.verdict}
+    asked = {question for (question, _), text in cells.items() if text}
+    headings = {code: words["heading"] for code, words in templates().items() if code in asked}
+    rows = []
+    for name in findings.configurations:
+        told = [cells.get((code, name), "") for code in headings]
+        if any(told):
+            rows.append([names.configuration(name) if name else findings.name, *told])
+    return Table(["", *headings.values()], rows) if rows else None
+
+
+def _decision(findings: Findings, answer: Answer) -> str:
+    """The answer in few words, with what would decide it."""
+    text, needs = said("cell", findings, answer), wanted(answer)
+    return f"{text} (needs {needs})" if text and needs else text
+
+
+def check_table(findings: Findings) -> Table | None:
+    """A row per check that found something, over all configurations, with what to do."""
+    found = [check for check in findings.checks if check.count]
+    advice, rows = names.texts("names")["advice"], []
+    for code in dict.fromkeys(check.code for check in found):
+        same = [check for check in found if check.code == code]
+        count = f"{sum(c.count for c in same)} of {sum(c.of for c in same)}"
+        where = ", ".join(names.configuration(c.configuration) for c in same)
+        rows.append([code, CODES.get(code, code), count, where, advice.get(code, "")])
+    return Table(["check", "what", "how many", "in", "what to do"], rows) if rows else None
+
+
 def folded(findings: Findings) -> list[Table]:
     """Everything that is measured, how it was made, and with what settings."""
     measured = [
         measured_table(code, findings.tables[code], title)
-        for code, title in names.named()["tables"].items()
+        for code, title in names.texts("names")["tables"].items()
         if code in findings.tables and len(findings.tables[code])
     ]
     return [*measured, *probe_tables(findings), *_about(findings)]
@@ -53,9 +99,7 @@ def measured_table(code: str, frame: Frame, title: str) -> Table:
     frame = frame[frame["when"] == "all"] if "when" in frame else frame
     frame = frame.dropna(axis="columns", how="all")
     ends = {f"{name}{end}" for name in frame for end in _ENDINGS}
-    left_out = {name for name in _LEFT_OUT if name in frame} | (ends & set(frame.columns))
-    left_out |= {"learning.optimiser", "deviation"} & set(frame.columns)
-    shown = [str(name) for name in frame if name not in left_out]
+    shown = [str(name) for name in frame if name not in {*_LEFT_OUT, *ends, "deviation"}]
     if (frame["configuration"] == "").all() and len(shown) > 1:
         shown.remove("configuration")
     cells = [[_cell(row, name) for name in shown] for row in frame.to_dict("records")]
@@ -83,40 +127,32 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
 
 def probe_tables(findings: Findings) -> list[Table]:
     """Spectra and products of every probe of a run."""
-    paper = ("spectral_radius_minus_one", "spectral_radius_minus_one_error", "exceeds_one")
-    operator = (RADIUS, "operator_radius_error", "operator_radius_estimate", "operator_exceeds_one")
-    product = (NORM, "product_norm_error", "product_exceeds_one", "product_matvecs")
-    steps, terms = (("operator_unroll", name, "operator") for name in ("inner_step", "term"))
-    wanted = {
-        "Spectral radius of I + H, by probe": ((*paper, "matvecs"), ("unroll", "inner_step")),
-        "Spectral radii of all operators, by probe": (operator, steps),
-        "Norms of products, by probe": (product, terms),
-    }
     found = []
-    for number, (title, (variables, dimensions)) in enumerate(wanted.items()):
+    for number, (title, (variables, dimensions)) in enumerate(_PROBES.items()):
         rows = long_rows(probes(findings, variables[0]), variables, dimensions)
         if rows and findings.kind == "run":
-            cells = [_probe_cells(row, variables, dimensions) for row in rows]
-            extra = [name.replace("_", " ") for name in variables[1:] if not _is_error(name)]
-            columns = ["iteration", *(d.replace("_", " ") for d in dimensions), "minus one", *extra]
+            errors = [name for name in variables if name.endswith(_ERRORS)]
+            extra = [name for name in variables[1:] if name not in errors]
+            columns = [name.replace("_", " ") for name in ("iteration", *dimensions, *extra)]
+            columns.insert(1 + len(dimensions), "minus one")
+            cells = [
+                [
+                    *(f"{row.get(name, MISSING)}" for name in ("iteration", *dimensions)),
+                    _bounded(row, variables[0], *errors),
+                    *(f"{row.get(name, MISSING)}" for name in extra),
+                ]
+                for row in rows
+            ]
             found.append(Table(columns, cells, title, f"probes-{number}"))
     return found
 
 
-def _is_error(name: str) -> bool:
-    return name.endswith(("_error", "_estimate"))
-
-
-def _probe_cells(row: Mapping[str, Any], variables, dimensions) -> list[str]:
-    value, bound, estimate = (
-        np.array([row.get(name, np.nan)], dtype=float)
-        for name in (variables[0], *(v for v in variables if _is_error(v)), "none")[:3]
-    )
-    error, is_bound = shown_error(value, bound, estimate)
-    shown = with_error(float(value[0]), float(error[0]))
-    index = [f"{row.get(name, MISSING)}" for name in ("iteration", *dimensions)]
-    extra = [str(row.get(name, MISSING)) for name in variables[1:] if not _is_error(name)]
-    return [*index, shown if is_bound[0] else f"≈ {shown}", *extra]
+def _bounded(row: Mapping[Any, Any], *names: str) -> str:
+    """A number with its bound, or with its first-order error where that tells more."""
+    held = [np.array([row.get(name, np.nan)], dtype=float) for name in (*names, "none")]
+    error, is_bound = shown_error(*held[:3])
+    shown = with_error(float(held[0][0]), float(error[0]))
+    return shown if is_bound[0] else f"≈ {shown}"
 
 
 def _about(findings: Findings) -> list[Table]:

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 
 from hessdiag.analysis import Findings, to_document
 from hessdiag.record.documents import as_written
-from hessdiag.report.advice import check_table
-from hessdiag.report.cards import cards
-from hessdiag.report.decided import decided
-from hessdiag.report.limits import kicker, lead, limits, notes
-from hessdiag.report.tables import Table, folded
+from hessdiag.report.summary import cards, kicker, lead, limits, notes
+from hessdiag.report.tables import Table, check_table, decided, folded
 from hessdiag.report.words import changes, sentences, title
 
 MOST = 25  # lines of the first screen

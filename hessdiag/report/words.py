@@ -1,9 +1,6 @@
 """Answers in words, by the templates of words.toml."""
 
 import string
-import tomllib
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +17,9 @@ _TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
 _PARTS = {0.2: "little", 0.29: "a quarter", 0.42: "a third", 0.58: "half", 0.72: "two thirds"}
 
 
-@lru_cache(maxsize=1)
 def templates() -> dict[str, dict[str, Any]]:
     """By question: what it asks, its heading in tables, and the templates by status and form."""
-    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+    return names.texts("words")
 
 
 def answers(findings: Findings, question: str) -> list[Answer]:
@@ -55,22 +51,28 @@ def said(form: str, findings: Findings, answer: Answer) -> str:
 
 def _values(findings: Findings, answer: Answer) -> dict[str, str]:
     """Everything that a template may name, as text; the growth is the same in all answers."""
-    n = longest(findings, answer.configuration)
-    known = {name: names.explanation(text) for name, text in answer.labels.items()}
-    own = [a for a in answers(findings, "growth") if a.configuration == answer.configuration]
-    for each in (answer, *own):
-        for name, quantity in each.numbers.items():
-            if each is answer or name == "growth":
-                known |= _texts(name, quantity)
-    optimiser = names.optimiser(findings.settings, answer.configuration)
-    known |= {"n": str(n), "steps": names.number(n), "optimiser": optimiser}
-    known["Steps"] = names.title(known["steps"])
-    known["why"] = names.named()["reasons"].get(answer.reason, "no")
-    known["part"] = part(findings, answer.configuration)
-    return known
+    name = answer.configuration
+    quantities = dict(answer.numbers)
+    for same in answers(findings, "growth"):
+        if same.configuration == name and "growth" in same.numbers:
+            quantities["growth"] = same.numbers["growth"]
+    known = {code: names.explanation(text) for code, text in answer.labels.items()}
+    for code, quantity in quantities.items():
+        known |= _texts(code, quantity)
+    n = longest(findings, name)
+    steps = names.number(n)
+    return known | {
+        "n": str(n),
+        "steps": steps,
+        "Steps": names.title(steps),
+        "optimiser": names.optimiser(findings.settings, name),
+        "why": names.texts("names")["reasons"].get(answer.reason, "no"),
+        "part": part(findings, name),
+    }
 
 
 def _texts(name: str, quantity: Quantity) -> dict[str, str]:
+    """A number, and the other forms of it that a template may name."""
     value, low, high = quantity.value, quantity.low, quantity.high
     if not np.isfinite(value):
         return {}
@@ -81,23 +83,17 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
         return {name: f"{value:g}"}
     text = plain(value, digits=2) if name in ("signal", "rival") else factor(value)
     is_narrow = np.isfinite(high) and high < 100 * max(abs(value), 1e-300)
-    return {
-        name: text,
-        f"{name}_plain": text.removesuffix("×"),
-        f"{name}_range": interval(low, high) if is_narrow else "",
-    }
+    ends = interval(low, high) if is_narrow else ""
+    return {name: text, f"{name}_plain": text.removesuffix("×"), f"{name}_range": ends}
 
 
 def part(findings: Findings, configuration: str) -> str:
     """The share of the logarithm of the growth that goes without memory, in words."""
     found = cuts(findings, configuration)
-    removed = found.loc[found["cut"] == "no-memory", "removed"] if len(found) else ()
-    if not len(removed):
-        return ""
-    share_of_log = float(next(iter(removed)))
-    return next(
-        (word for bound, word in _PARTS.items() if share_of_log < bound), percent(share_of_log)
-    )
+    for removed in found.loc[found["cut"] == "no-memory", "removed"] if len(found) else ():
+        words = (word for bound, word in _PARTS.items() if removed < bound)
+        return next(words, percent(removed))
+    return ""
 
 
 def title(findings: Findings) -> str:
@@ -167,13 +163,13 @@ def _line(findings: Findings, answer: Answer) -> str:
         return ""
     several = len(findings.configurations) > 1
     head = f"{names.configuration(answer.configuration)}: " if several else ""
-    return f"{head}{text}{needed(answer)}"
+    needs = f" Would take about {wanted(answer)}." if answer.needs else ""
+    return f"{head}{text}{needs}"
 
 
-def needed(answer: Answer) -> str:
-    """What would decide an undecided question, such as more seeds."""
-    wants = [f"{value:,.0f} {name}" for name, value in answer.needs.items()]
-    return f" Would take about {' or '.join(wants)}." if wants else ""
+def wanted(answer: Answer) -> str:
+    """What would decide an undecided question, such as `8 seeds`; empty otherwise."""
+    return " or ".join(f"{value:,.0f} {name}" for name, value in answer.needs.items())
 
 
 def changes(findings: Findings, *, most: int = 3) -> list[str]:

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from hessdiag.report.figures import registry
-from hessdiag.report.figures.files import write_figure
 from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.report.figures.registry import FIGURES, MOST, specs
 from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.write import write_figure
 from tests.report.conftest import found_in
 
 HEADLINES = {

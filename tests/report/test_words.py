@@ -8,11 +8,9 @@ import pytest
 
 from hessdiag.analysis import CODES, Answer, Check, Quantity
 from hessdiag.report import names, words
-from hessdiag.report.advice import check_table
-from hessdiag.report.cards import cards
-from hessdiag.report.decided import decided
 from hessdiag.report.figures.registry import specs
-from hessdiag.report.limits import lead, limits, notes
+from hessdiag.report.summary import cards, lead, limits, notes
+from hessdiag.report.tables import check_table, decided
 from tests.report.conftest import found_in
 
 ADAM = "optimiser=adam"

@@ -1,13 +1,14 @@
-"""Empty figures in the house's look, and axes fit for eigenvalues.
+"""What figures are drawn with: panels in the house's look, their axes, bands, bars and labels.
 
 No global state of matplotlib is touched: `styled` holds for a block only.
 """
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,12 +17,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import (
     FixedLocator,
     FuncFormatter,
+    Locator,
     LogLocator,
     MaxNLocator,
     NullLocator,
 )
 
+from hessdiag.report.figures.palette import MUTED
 from hessdiag.report.numbers import power_tick, tick
+from hessdiag.report.select import Bounds
 
 STYLE = Path(__file__).with_name("house.mplstyle")
 _DOTS_PER_INCH = 110
@@ -59,36 +63,60 @@ def boxes(figure: Figure) -> list[tuple[float, float, float, float]]:
 
 def direct_labels(axis: Axes, x: float, labels: Sequence[tuple[float, str, str]]) -> None:
     """(height, text, colour) beside the ends of lines at x, moved apart where they would touch."""
-    to_pixels, to_data = axis.transData, axis.transData.inverted()
-    there = sorted((entry for entry in labels if np.isfinite(entry[0])), key=lambda e: e[0])
-    low, high = axis.bbox.y0, axis.bbox.y1
-    gap = min(_LABEL_GAP, (high - low) / max(len(there), 1))
-    heights = [to_pixels.transform((x, y))[1] for y, _, _ in there]
-    for index in range(1, len(heights)):
-        heights[index] = max(heights[index], heights[index - 1] + gap)
-    ceiling = high
-    for index in reversed(range(len(heights))):
-        heights[index] = min(heights[index], ceiling)
-        ceiling = heights[index] - gap
-    left = to_pixels.transform((x, 1.0))[0]
-    for height, (_, text, colour) in zip(heights, there, strict=True):
-        y = to_data.transform((left, height))[1]
+    shown = sorted((label for label in labels if np.isfinite(label[0])), key=lambda label: label[0])
+    left = axis.transData.transform((x, 1.0))[0]
+    heights = np.array([axis.transData.transform((x, y))[1] for y, _, _ in shown])
+    gap = min(_LABEL_GAP, axis.bbox.height / max(len(shown), 1))
+    stacked = gap * np.arange(len(shown))
+    lowest = np.minimum(np.maximum.accumulate(heights - stacked), axis.bbox.y1 - stacked[-1:])
+    for height, (_, text, colour) in zip(lowest + stacked, shown, strict=True):
+        y = axis.transData.inverted().transform((left, height))[1]
         axis.text(x, y, text, color=colour, va="center", ha="left", clip_on=False)
 
 
-def line_with_band(axis: Axes, x, value, low, high, *, colour: str, **look) -> None:
+def line_with_band(axis: Axes, x: np.ndarray, bounds: Bounds, **look: Any) -> None:
     """A curve with its interval, which is left out where it is not known."""
+    value, low, high = bounds
     known = np.isfinite(low) & np.isfinite(high)
     if known.any():
-        axis.fill_between(x, low, high, where=known, color=colour, alpha=0.16, linewidth=0)
-    axis.plot(x, value, color=colour, **look)
+        band = {"color": look["color"], "alpha": 0.16, "linewidth": 0}
+        axis.fill_between(x, low, high, where=known, **band)
+    axis.plot(x, value, **look)
 
 
-def dots_with_bars(axis: Axes, value, y, low, high, *, colour: str, **look) -> None:
+def dots_with_bars(axis: Axes, y: np.ndarray, bounds: Bounds, **look: Any) -> None:
     """Points with horizontal intervals, which are left out where they are not known."""
+    value, low, high = bounds
     known = np.isfinite(low) & np.isfinite(high)
-    axis.hlines(y[known], low[known], high[known], colors=colour, linewidth=1.4)
-    axis.plot(value, y, color=colour, linestyle="", **look)
+    axis.hlines(y[known], low[known], high[known], colors=look["color"], linewidth=1.4)
+    axis.plot(value, y, linestyle="", **look)
+
+
+def apart(count: int, width: float) -> np.ndarray:
+    """Shifts that set so many things apart over a width around zero."""
+    return width * ((np.arange(count) + 0.5) / count - 0.5)
+
+
+def dots_in_rows(
+    axis: Axes,
+    rows: Mapping[str, str],
+    groups: Sequence[tuple[dict[str, Any], Iterable[str], Bounds]],
+    *,
+    width: float = 0.6,
+) -> None:
+    """Groups of dots in named rows, set apart within each.
+
+    Args:
+        axis: To draw on.
+        rows: Names by code, the first on top.
+        groups: The look of each group, the codes of its rows, and its values with their ends.
+        width: Of a row, over which groups are set apart; rows are 1 apart.
+    """
+    places = {code: place for place, code in enumerate(rows)}
+    for shift, (look, codes, bounds) in zip(apart(len(groups), width), groups, strict=True):
+        y = np.array([places[code] for code in codes]) + shift
+        dots_with_bars(axis, y, bounds, **look)
+    named_rows(axis, list(rows.values()))
 
 
 def named_rows(axis: Axes, names: Sequence[str]) -> None:
@@ -108,11 +136,25 @@ def legend(axis: Axes, *, below: int = 0) -> None:
         axis.legend()
 
 
+def rule(axis: Axes, which: str, place: float, **look: Any) -> None:
+    """A thin line across the panel at a place of the "x" or of the "y" axis."""
+    draw = axis.axvline if which == "x" else axis.axhline
+    draw(place, **({"color": MUTED, "linewidth": 0.9, "zorder": 1} | look))
+
+
+def set_ticks(axis: Axes, which: str, locator: Locator, text: Callable[..., str] = tick) -> None:
+    """Major ticks alone, with their labels."""
+    side = getattr(axis, f"{which}axis")
+    side.set_major_locator(locator)
+    side.set_minor_locator(NullLocator())
+    side.set_major_formatter(FuncFormatter(text))
+
+
 def iteration_axis(axis: Axes, *, ticks: int = 5) -> None:
     """Label a horizontal axis of training iterations, with about so many ticks."""
     axis.set_xlabel("training iteration")
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=ticks, integer=True))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    locator = MaxNLocator(nbins=ticks, integer=True)
+    set_ticks(axis, "x", locator, lambda value, _: f"{value:,.0f}")
 
 
 def horizon_axis(axis: Axes, last: int) -> None:
@@ -124,9 +166,7 @@ def horizon_axis(axis: Axes, last: int) -> None:
 
 def linear_axis(axis: Axes, which: str) -> None:
     """A linear axis with plain labels; `which` is "x" or "y"."""
-    side = getattr(axis, f"{which}axis")
-    side.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    side.set_major_formatter(FuncFormatter(tick))
+    set_ticks(axis, which, MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def log_axis(axis: Axes, which: str) -> None:
@@ -135,32 +175,25 @@ def log_axis(axis: Axes, which: str) -> None:
         linear_axis(axis, which)
         return
     getattr(axis, f"set_{which}scale")("log")
-    side = getattr(axis, f"{which}axis")
     low, high = getattr(axis, f"get_{which}lim")()
     decades = math.log10(high / low) if low > 0 else 1.0
-    if decades < 1:
-        side.set_major_locator(MaxNLocator(nbins=5))
-    else:
-        marks = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
-        side.set_major_locator(LogLocator(base=10, subs=marks, numticks=8))
-    side.set_major_formatter(FuncFormatter(power_tick if decades > 3 else tick))
-    side.set_minor_locator(NullLocator())
+    marks = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)
+    locator = MaxNLocator(nbins=5) if decades < 1 else LogLocator(subs=marks, numticks=8)
+    set_ticks(axis, which, locator, power_tick if decades > 3 else tick)
 
 
-def factor_axis(axis: Axes, which: str, values: np.ndarray) -> None:
-    """A logarithmic axis of factors, labelled at powers of two: `1×`, `2×`, `4×`."""
-    held = values[np.isfinite(values) & (values > 0)]
-    low, high = (math.log2(end(held)) if held.size else 0.0 for end in (np.min, np.max))
+def factor_axis(axis: Axes, which: str, *values: float | np.ndarray) -> None:
+    """A logarithmic axis that holds these factors, labelled at powers of two: `1×`, `2×`, `4×`."""
+    every = np.concatenate([np.ravel(part) for part in values])
+    held = np.log2(every[np.isfinite(every) & (every > 0)])
+    low, high = (held.min(), held.max()) if held.size else (0.0, 0.0)
     pad = 0.06 * max(high - low, 1.0)
     getattr(axis, f"set_{which}scale")("log", base=2)
     getattr(axis, f"set_{which}lim")(2 ** (low - pad), 2 ** (high + pad))
-    side = getattr(axis, f"{which}axis")
     stride = max(1, math.ceil((high - low + 1) / 8))
-    ends = math.ceil(low - pad), math.floor(high + pad)
-    powers = [k for k in range(ends[0], ends[1] + 1) if k % stride == 0]
-    side.set_major_locator(FixedLocator([2.0**k for k in powers]))
-    side.set_major_formatter(FuncFormatter(lambda value, _: f"{tick(value)}×"))
-    side.set_minor_locator(NullLocator())
+    powers = range(math.ceil(low - pad), math.floor(high + pad) + 1)
+    locator = FixedLocator([2.0**power for power in powers if power % stride == 0])
+    set_ticks(axis, which, locator, lambda value, _: f"{tick(value)}×")
 
 
 def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | None = None) -> None:
@@ -175,11 +208,33 @@ def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | No
     width = float(np.quantile(sizes, 0.1)) if width is None else width
     exponent = math.floor(math.log10(width))
     getattr(axis, f"set_{which}scale")("symlog", linthresh=10.0**exponent, linscale=0.6)
-    side = getattr(axis, f"{which}axis")
-    low, high = getattr(axis, f"get_{which}lim")()
-    side.set_major_locator(FixedLocator(signed_decades(low, high, exponent)))
-    side.set_minor_locator(NullLocator())
-    side.set_major_formatter(FuncFormatter(power_tick))
+    limits = getattr(axis, f"get_{which}lim")()
+    set_ticks(axis, which, FixedLocator(signed_decades(*limits, exponent)), power_tick)
+
+
+def excess_axis(
+    axis: Axes, which: str, values: np.ndarray, *, span: float = 1.0, width: float | None = None
+) -> None:
+    """An axis for what may lie above or below zero, where nothing grows.
+
+    It is logarithmic where all values are positive and the largest is at least `span` times the
+    smallest.
+    """
+    known = values[np.isfinite(values)]
+    if known.size and known.min() > 0 and known.max() >= span * known.min():
+        log_axis(axis, which)
+    else:
+        signed_axis(axis, which, values, width=width)
+        rule(axis, which, 0.0)
+
+
+def asinh_axis(axis: Axes, width: float) -> None:
+    """A horizontal axis of eigenvalues, linear up to a width, with few plainly labelled ticks."""
+    axis.set_xscale("asinh", linear_width=width)
+    low, high = axis.get_xlim()
+    most = 5 if low < 0 < high else 4
+    ticks = signed_decades(low, high, math.ceil(math.log10(width)), most=most)
+    set_ticks(axis, "x", FixedLocator(ticks), power_tick)
 
 
 def signed_decades(low: float, high: float, first: int, *, most: int = 7) -> list[float]:

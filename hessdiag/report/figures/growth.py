@@ -3,154 +3,134 @@
 Left: the configuration measured furthest; right: all of them at their longest horizon.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hessdiag.analysis import Findings
-from hessdiag.report import names
-from hessdiag.report.figures.canvas import (
-    direct_labels,
-    dots_with_bars,
-    factor_axis,
-    horizon_axis,
-    legend,
-    line_with_band,
-    named_rows,
-    panels,
-)
-from hessdiag.report.figures.palette import CATEGORIES, INK, MUTED, PAPER
-from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report import names, select
+from hessdiag.report.figures import canvas
+from hessdiag.report.figures.palette import CATEGORIES, INK, MUTED, PAPER, PUBLISHED
+from hessdiag.report.figures.spec import FigureSpec, figure_spec
 from hessdiag.report.numbers import factor
-from hessdiag.report.select import column, cuts, longest, measured, paper_formula, rows, spread
 
 BLUE, ORANGE, GREEN = CATEGORIES[:3]
-PUBLISHED = CATEGORIES[5]
+_MEASURED = {"mix": ("mix", MUTED, 1.4), "n-step": ("measured", INK, 2.2)}
 _CUTS = {"no-hessian": ("Hessian path cut", ORANGE), "no-memory": ("memory cut", GREEN)}
 _ALIKE = 0.02  # a prediction within this of the number of steps is that number
 
-Label = tuple[float, str, str]
+Label = tuple[float, str, str]  # height, text and colour
+Layer = tuple[Label | None, np.ndarray]  # what names it, and the heights that the axis must hold
 
 
 def growth(findings: Findings) -> FigureSpec | None:
     """Noise against n with its band, cuts, the paper's formula and what is published."""
-    there = measured(findings)
-    if not there:
+    furthest = select.measured(findings)
+    if not furthest:
         return None
-    beside = [name for name in there if len(cuts(findings, name)) > 1] if len(there) > 1 else []
-    return FigureSpec(
-        slug="growth",
-        title="Noise of the meta-gradient, relative to one step",
-        caption=_caption(findings, there[0], beside=bool(beside)),
-        rows=spread(findings, there[0]).to_dict("records"),
-        draw=lambda: _draw(findings, there[0], beside),
+    name, found = furthest[0], select.spread(findings, furthest[0])
+    beside = [
+        code for code in furthest if len(select.cuts(findings, code)) > 1 and len(furthest) > 1
+    ]
+    last = found.iloc[-1]
+    return figure_spec(
+        "growth",
+        found,
+        lambda: _draw(findings, name, beside),
+        over=f"{100 * findings.confidence:g} % over {last['count']} {last['over']}",
+        cut=" Cut: that path of the derivative is removed, the training is not." if beside else "",
     )
 
 
-def _caption(findings: Findings, name: str, *, beside: bool) -> str:
-    over = spread(findings, name).iloc[-1]
-    held = f"{100 * findings.confidence:g} % over {over['count']} {over['over']}"
-    cut = " Cut: that path of the derivative is removed, the training is not." if beside else ""
-    return f"Standard deviation over that at one step; bands and bars: {held}.{cut}"
-
-
 def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:
-    figure, axes = panels(2 if beside else 1, height=3.6, width=9.6)
-    if not beside:
-        figure.set_size_inches(5.4, 3.4)
-    labels, values = _lines(axes[0], findings, name)
-    factor_axis(axes[0], "y", values)
-    last = longest(findings, name)
-    axes[0].set_xlim(1 - 0.03 * last, last + 0.75 * (last - 1))
-    horizon_axis(axes[0], last)
-    axes[0].set_title(names.configuration(name) if name else "")
-    direct_labels(axes[0], last + 0.08 * (last - 1), labels)
     if beside:
+        figure, axes = canvas.panels(2, height=3.6)
         _compare(axes[1], findings, beside)
+    else:
+        figure, axes = canvas.panels(1, columns=1, height=3.4, width=5.4)
+    axis, last = axes[0], select.longest(findings, name)
+    layers = [
+        *_measured(axis, findings, name),
+        *_formula(axis, findings, name),
+        *_cut(axis, findings, name),
+    ]
+    canvas.factor_axis(axis, "y", 1.0, *(heights for _, heights in layers))
+    axis.set_xlim(1 - 0.03 * last, last + 0.75 * (last - 1))
+    canvas.horizon_axis(axis, last)
+    axis.set_title(names.configuration(name) if name else "")
+    canvas.direct_labels(axis, last + 0.08 * (last - 1), [label for label, _ in layers if label])
     return figure
 
 
-def _lines(axis: Axes, findings: Findings, name: str) -> tuple[list[Label], np.ndarray]:
-    """Everything of one configuration; what names it, and the heights that the axis must hold."""
-    labels, heights = [], [np.ones(1)]
-    for estimator, colour, width in (("mix", MUTED, 1.4), ("n-step", INK, 2.2)):
-        found = spread(findings, name, estimator)
-        if len(found):
-            value, low, high = (column(found, f"growth{end}") for end in ("", "_low", "_high"))
-            look = {"colour": colour, "linewidth": width, "marker": "o", "markersize": 3.5}
-            line_with_band(axis, column(found, "horizon"), value, low, high, **look)
-            word = "measured" if estimator == "n-step" else estimator
-            labels.append((value[-1], f"{word} {factor(value[-1])}", colour))
-            heights += [value, low, high, _published(axis, found)]
-            if estimator == "n-step" and heights[-1].size:
-                labels.append((heights[-1].max(), "◇ Bonnet et al. 2021", PUBLISHED))
-    paper, label = _formula(axis, findings, name)
-    cut_labels, cut_heights = _cut_points(axis, findings, name)
-    return [*labels, *label, *cut_labels], np.concatenate([*heights, paper, cut_heights])
-
-
-def _formula(axis: Axes, findings: Findings, name: str) -> tuple[np.ndarray, list[Label]]:
-    horizons, paper = paper_formula(findings, name)
-    if not horizons.size:
-        return paper, []
-    axis.plot([1, *horizons], [1, *paper], color=BLUE, linestyle="--", linewidth=1.8)
-    steps = "(= n)" if abs(paper[-1] / horizons[-1] - 1) < _ALIKE else ""
-    return paper, [(paper[-1], f"paper's formula {factor(paper[-1])} {steps}".strip(), BLUE)]
-
-
-def _cut_points(axis: Axes, findings: Findings, name: str) -> tuple[list[Label], np.ndarray]:
-    """The cuts' lines where every horizon is known, else their points at the longest."""
-    labels, heights = [], []
-    for place, (code, (word, colour)) in enumerate(_CUTS.items(), start=1):
-        found = rows(findings, "cuts", configuration=name, when="all", cut=code)
+def _measured(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
+    """Lines with their bands, and the paper's numbers."""
+    for estimator, (word, colour, width) in _MEASURED.items():
+        found = select.spread(findings, name, estimator)
         if not len(found):
             continue
-        found = found.sort_values("horizon")
-        x, value, low, high = (
-            column(found, key) for key in ("horizon", "growth", "growth_low", "growth_high")
-        )
-        shift = 0.02 * place * x[-1] * np.ones(1)
-        axis.plot(x[:-1], value[:-1], color=colour, linewidth=1.4)
-        axis.plot(x[-2:], value[-2:], color=colour, linewidth=1.4)
-        axis.vlines(x[-1:] + shift, low[-1:], high[-1:], colors=colour, linewidth=1.4)
-        axis.plot(x[-1:] + shift, value[-1:], "s", color=colour, markersize=5)
-        labels.append((value[-1], f"{word} {factor(value[-1])}", colour))
-        heights.append(np.concatenate([value, low[-1:], high[-1:]]))
-    return labels, np.concatenate(heights) if heights else np.empty(0)
+        ends = select.bounds(found, "growth")
+        look = {"color": colour, "linewidth": width, "marker": "o", "markersize": 3.5}
+        canvas.line_with_band(axis, select.column(found, "horizon"), ends, **look)
+        yield (ends[0][-1], f"{word} {factor(ends[0][-1])}", colour), np.concatenate(ends)
+        published = _published(axis, found)
+        is_named = estimator == "n-step" and published.size
+        label = (published.max(), "◇ Bonnet et al. 2021", PUBLISHED) if is_named else None
+        yield label, published
 
 
-def _published(axis: Axes, found) -> np.ndarray:
+def _published(axis: Axes, found: select.Frame) -> np.ndarray:
     """Diamonds where the paper has numbers; the ends of their bars."""
-    value, deviation = column(found, "published"), column(found, "published_deviation")
-    there = np.isfinite(value) & (column(found, "horizon") > 1)
-    x = column(found, "horizon")[there]
-    low = np.maximum(value - deviation, 0.5 * value)[there]
-    high = (value + deviation)[there]
+    found = found[
+        np.isfinite(select.column(found, "published")) & (select.column(found, "horizon") > 1)
+    ]
+    x, value, deviation = (
+        select.column(found, name) for name in ("horizon", "published", "published_deviation")
+    )
+    low, high = np.maximum(value - deviation, 0.5 * value), value + deviation
     axis.vlines(x, low, high, colors=PUBLISHED, linewidth=1.1, zorder=3)
     look = {"color": PUBLISHED, "markerfacecolor": PAPER, "markersize": 6, "zorder": 4}
-    axis.plot(x, value[there], "D", **look)
+    axis.plot(x, value, "D", **look)
     return np.concatenate([low, high])
 
 
+def _formula(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
+    horizons, paper = select.paper_formula(findings, name)
+    if horizons.size:
+        axis.plot([1, *horizons], [1, *paper], color=BLUE, linestyle="--", linewidth=1.8)
+        steps = " (= n)" if abs(paper[-1] / horizons[-1] - 1) < _ALIKE else ""
+        yield (paper[-1], f"paper's formula {factor(paper[-1])}{steps}", BLUE), paper
+
+
+def _cut(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
+    """The cuts' lines where every horizon is known, else their points at the longest."""
+    for place, (code, (word, colour)) in enumerate(_CUTS.items(), start=1):
+        found = select.rows(findings, "cuts", configuration=name, when="all", cut=code)
+        if not len(found):
+            continue
+        found = found.sort_values("horizon")
+        x, (value, low, high) = select.column(found, "horizon"), select.bounds(found, "growth")
+        shifted = x[-1:] * (1 + 0.02 * place)
+        for part in (slice(None, -1), slice(-2, None)):
+            axis.plot(x[part], value[part], color=colour, linewidth=1.4)
+        axis.vlines(shifted, low[-1:], high[-1:], colors=colour, linewidth=1.4)
+        axis.plot(shifted, value[-1:], "s", color=colour, markersize=5)
+        label = (value[-1], f"{word} {factor(value[-1])}", colour)
+        yield label, np.concatenate([value, low[-1:], high[-1:]])
+
+
 def _compare(axis: Axes, findings: Findings, beside: list[str]) -> None:
+    """All configurations at their longest horizon, whole and with each path cut."""
     marks = {"full": ("measured", INK, "o", 6.5)}
     marks |= {code: (word, colour, "s", 5) for code, (word, colour) in _CUTS.items()}
-    held = [np.ones(1)]
-    for place, (code, (word, colour, marker, size)) in enumerate(marks.items()):
-        y, ends = [], []
-        for row, name in enumerate(beside):
-            found = cuts(findings, name)
-            found = found[found["cut"] == code]
-            if len(found):
-                y.append(row + 0.2 * (place - 1))
-                keys = ("growth", "growth_low", "growth_high")
-                ends.append([column(found, key)[0] for key in keys])
-        if y:
-            value, low, high = np.array(ends).T
-            look = {"marker": marker, "markersize": size, "label": word}
-            dots_with_bars(axis, value, np.array(y), low, high, colour=colour, **look)
-            held += [value, low, high]
-    factor_axis(axis, "x", np.concatenate(held))
-    named_rows(axis, [names.configuration(name) for name in beside])
-    axis.set_title(f"n = {longest(findings, beside[0])}, side by side")
-    legend(axis, below=3)
+    found, groups = pd.concat([select.cuts(findings, name) for name in beside]), []
+    for code, (word, colour, marker, size) in marks.items():
+        own = found[found["cut"] == code]
+        look = {"color": colour, "marker": marker, "markersize": size, "label": word}
+        groups.append((look, own["configuration"], select.bounds(own, "growth")))
+    canvas.dots_in_rows(axis, {name: names.configuration(name) for name in beside}, groups)
+    canvas.factor_axis(axis, "x", 1.0, *(part for _, _, ends in groups for part in ends))
+    axis.set_title(f"n = {select.longest(findings, beside[0])}, side by side")
+    canvas.legend(axis, below=3)

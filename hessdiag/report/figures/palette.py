@@ -1,10 +1,14 @@
-"""Colours of the figures, each with a light and a dark form.
+"""Colours and markers of the figures, each colour with a light and a dark form.
 
 Figures are drawn with the light colours. In the page every one of them becomes a CSS variable, so
 that the same drawing follows the reader's colour scheme. Light colours are therefore all different.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hessdiag.analysis import Findings
+from hessdiag.report import names
 
 INK = "#1f2429"
 MUTED = "#666e76"
@@ -14,6 +18,7 @@ SHADE = "#eef3f8"
 
 CATEGORIES = ("#0b66b0", "#c2480a", "#12805c", "#8a3fa0", "#a67c00", "#b8336a", "#4f5d75")
 _CATEGORIES_DARK = ("#62b0f2", "#f5935a", "#4cc89b", "#cb8fe0", "#e0b83c", "#f07fab", "#a9b6cc")
+PUBLISHED = CATEGORIES[5]
 
 SEQUENCE = ("#3b0f6e", "#3f4b8a", "#2b788e", "#1fa188", "#64bf5a", "#93c83c")
 _SEQUENCE_DARK = ("#a58be0", "#77a3ee", "#50c0df", "#53d8b2", "#a3e878", "#d3ee66")
@@ -34,8 +39,36 @@ VARIABLES: Mapping[str, str] = {
 }
 """The CSS variable of every light colour."""
 
+_OPERATORS = ("paper", "preconditioned", "update", "augmented")
+_MARKERS = "osD^v"
+
 
 def sequence(index: int, count: int) -> str:
     """Colour number `index` of `count` ordered things."""
     place = round(index / max(count - 1, 1) * (len(SEQUENCE) - 1))
     return SEQUENCE[place]
+
+
+def looks(findings: Findings, shown: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and name of configurations; a colour is the same in all figures.
+
+    Colours are of a sequence where there are more configurations than categories.
+    """
+    codes = findings.configurations
+    few = len(codes) <= len(CATEGORIES)
+    colours = CATEGORIES if few else [sequence(place, len(codes)) for place in range(len(codes))]
+    return {
+        code: {
+            "color": colours[codes.index(code)],
+            "marker": _MARKERS[place % len(_MARKERS)],
+            "label": names.configuration(code),
+        }
+        for place, code in enumerate(shown)
+    }
+
+
+def operator_look(code: str) -> dict[str, Any]:
+    """Colour, marker and name of an operator."""
+    plain = code.removesuffix(", I + H")
+    place = _OPERATORS.index(plain) if plain in _OPERATORS else len(_OPERATORS)
+    return {"color": CATEGORIES[place], "marker": _MARKERS[place], "label": names.operator(code)}

@@ -7,21 +7,13 @@ there is nothing to show, and put the function here.
 from collections.abc import Callable
 
 from hessdiag.analysis import Findings
-from hessdiag.report.figures.along import along
-from hessdiag.report.figures.curves import hyper_parameters, learning
-from hessdiag.report.figures.density import density
-from hessdiag.report.figures.extremes import extremes
+from hessdiag.report.figures.curvature import density, extremes
 from hessdiag.report.figures.growth import growth
 from hessdiag.report.figures.horizons import signal, tradeoff
-from hessdiag.report.figures.phase import phase
-from hessdiag.report.figures.plane import plane
-from hessdiag.report.figures.predicted import predicted_measured
-from hessdiag.report.figures.products import products
-from hessdiag.report.figures.published import published
-from hessdiag.report.figures.radii import radii
-from hessdiag.report.figures.sources import sources
+from hessdiag.report.figures.operators import plane, products, radii
+from hessdiag.report.figures.side_by_side import phase, predicted_measured, published, sources
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.figures.training import training
+from hessdiag.report.figures.training import along, hyper_parameters, learning, training
 
 FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     growth,

@@ -1,10 +1,13 @@
-"""What every figure of a report is made of."""
+"""What every figure of a report is made of, and what a page holds of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from hessdiag.report.names import texts
+from hessdiag.report.select import Frame
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,32 @@ class FigureSpec:
     slug: str
     title: str
     caption: str
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[Any, Any]]
     draw: Callable[[], Figure]
     tabs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as the page holds it: SVG by panel, so many side by side or a tab for each."""
+
+    slug: str
+    title: str
+    caption: str
+    panels: tuple[str, ...]
+    columns: int
+    tabs: tuple[str, ...]
+
+
+def figure_spec(
+    slug: str,
+    rows: Frame | Sequence[Mapping[Any, Any]],
+    draw: Callable[[], Figure],
+    *,
+    tabs: Sequence[str] = (),
+    **words: object,
+) -> FigureSpec:
+    """A figure with the title and the caption that figures.toml has for it, filled with words."""
+    title, caption = (texts("figures")[slug][part].format(**words) for part in ("title", "caption"))
+    records = rows if isinstance(rows, Sequence) else rows.to_dict("records")
+    return FigureSpec(slug, title, caption, records, draw, tuple(tabs))

@@ -1,59 +1,142 @@
-"""A run's training: the headline metric and the hyper-parameters."""
+"""Over training: metrics and hyper-parameters, and where in training the noise grows."""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hessdiag.analysis import Findings
 from hessdiag.report import names
-from hessdiag.report.figures.canvas import iteration_axis, linear_axis, panels, thin
-from hessdiag.report.figures.palette import CATEGORIES, MUTED
-from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.select import column
+from hessdiag.report.figures import canvas
+from hessdiag.report.figures.palette import CATEGORIES, MUTED, looks
+from hessdiag.report.figures.spec import FigureSpec, figure_spec
+from hessdiag.report.select import Frame, bounds, column, measured, rows
 
-_PANELS = 5  # of hyper-parameters
+_DECADES = 30.0  # ratio of the largest to the smallest from which an axis is logarithmic
+_PANELS = 8
+_PANELS_OF_A_RUN = 5  # of hyper-parameters
 _POINTS = 1000
 
 
 def training(findings: Findings) -> FigureSpec | None:
-    """The metric with its running mean, and what is meta-learned."""
+    """A run's headline metric with its running mean, and what is meta-learned."""
     metrics = next(iter(findings.metrics.values()), pd.DataFrame())
     headline = f"metrics.{findings.about.get('headline', 'return')}"
     if findings.kind != "run" or not np.isfinite(column(metrics, headline)).any():
         return None
     metric = names.parameter(headline.partition(".")[2])
-    return FigureSpec(
-        slug="training",
-        title="Training",
-        caption=(
-            f"Points: {metric} at each iteration; line: running mean. Hyper-parameters are those "
-            "in force, dashed where they started. One seed, so no error bars."
-        ),
-        rows=metrics.to_dict("records"),
-        draw=lambda: _draw(metrics, headline),
+    return figure_spec(
+        "training", metrics, lambda: _draw_training(metrics, headline), metric=metric
     )
 
 
-def _draw(metrics: pd.DataFrame, headline: str) -> Figure:
-    hyper = [name for name in metrics if str(name).startswith("hyper.")][:_PANELS]
-    figure, axes = panels(1 + len(hyper), columns=3, height=2.2, width=9.6)
-    kept = thin(len(metrics), most=_POINTS)
+def _draw_training(metrics: pd.DataFrame, headline: str) -> Figure:
+    hyper = [str(name) for name in metrics if str(name).startswith("hyper.")][:_PANELS_OF_A_RUN]
+    figure, axes = canvas.panels(1 + len(hyper), columns=3, height=2.2)
+    kept = canvas.thin(len(metrics), most=_POINTS)
     x, y = column(metrics, "iteration")[kept], column(metrics, headline)
     axes[0].plot(x, y[kept], ".", color=MUTED, alpha=0.55, markeredgewidth=0)
-    mean = smooth(y, window=max(1, len(metrics) // 40))[kept]
-    axes[0].plot(x, mean, color=CATEGORIES[0], linewidth=1.8)
+    window = pd.Series(y).rolling(max(1, len(metrics) // 40), center=True, min_periods=1)
+    axes[0].plot(x, np.asarray(window.mean())[kept], color=CATEGORIES[0], linewidth=1.8)
     for axis, name in zip(axes[1:], hyper, strict=True):
-        values = column(metrics, str(name))
-        axis.axhline(values[0], color=MUTED, linestyle=(0, (4, 3)), linewidth=0.9)
+        values = column(metrics, name)
+        canvas.rule(axis, "y", values[0], linestyle=(0, (4, 3)), zorder=2)
         axis.plot(x, values[kept], color=CATEGORIES[0])
     for axis, name in zip(axes, (headline, *hyper), strict=True):
-        axis.set_title(names.title(names.parameter(str(name).partition(".")[2])))
-        linear_axis(axis, "y")
-        iteration_axis(axis, ticks=3)
+        axis.set_title(names.title(names.parameter(name.partition(".")[2])))
+        canvas.linear_axis(axis, "y")
+        canvas.iteration_axis(axis, ticks=3)
     return figure
 
 
-def smooth(values: np.ndarray, *, window: int) -> np.ndarray:
-    """A centred running mean that passes over gaps."""
-    shown = pd.Series(values).rolling(window, center=True, min_periods=1)
-    return np.asarray(shown.mean())
+def learning(findings: Findings) -> FigureSpec | None:
+    """The headline metric over training, a line per configuration."""
+    headline = str(findings.about.get("headline", "return"))
+    return _of_study(findings, "learning", [headline])
+
+
+def hyper_parameters(findings: Findings) -> FigureSpec | None:
+    """What the meta-gradient makes of the hyper-parameters."""
+    return _of_study(findings, "hyper-parameters", findings.about.get("groups", ())[:_PANELS])
+
+
+def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpec | None:
+    found = rows(findings, "learning")
+    found = found[found["series"].isin(series)] if len(found) else found
+    if findings.kind == "run" or measured(findings) or not len(found):
+        return None  # where noise was measured, the returns stand beside it
+    return figure_spec(
+        slug,
+        found,
+        lambda: _draw_learning(findings, series),
+        seeds=findings.scale.get("seeds", 1),
+        metric=names.title(names.parameter(series[0])),
+    )
+
+
+def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
+    if len(series) == 1:
+        figure, axes = canvas.panels(1, columns=1, height=3.2, width=5.4)
+    else:
+        figure, axes = canvas.panels(len(series), height=2.5)
+    for axis, name in zip(axes, series, strict=True):
+        _draw_curves(axis, findings, name, findings.configurations)
+    if len(findings.configurations) > 1:
+        canvas.legend(axes[0], below=3)
+    return figure
+
+
+def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[str]) -> None:
+    """One series over training, a line with its band per configuration."""
+    means = [np.empty(0)]
+    for code, look in looks(findings, shown).items():
+        own = rows(findings, "learning", series=series, configuration=code)
+        x, mean, deviation = (column(own, key) for key in ("iteration", "mean", "deviation"))
+        low, high = mean - np.nan_to_num(deviation), mean + np.nan_to_num(deviation)
+        floor = np.nanmin(mean, initial=np.inf)
+        low = np.where(low > 0, low, floor / 2) if 0 < floor < np.inf else low
+        canvas.line_with_band(axis, x, (mean, low, high), linewidth=1.5, **(look | {"marker": ""}))
+        means.append(mean)
+    every = np.concatenate(means)
+    known = every[np.isfinite(every)]
+    is_wide = known.size and known.min() > 0 and known.max() / known.min() > _DECADES
+    (canvas.log_axis if is_wide else canvas.linear_axis)(axis, "y")
+    canvas.iteration_axis(axis)
+    axis.set_title(names.title(names.parameter(series)))
+
+
+def along(findings: Findings) -> FigureSpec | None:
+    """Growth at the longest horizon over training, above the learning curve."""
+    found = _points(findings)
+    if findings.kind == "run" or not len(found) or found["iteration"].nunique() < 3:
+        return None
+    metric = names.parameter(str(findings.about["headline"]))
+    return figure_spec("along", found, lambda: _draw_along(findings, found), metric=metric)
+
+
+def _points(findings: Findings) -> Frame:
+    found = rows(findings, "spread", estimator="n-step", group="all")
+    if not len(found) or "iteration" not in found:
+        return pd.DataFrame()
+    found = found[found["iteration"].notna() & (found["horizon"] > 1)]
+    return found[found["horizon"] == found.groupby("configuration")["horizon"].transform("max")]
+
+
+def _draw_along(findings: Findings, found: Frame) -> Figure:
+    figure, (upper, lower) = canvas.panels(2, height=3.0)
+    shown = looks(findings, dict.fromkeys(found["configuration"]))
+    for code, look in shown.items():
+        own = found[found["configuration"] == code].sort_values("iteration")
+        x, (value, low, high) = column(own, "iteration"), bounds(own, "growth")
+        upper.plot(x, value, **look)
+        if len(shown) <= 4:
+            upper.vlines(x, low, high, colors=look["color"], linewidth=1.0, alpha=0.5)
+    canvas.factor_axis(upper, "y", 1.0, column(found, "growth"))
+    upper.set_title("Noise relative to one step")
+    canvas.iteration_axis(upper)
+    _draw_curves(lower, findings, str(findings.about["headline"]), shown)
+    if len(shown) > 1:
+        canvas.legend(upper, below=3)
+    return figure

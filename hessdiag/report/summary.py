@@ -1,0 +1,182 @@
+"""What a page says first and last: the kicker, the lead, the cards, and its limits."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hessdiag.analysis import Findings
+from hessdiag.report import names
+from hessdiag.report.numbers import factor, interval, plain
+from hessdiag.report.select import bounds, column, cuts, longest, paper_formula, rows, spread
+from hessdiag.report.words import leading, part, templates, wanted
+
+_FAR = 2.0  # from a factor of the published value on, it is said in the lead
+_CUTS = {"no-hessian": "without the Hessian path", "no-memory": "without the optimiser's memory"}
+_LESS = 0.15  # of the logarithm of the growth: what removes more makes less noise
+_MOST = 4  # cards of ends of training
+
+
+class Card(NamedTuple):
+    """One number: what it is, its interval, and a "good" or "bad" tone if it differs much."""
+
+    label: str
+    value: str
+    detail: str = ""
+    tone: str = ""
+
+
+def kicker(findings: Findings) -> str:
+    """What this is, in one line."""
+    problem = str(findings.about.get("summary", "")).partition(";")[0]
+    parts = (f"hessdiag {findings.kind}", findings.name, problem, scale(findings))
+    return " · ".join(filter(None, parts))
+
+
+def scale(findings: Findings) -> str:
+    """Seeds, iterations, probes and samples."""
+    held = findings.scale
+    iterations, points, samples = (
+        _range(held.get(k, ())) for k in ("iterations", "points", "samples")
+    )
+    seeds = held.get("seeds", 1)
+    words = [f"{seeds} seeds" if seeds > 1 else "1 seed", f"{iterations} iterations"]
+    if points not in ("0", ""):
+        words.append(f"{points} {'probe' if points == '1' else 'probes'} a run, K = {samples}")
+    return ", ".join(words)
+
+
+def _range(values: Sequence[int]) -> str:
+    """`5`, or `5 to 10` where runs differ."""
+    return " to ".join(f"{end:,}" for end in sorted({*values[:1], *values[-1:]}))
+
+
+def lead(findings: Findings) -> list[str]:
+    """At most two sentences: the growth told as growth, and how far training went."""
+    return [text for text in (_noise(findings), _early(findings)) if text]
+
+
+def _noise(findings: Findings) -> str:
+    """The growth with and without each path; where none was cut, what the formula predicts."""
+    name = leading(findings)
+    n = longest(findings, name)
+    if n < 2:
+        return ""
+    published, left = _paper_growth(findings, name), cuts(findings, name)
+    if not len(left):
+        predicted = factor(paper_formula(findings, name)[1][-1])
+        whose = f"The paper measured {published}; its" if published else "The paper's"
+        return f"{whose} formula predicts {predicted}, the number of steps alone {n}×."
+    growth = spread(findings, name)["growth"].iloc[-1]
+    left = left.set_index("cut")["growth"]
+    without = " and ".join(f"{factor(left[code])} {_CUTS[code]}" for code in _CUTS if code in left)
+    measured = factor(growth).removesuffix("×") + (f" (paper: {published})" if published else "")
+    steps = names.title(names.number(n))
+    return f"{steps} inner steps multiply the noise by {measured}; it is {without}."
+
+
+def _paper_growth(findings: Findings, name: str) -> str:
+    """The growth that the paper measured at the longest horizon, `8.6 ± 2.1`; empty if none."""
+    row = spread(findings, name).iloc[-1]
+    paper = row.get("published", math.nan)
+    return f"{paper:g} ± {row['published_deviation']:g}" if paper > 0 else ""
+
+
+def _early(findings: Findings) -> str:
+    """How far training went, with the paper's return beside it where that is far off."""
+    headline = str(findings.about.get("headline", ""))
+    ends = rows(findings, "final", series=headline, configuration=leading(findings))
+    if not len(ends):
+        return f"{names.title(scale(findings))}." if findings.kind == "run" else ""
+    final, paper = column(ends, "final")[0], column(ends, "published")[0]
+    metric = names.parameter(headline)
+    if math.isfinite(paper) and not paper / _FAR < final < paper * _FAR:
+        return f"Early training only: {metric} {plain(final, digits=2)}, paper {paper:g}."
+    seeds = findings.scale.get("seeds", 1)
+    runs = f"{names.number(seeds)} seed{'s' if seeds > 1 else ''}"
+    return f"{metric.capitalize()} {plain(final, digits=2)} at the end, {runs}."
+
+
+def cards(findings: Findings) -> list[Card]:
+    """Growth, cuts and the paper's prediction; where none is measured, what training ended with."""
+    name = leading(findings)
+    if longest(findings, name) > 1:
+        return [_growth(findings, name), *_without(findings, name), *_formula(findings, name)]
+    return list(_final(findings))[:_MOST]
+
+
+def _growth(findings: Findings, name: str) -> Card:
+    row, paper = spread(findings, name).iloc[-1], _paper_growth(findings, name)
+    whose = f" ({names.configuration(name)})" if len(findings.configurations) > 1 else ""
+    beside = f" · paper {paper}" if paper else ""
+    detail = f"{interval(row['growth_low'], row['growth_high'])}{beside}"
+    return Card(f"noise at n = {row['horizon']}{whose}", factor(row["growth"]), detail)
+
+
+def _without(findings: Findings, name: str) -> Iterator[Card]:
+    """A card per path that was cut, or what would cut them."""
+    left = cuts(findings, name)
+    if not len(left):
+        yield Card("without memory, without Hessian", "not measured", "needs --counterfactuals all")
+        return
+    for code, label in _CUTS.items():
+        for row in left[left["cut"] == code].to_dict("records"):
+            is_less = row["removed"] > _LESS
+            is_part = is_less and code == "no-memory"
+            words = f" · {part(findings, name)} of log-growth" if is_part else ""
+            detail = f"{interval(row['growth_low'], row['growth_high'])}{words}"
+            yield Card(label, factor(row["growth"]), detail, "good" if is_less else "bad")
+
+
+def _formula(findings: Findings, name: str) -> Iterator[Card]:
+    """What the paper's formula predicts, with the largest spectral radius."""
+    _, predicted = paper_formula(findings, name)
+    if predicted.size:
+        radii = rows(findings, "curvature", configuration=name, when="all", operator="paper, I + H")
+        n = longest(findings, name)
+        largest = [f"ρ − 1 ≤ {plain(value, digits=2)}" for value in column(radii, "largest")[:1]]
+        detail = " · ".join([f"{n} steps alone: {n}×", *largest])
+        yield Card("paper's formula predicts", factor(predicted[-1]), detail)
+
+
+def _final(findings: Findings) -> Iterator[Card]:
+    """What training ended with, a card per configuration."""
+    headline = findings.about.get("headline", "")
+    ends = rows(findings, "final", series=headline)
+    papers = column(ends, "published")
+    for code, paper, *final in zip(
+        ends.get("configuration", ()), papers, *bounds(ends, "final"), strict=True
+    ):
+        beside = f" · paper {paper:g}" if paper == paper else ""
+        label = f"{names.parameter(headline)}, {names.configuration(code)}"
+        yield Card(label, plain(final[0]), f"{interval(*final[1:])}{beside}")
+
+
+def notes(findings: Findings) -> list[str]:
+    """What is wrong or not finished."""
+    runs = findings.cells.to_dict("records")
+    told = [f"{r['cell'] or findings.name}: {r['message']}" for r in runs if r.get("message")]
+    waiting = sum(run["state"] != "finished" for run in runs)
+    if waiting:
+        told.append(
+            f"{waiting} of {len(runs)} runs are not finished; this page shows what there is."
+        )
+    return told
+
+
+def limits(findings: Findings) -> list[str]:
+    """Five lines at the most of what the numbers cannot say."""
+    provenance, level = findings.provenance, f"{100 * findings.confidence:g} %"
+    units = "seeds" if findings.scale.get("seeds", 1) > 1 else "samples and probes of one run"
+    asked = [a for a in findings.verdict if a.needs and a.configuration == leading(findings)]
+    lines = [
+        f"{names.title(scale(findings))}; {level} intervals over {units}.",
+        _early(findings),
+        *(
+            f"{templates()[a.question]['question']} Undecided. Would take about {wanted(a)}."
+            for a in asked[:2]
+        ),
+        f"Computed in {provenance.get('precision', 'unknown precision')} on "
+        f"{provenance.get('device', 'an unknown device')}; {len(findings.choices)} choices are "
+        "ours, listed below.",
+    ]
+    return list(dict.fromkeys(filter(None, lines)))[:5]
