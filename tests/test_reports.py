@@ -1,6 +1,5 @@
 """What the committed studies say, by their own intervals."""
 
-import functools
 import itertools
 import re
 import subprocess
@@ -9,18 +8,15 @@ from typing import Any
 
 import pytest
 
-from hessdiag.analysis import Findings, findings
 from hessdiag.analysis.frames import rows as rows_of
+from hessdiag.report import words
+from hessdiag.report.figures.registry import MOST, specs
+from tests.report.conftest import found_in as read
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "reports"
 LISTED = (REPORTS / "README.md").read_text()
 EVEN, ODD = "even discounts", "odd discounts"
-
-
-@functools.cache
-def read(report: str) -> Findings:
-    return findings(REPORTS / report)
 
 
 def rows(study: str, table: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -46,6 +42,52 @@ def test_the_command_beside_a_report_is_the_one_that_made_it():
     for name, command in commands().items():
         assert read(name).provenance["command"] == command
         assert read(name).kind == ("study" if " study " in command else "run")
+
+
+HEADLINES = {
+    "mechanism": "growth",
+    "mechanism-long": "growth",
+    "mechanism-mrp": "growth",
+    "table1": "growth",
+    "fig5": "growth",
+    "fig4": "learning",
+    "fig3": "published",
+    "snake-n5": "growth",
+}
+
+
+@pytest.mark.parametrize("name", HEADLINES)
+def test_committed_reports_have_few_figures_of_few_words(name):
+    shown = specs(read(name))
+    assert shown[0].slug == HEADLINES[name]
+    assert 2 <= len(shown) <= MOST
+    assert len({spec.slug for spec in shown}) == len(shown)
+    for spec in shown:
+        assert len(spec.caption.split()) <= 40
+        assert spec.title
+        assert spec.rows
+
+
+def test_experiments_of_the_paper_say_first_what_is_reproduced():
+    fig3 = read("fig3")
+    total = words.reproduced(fig3)
+    assert total is not None
+    assert (total.numbers["returns_met"].value, total.numbers["returns_of"].value) == (0, 7)
+    assert words.title(fig3).startswith("0 of 7 ")
+    table1 = words.title(read("table1"))
+    assert "22 of 22" in table1
+    assert "0 of 7" in table1
+
+
+def test_answers_name_figures_that_there_are():
+    shown = {spec.slug for name in ("mechanism", "fig5", "fig3") for spec in specs(read(name))}
+    assert {answer.figure for answer in read("mechanism").verdict} <= shown
+
+
+def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told():
+    text = words.title(read("fig4"))
+    assert "0.0020" in text
+    assert "0.0015" in text
 
 
 DECIDED = {  # published, under the optimiser, rivals, Hessian cut, memory cut; closest, winners

@@ -6,13 +6,9 @@ __all__ = ["write_report"]
 
 
 def write_report(directory: Path | str) -> Path:
-    """Write the page, figures and tables of a run or of a study; of a study its results, too.
+    """Write the page, figures and tables of a run or of a study, and give where the page is.
 
-    Args:
-        directory: A run, or a study, whose runs may be gone where its results.json is there.
-
-    Returns:
-        Where the page is.
+    Of a study it writes results.json, too; its runs may be gone where that is there.
 
     Raises:
         UsageError: It cannot be read.

@@ -26,8 +26,7 @@ def plain(value: float | None, *, digits: int = 3) -> str:
 def with_error(value: float | None, error: float | None) -> str:
     """A number and its error, `1.230e−5 ± 4e−8`.
 
-    The error keeps one significant digit (two when it starts with 1) and is rounded up; the value
-    is rounded to the same place.
+    The error is rounded up to one digit, two where it starts with 1; the value to the same place.
     """
     if value is None or not math.isfinite(value):
         return plain(value)
@@ -79,10 +78,7 @@ def percent(share: float | None) -> str:
 
 
 def share(value: float | None, low: float | None, high: float | None) -> str:
-    """A share of a whole: `48 % [42, 54]`, or `at least 46 %` where an end is none of a whole's.
-
-    It is `undecided` where its interval holds everything from 0 to 1.
-    """
+    """A share of a whole, `48 % [42, 54]`, or the one end of it that lies between none and all."""
     if value is None or math.isnan(value):
         return MISSING
     if low is None or high is None or math.isnan(low) or math.isnan(high):

@@ -13,6 +13,9 @@ from hessdiag.report.summary import cards, kicker, lead, limits, notes
 from hessdiag.report.tables import check_table, decided, folded
 from hessdiag.report.words import changes, sentences, title
 
+_FIRST = (title, kicker, lead, notes, cards, decided, changes)
+_REST = (limits, check_table, sentences, folded)
+
 
 def page(findings: Findings, drawn: Sequence[DrawnFigure]) -> str:
     """The whole page."""
@@ -25,18 +28,8 @@ def page(findings: Findings, drawn: Sequence[DrawnFigure]) -> str:
     )
     environment.filters |= {"plain_html": Markup, "prose": _prose}
     return environment.get_template("page.html.j2").render(
-        title=title(findings),
-        kicker=kicker(findings),
-        lead=lead(findings),
-        notes=notes(findings),
-        cards=cards(findings),
+        {part.__name__: part(findings) for part in (*_FIRST, *_REST)},
         figures=drawn,
-        decided=decided(findings),
-        advice=changes(findings),
-        limits=limits(findings),
-        checks=check_table(findings),
-        sentences=sentences(findings),
-        folded=folded(findings),
         choices=findings.choices,
         command=findings.provenance.get("command"),
         style=Markup(_colours() + environment.get_template("page.css").render()),

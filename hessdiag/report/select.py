@@ -15,7 +15,7 @@ NORM = "product_norm_minus_one"
 _STEPS = ("operator_unroll", "inner_step")
 
 Frame = Any  # a pandas.DataFrame: its own annotations call every selection a Series, too
-Bounds = tuple[np.ndarray, np.ndarray, np.ndarray]  # values, and the ends of their intervals
+Bounds = Sequence[np.ndarray]  # values, and the lower and upper ends of their intervals
 
 
 def rows(findings: Findings, table: str, **wanted: Any) -> Frame:
@@ -35,9 +35,14 @@ def column(frame: Frame, name: str) -> np.ndarray:
     return np.asarray(frame[name].to_numpy(), dtype=float)
 
 
+def columns(frame: Frame, *names: str) -> list[np.ndarray]:
+    """Several of them."""
+    return [column(frame, name) for name in names]
+
+
 def bounds(frame: Frame, name: str) -> Bounds:
     """A column and the ends of its intervals."""
-    return column(frame, name), column(frame, f"{name}_low"), column(frame, f"{name}_high")
+    return columns(frame, name, f"{name}_low", f"{name}_high")
 
 
 def spread(findings: Findings, configuration: str, estimator: str = ESTIMATOR) -> Frame:
@@ -93,10 +98,7 @@ def iteration(probe: xr.Dataset) -> int:
 
 def finite(probe: xr.Dataset) -> xr.Dataset:
     """A probe that can be drawn: NaN, which leaves a gap, in place of infinities."""
-    return probe.map(
-        lambda array: array.where(np.isfinite(array)) if array.dtype.kind == "f" else array,
-        keep_attrs=True,
-    )
+    return probe.map(lambda a: a.where(np.isfinite(a)) if a.dtype.kind == "f" else a, True)
 
 
 def long_rows(
@@ -130,18 +132,10 @@ def of_operator(probe: xr.Dataset, variable: str, name: str) -> np.ndarray:
 def shown_error(
     value: np.ndarray, bound: np.ndarray, estimate: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The error that tells a reader more: the bound, unless it says nothing.
+    """The errors of values that tell a reader more, and where they are the bounds.
 
-    A bound says nothing where it is infinite, or beyond both the value and twice the first-order
-    error.
-
-    Args:
-        value: What was measured.
-        bound: Bounds on its error.
-        estimate: First-order errors, no bounds; NaN where there are none.
-
-    Returns:
-        The errors, and where they are the bounds.
+    Bounds tell more than first-order estimates (NaN where there are none) unless they are infinite,
+    or beyond both the value and twice the estimate.
     """
     telling = bound <= np.fmax(2 * estimate, np.abs(value))
     bounded = np.isfinite(bound) & (telling | ~np.isfinite(estimate))

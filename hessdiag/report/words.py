@@ -33,13 +33,7 @@ def leading(findings: Findings) -> str:
 
 
 def said(form: str, findings: Findings, answer: Answer) -> str:
-    """An answer in words; empty where no template knows all of its numbers.
-
-    Args:
-        form: "title", "sentence", "cell" or "change".
-        findings: That it is of.
-        answer: What is decided.
-    """
+    """An answer as "title", "sentence", "cell" or "change"; empty where no template fits."""
     known = _values(findings, answer)
     found = templates().get(answer.question, {}).get(answer.status, {}).get(form, ())
     for template in found:
@@ -98,8 +92,8 @@ def part(findings: Findings, configuration: str) -> str:
 
 def title(findings: Findings) -> str:
     """The finding: what is reproduced, what carries the noise, or what explains it."""
-    total = reproduced(findings)
-    if total is not None and _is_published_experiment(findings):
+    total, returns = reproduced(findings), column(rows(findings, "final"), "published")
+    if total is not None and np.isfinite(returns).sum() > 1:  # it is an experiment of the paper
         return said("title", findings, total)
     configuration = leading(findings)
     own = {a.question: a for a in findings.verdict if a.configuration == configuration}
@@ -129,11 +123,6 @@ def reproduced(findings: Findings) -> Answer | None:
     return Answer("reproduced", each[0].configuration, status, numbers=numbers)
 
 
-def _is_published_experiment(findings: Findings) -> bool:
-    """Whether several of its returns are published: the study is one of the paper's."""
-    return int(np.isfinite(column(rows(findings, "final"), "published")).sum()) > 1
-
-
 def _trained(findings: Findings) -> str:
     """What training ended with, where no meta-gradient was measured."""
     headline = str(findings.about.get("headline", ""))
@@ -149,22 +138,17 @@ def _trained(findings: Findings) -> str:
 
 def sentences(findings: Findings) -> list[tuple[str, list[str], str]]:
     """Every question, its answers by configuration, and the slug of the figure that shows them."""
-    found = []
+    several, told = len(findings.configurations) > 1, []
     for code, words in templates().items():
-        lines = [line for answer in answers(findings, code) if (line := _line(findings, answer))]
+        lines, asked = [], answers(findings, code)
+        for answer in asked:
+            head = f"{names.configuration(answer.configuration)}: " if several else ""
+            needs = f" Would take about {wanted(answer)}." if answer.needs else ""
+            if text := said("sentence", findings, answer):
+                lines.append(f"{head}{text}{needs}")
         if lines:
-            found.append((words["question"], lines, answers(findings, code)[0].figure))
-    return found
-
-
-def _line(findings: Findings, answer: Answer) -> str:
-    text = said("sentence", findings, answer)
-    if not text:
-        return ""
-    several = len(findings.configurations) > 1
-    head = f"{names.configuration(answer.configuration)}: " if several else ""
-    needs = f" Would take about {wanted(answer)}." if answer.needs else ""
-    return f"{head}{text}{needs}"
+            told.append((words["question"], lines, asked[0].figure))
+    return told
 
 
 def wanted(answer: Answer) -> str:

@@ -4,9 +4,12 @@ import csv
 import dataclasses
 import io
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from markupsafe import escape
 
 from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.analysis.frames import frame
@@ -15,10 +18,15 @@ from hessdiag.record.documents import as_written
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names
 from hessdiag.report.figures.canvas import boxes, saved, styled
-from hessdiag.report.figures.inline_svg import inline_panels, standalone_svg
+from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.report.figures.registry import specs
 from hessdiag.report.figures.spec import DrawnFigure, FigureSpec
 from hessdiag.report.page import page
+
+_FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
+_LARGEST = 2.0  # pixels per point
+
+Box = tuple[float, float, float, float]  # left, top, width and height of a panel, in points
 
 
 def write_report(directory: Path | str) -> Path:
@@ -61,14 +69,50 @@ def write_figure(spec: FigureSpec, folder: Path) -> DrawnFigure:
     """Draw a figure once and write its files: drawings in two formats, and its numbers."""
     with styled(spec.slug):
         figure = spec.draw()
-        svg = saved(figure, "svg")
+        svg = saved(figure, "svg").decode()
         write_atomically(folder / f"{spec.slug}.png", saved(figure, "png"))
-    write_atomically(folder / f"{spec.slug}.svg", standalone_svg(svg))
+    alone = _FAMILY.sub("system-ui, 'DejaVu Sans', sans-serif", svg)
+    write_atomically(folder / f"{spec.slug}.svg", alone.encode())
     write_atomically(folder / f"{spec.slug}.csv", _csv(spec.rows))
     places = boxes(figure)
     panels = inline_panels(svg, places, name=spec.slug, label=spec.title)
-    columns = sum(top == places[0][1] for _, top, _, _ in places)
-    return DrawnFigure(spec.slug, spec.title, spec.caption, panels, columns, spec.tabs)
+    return DrawnFigure(spec, panels, sum(top == places[0][1] for _, top, _, _ in places))
+
+
+def inline_panels(svg: str, boxes: Sequence[Box], *, name: str, label: str) -> tuple[str, ...]:
+    """One `svg` element per panel, in the page's fonts and colours.
+
+    The first holds the drawing and shows the first panel; the others show theirs of the same
+    drawing, so that a page can set them side by side or one below the other.
+    """
+    first, *others = map(_frame, boxes)
+    text = re.sub(r"\s*<(metadata|style)[ >].*?</\1>", "", svg[svg.index("<svg ") :], flags=re.S)
+    head = f'<svg {first} role="img" aria-label="{escape(label)}">'
+    text = re.sub(r"<svg [^>]*>", head, text, count=1)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(?:xlink:)?href="#', f'href="#{name}-', text)
+    text = text.replace("url(#", f"url(#{name}-")
+    text = re.sub(r"(?<=: )#[0-9a-f]{6}\b", _in_page, text)
+    text = _FAMILY.sub("var(--sans)", text)
+    text = re.sub(r" (?:d|x|y|transform)=\"[^\"]*\"", _in_hundredths, text)
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    again = '<svg {} aria-hidden="true"><use href="#{}-figure_1"/></svg>'
+    return (text, *(again.format(box, name) for box in others))
+
+
+def _frame(box: Box) -> str:
+    """What a panel shows of the drawing, and how large it may become."""
+    sides = " ".join(f"{side:.6g}" for side in box)
+    return f'viewBox="{sides}" style="max-width:{_LARGEST * box[2]:.0f}px"'
+
+
+def _in_page(colour: re.Match[str]) -> str:
+    variable = VARIABLES.get(colour.group())
+    return f"var({variable})" if variable else colour.group()
+
+
+def _in_hundredths(coordinates: re.Match[str]) -> str:
+    return re.sub(r"(\.\d\d)\d+", r"\1", coordinates.group())
 
 
 def _csv(rows: Sequence[Mapping[Any, Any]]) -> bytes:

@@ -11,6 +11,8 @@ from hessdiag.errors import UsageError
 from hessdiag.record.documents import FORMAT_VERSION
 from hessdiag.record.run_directory import RunDirectory, read_run
 from hessdiag.record.schema import SAMPLES
+from hessdiag.report import write_report
+from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
 from tests.train.driving import TINY, resume
@@ -237,3 +239,12 @@ def test_what_cannot_be_read_is_refused(recorded_run, tmp_path, name, content, w
     with pytest.raises(UsageError, match=rf"^{copy / name}: {words}") as raised:
         read_run(copy)
     assert "\n" not in str(raised.value)
+
+
+def test_a_report_of_a_run_that_measured_everything(recorded_run, tmp_path):
+    directory = Path(shutil.copytree(recorded_run, tmp_path / "run"))
+    page = write_report(directory).read_text(encoding="utf-8")
+    drawn = {path.stem for path in (directory / "figures").iterdir()}
+    assert {"growth", "curvature", "density", "plane", "sources", "training"} == drawn
+    assert not (directory / "results.json").exists()
+    assert all(variable in page for variable in list(VARIABLES.values())[:5])

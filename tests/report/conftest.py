@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from hessdiag.analysis import Findings, findings
-from hessdiag.report import write_report
 
 REPORTS = Path(__file__).parents[2] / "reports"
 
@@ -32,12 +31,3 @@ def found() -> Findings:
 def run() -> Findings:
     """What the committed run on Snake found."""
     return found_in("snake-n5")
-
-
-@pytest.fixture(scope="session")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study and a run whose reports are written; tests must not change them."""
-    folder = tmp_path_factory.mktemp("report")
-    for name in ("mechanism", "snake-n5"):
-        write_report(committed(name, folder / name))
-    return folder

@@ -1,4 +1,4 @@
-"""Every figure of every committed report, without drawing it."""
+"""The figures of a study and of a run."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -9,33 +9,9 @@ from matplotlib.figure import Figure
 
 from hessdiag.report.figures import registry
 from hessdiag.report.figures.palette import VARIABLES
-from hessdiag.report.figures.registry import FIGURES, MOST, specs
-from hessdiag.report.figures.spec import FigureSpec
+from hessdiag.report.figures.registry import FIGURES, specs
+from hessdiag.report.figures.spec import DrawnFigure, FigureSpec
 from hessdiag.report.write import write_figure
-from tests.report.conftest import found_in
-
-HEADLINES = {
-    "mechanism": "growth",
-    "mechanism-long": "growth",
-    "mechanism-mrp": "growth",
-    "table1": "growth",
-    "fig5": "growth",
-    "fig4": "learning",
-    "fig3": "published",
-    "snake-n5": "growth",
-}
-
-
-@pytest.mark.parametrize("name", HEADLINES)
-def test_committed_reports_have_few_figures_of_few_words(name: str) -> None:
-    shown = specs(found_in(name))
-    assert shown[0].slug == HEADLINES[name]
-    assert 2 <= len(shown) <= MOST
-    assert len({spec.slug for spec in shown}) == len(shown)
-    for spec in shown:
-        assert len(spec.caption.split()) <= 40
-        assert spec.title
-        assert spec.rows
 
 
 def test_a_run_has_the_figures_of_runs(run) -> None:
@@ -58,10 +34,19 @@ def test_adding_a_figure_is_one_entry(found, run, monkeypatch: pytest.MonkeyPatc
     assert specs(found)[0].slug == "growth"
 
 
-def test_a_figure_is_drawn_once_and_each_panel_shows_its_part(found, tmp_path: Path) -> None:
-    spec = specs(found)[0]
-    drawn = write_figure(spec, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("figures")
+
+
+@pytest.fixture(scope="module")
+def drawn(found, folder: Path) -> DrawnFigure:
+    """The first figure of the study; its files are in the folder."""
+    return write_figure(specs(found)[0], folder)
+
+
+def test_a_figure_is_drawn_once_and_each_panel_shows_its_part(drawn, folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {
         f"growth.{k}" for k in ("png", "svg", "csv")
     }
     first, second = drawn.panels
@@ -73,9 +58,8 @@ def test_a_figure_is_drawn_once_and_each_panel_shows_its_part(found, tmp_path: P
     assert np.allclose(lefts, [0.0, 345.6], atol=5)
 
 
-def test_every_colour_of_a_page_follows_the_scheme(found, tmp_path: Path) -> None:
-    drawn = write_figure(specs(found)[0], tmp_path)
-    held = ET.fromstring((tmp_path / "growth.svg").read_text())
+def test_every_colour_of_a_page_follows_the_scheme(drawn, folder: Path) -> None:
+    held = ET.fromstring((folder / "growth.svg").read_text())
     assert held.tag.endswith("svg")
     text = "".join(drawn.panels)
     assert sum(variable in text for variable in VARIABLES.values()) > 5

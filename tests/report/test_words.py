@@ -8,10 +8,8 @@ import pytest
 
 from hessdiag.analysis import CODES, Answer, Check, Quantity
 from hessdiag.report import names, words
-from hessdiag.report.figures.registry import specs
 from hessdiag.report.summary import cards, lead, limits, notes
 from hessdiag.report.tables import check_table, decided
-from tests.report.conftest import found_in
 
 ADAM = "optimiser=adam"
 NUMBERS = {
@@ -57,28 +55,6 @@ def test_titles_differ_by_status(found, status: str) -> None:
             if other != status
         }
         assert text not in others
-
-
-def test_experiments_of_the_paper_say_first_what_is_reproduced() -> None:
-    fig3 = found_in("fig3")
-    total = words.reproduced(fig3)
-    assert total is not None
-    assert (total.numbers["returns_met"].value, total.numbers["returns_of"].value) == (0, 7)
-    assert words.title(fig3).startswith("0 of 7 ")
-    table1 = words.title(found_in("table1"))
-    assert "22 of 22" in table1
-    assert "0 of 7" in table1
-
-
-def test_answers_name_figures_that_there_are(found) -> None:
-    shown = {spec.slug for name in ("mechanism", "fig5", "fig3") for spec in specs(found_in(name))}
-    assert {answer.figure for answer in found.verdict} <= shown
-
-
-def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told() -> None:
-    text = words.title(found_in("fig4"))
-    assert "0.0020" in text
-    assert "0.0015" in text
 
 
 def test_every_question_has_its_sentences() -> None:

@@ -84,14 +84,6 @@ def line_with_band(axis: Axes, x: np.ndarray, bounds: Bounds, **look: Any) -> No
     axis.plot(x, value, **look)
 
 
-def dots_with_bars(axis: Axes, y: np.ndarray, bounds: Bounds, **look: Any) -> None:
-    """Points with horizontal intervals, which are left out where they are not known."""
-    value, low, high = bounds
-    known = np.isfinite(low) & np.isfinite(high)
-    axis.hlines(y[known], low[known], high[known], colors=look["color"], linewidth=1.4)
-    axis.plot(value, y, linestyle="", **look)
-
-
 def apart(count: int, width: float) -> np.ndarray:
     """Shifts that set so many things apart over a width around zero."""
     return width * ((np.arange(count) + 0.5) / count - 0.5)
@@ -104,18 +96,18 @@ def dots_in_rows(
     *,
     width: float = 0.6,
 ) -> None:
-    """Groups of dots in named rows, set apart within each.
+    """Groups of dots in rows, which have names by code, with intervals where they are known.
 
-    Args:
-        axis: To draw on.
-        rows: Names by code, the first on top.
-        groups: The look of each group, the codes of its rows, and its values with their ends.
-        width: Of a row, over which groups are set apart; rows are 1 apart.
+    A group has a look, the codes of its rows and its bounds; a width sets groups apart in a row.
     """
     places = {code: place for place, code in enumerate(rows)}
-    for shift, (look, codes, bounds) in zip(apart(len(groups), width), groups, strict=True):
+    for shift, (look, codes, (value, low, high)) in zip(
+        apart(len(groups), width), groups, strict=True
+    ):
         y = np.array([places[code] for code in codes]) + shift
-        dots_with_bars(axis, y, bounds, **look)
+        known = np.isfinite(low) & np.isfinite(high)
+        axis.hlines(y[known], low[known], high[known], colors=look["color"], linewidth=1.4)
+        axis.plot(value, y, linestyle="", **look)
     named_rows(axis, list(rows.values()))
 
 
@@ -197,10 +189,7 @@ def factor_axis(axis: Axes, which: str, *values: float | np.ndarray) -> None:
 
 
 def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | None = None) -> None:
-    """An axis for values of both signs: linear near zero, logarithmic beyond.
-
-    It stays linear where the values span less than about two decades.
-    """
+    """Linear near zero, logarithmic beyond; linear where values span less than two decades."""
     sizes = np.abs(values[np.isfinite(values) & (values != 0)])
     if not sizes.size or (width is None and sizes.max() < 100 * np.quantile(sizes, 0.1)):
         linear_axis(axis, which)
@@ -208,18 +197,14 @@ def signed_axis(axis: Axes, which: str, values: np.ndarray, *, width: float | No
     width = float(np.quantile(sizes, 0.1)) if width is None else width
     exponent = math.floor(math.log10(width))
     getattr(axis, f"set_{which}scale")("symlog", linthresh=10.0**exponent, linscale=0.6)
-    limits = getattr(axis, f"get_{which}lim")()
-    set_ticks(axis, which, FixedLocator(signed_decades(*limits, exponent)), power_tick)
+    low, high = getattr(axis, f"get_{which}lim")()
+    set_ticks(axis, which, FixedLocator(signed_decades(low, high, exponent)), power_tick)
 
 
 def excess_axis(
     axis: Axes, which: str, values: np.ndarray, *, span: float = 1.0, width: float | None = None
 ) -> None:
-    """An axis for what may lie above or below zero, where nothing grows.
-
-    It is logarithmic where all values are positive and the largest is at least `span` times the
-    smallest.
-    """
+    """Logarithmic for positive values that span a factor; else signed, with a line at zero."""
     known = values[np.isfinite(values)]
     if known.size and known.min() > 0 and known.max() >= span * known.min():
         log_axis(axis, which)

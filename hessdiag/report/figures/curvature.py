@@ -98,12 +98,10 @@ def density(findings: Findings) -> FigureSpec | None:
         return None
     found = [found[index] for index in canvas.thin(len(found), most=_TABS)]
     variables = ("learning_rate", "density_grid", "density")
-    return figure_spec(
-        "density",
-        select.long_rows(found, variables, ("unroll", "inner_step", "grid")),
-        lambda: _draw_densities([select.finite(probe) for probe in found]),
-        tabs=[f"iteration {select.iteration(probe):,}" for probe in found],
-    )
+    rows = select.long_rows(found, variables, ("unroll", "inner_step", "grid"))
+    tabs = [f"iteration {select.iteration(probe):,}" for probe in found]
+    shown = [select.finite(probe) for probe in found]
+    return figure_spec("density", rows, lambda: _draw_densities(shown), tabs=tabs)
 
 
 def shown_steps(probe: xr.Dataset) -> list[int]:
@@ -132,7 +130,7 @@ def _draw_densities(found: list[xr.Dataset]) -> Figure:
 
 
 def _draw_density(axis: Axes, probe: xr.Dataset) -> float:
-    """The lines of one probe; the highest of them."""
+    """The lines of one probe, with its converged outliers; the highest of the lines."""
     peak = 0.0
     for colour, step in zip(CATEGORIES, shown_steps(probe), strict=False):
         for unroll in range(probe.sizes["unroll"]):
@@ -145,18 +143,13 @@ def _draw_density(axis: Axes, probe: xr.Dataset) -> float:
             look = {"color": colour, "label": f"inner step {step}" if unroll == 0 else None}
             x = -rate * part["density_grid"].values
             axis.plot(x, np.where(y > 0, y, np.nan), linewidth=1, **look)
-        marks = converged_outliers(probe, step)
+        part = probe.isel(inner_step=step)
+        value, error = (part[f"ritz_{name}"].values.ravel() for name in ("value", "error"))
+        converged = np.isfinite(value) & (error <= _SURE * np.abs(value))
+        marks = -float(part["learning_rate"]) * value[converged]
         heights = np.full(marks.size, 0.02)
         axis.plot(marks, heights, "|", color=colour, transform=axis.get_xaxis_transform())
     return peak
-
-
-def converged_outliers(probe: xr.Dataset, step: int) -> np.ndarray:
-    """Converged Ritz values of one inner step, over all unrolls and starts, as eigenvalues of H."""
-    part = probe.isel(inner_step=step)
-    value, error = (part[f"ritz_{name}"].values.ravel() for name in ("value", "error"))
-    sure = np.isfinite(value) & (error <= _SURE * np.abs(value))
-    return -float(part["learning_rate"]) * value[sure]
 
 
 def _linear_width(found: list[xr.Dataset]) -> float:

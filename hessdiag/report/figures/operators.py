@@ -1,6 +1,7 @@
 """What the optimiser applies: products of inner steps, eigenvalues, and radii by operator."""
 
 import math
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -36,12 +37,10 @@ def products(findings: Findings) -> FigureSpec | None:
     if not found:
         return None
     variables = (select.NORM, *_PRODUCTS, "product_converged")
-    chosen = [found[place] for place in sorted({0, len(found) // 2, len(found) - 1})]
-    return figure_spec(
-        "products",
-        select.long_rows(found, variables, ("operator_unroll", "term", "operator")),
-        lambda: _draw_products([select.finite(probe) for probe in chosen]),
-    )
+    places = sorted({0, len(found) // 2, len(found) - 1})
+    chosen = [select.finite(found[place]) for place in places]
+    rows = select.long_rows(found, variables, ("operator_unroll", "term", "operator"))
+    return figure_spec("products", rows, lambda: _draw_products(chosen))
 
 
 def _draw_products(found: list[xr.Dataset]) -> Figure:
@@ -95,12 +94,9 @@ def plane(findings: Findings) -> FigureSpec | None:
         return None
     dimensions = ("operator_unroll", "inner_step", "operator", "operator_ritz")
     rows = select.long_rows(found, _VALUES, dimensions)
-    return figure_spec(
-        "plane",
-        [r for r in rows if r["operator"] in _EXACT and not math.isnan(r[_VALUES[0]])],
-        lambda: _draw_planes(select.finite(found[0])),
-        iteration=select.iteration(found[0]),
-    )
+    rows = [r for r in rows if r["operator"] in _EXACT and not math.isnan(r[_VALUES[0]])]
+    last, iteration = select.finite(found[0]), select.iteration(found[0])
+    return figure_spec("plane", rows, lambda: _draw_planes(last), iteration=iteration)
 
 
 def _draw_planes(probe: xr.Dataset) -> Figure:
@@ -110,7 +106,8 @@ def _draw_planes(probe: xr.Dataset) -> Figure:
         steps = {step: _values(probe, code, step) for step in shown_steps(probe)}
         half = _draw_plane(axis, *np.concatenate([parts[:2] for parts in steps.values()], axis=1))
         for step, (real, imag, error) in steps.items():
-            look = {"color": sequence(step, probe.sizes["inner_step"]), "marker": "os"[step > 0]}
+            look: dict[str, Any] = {"marker": "os"[step > 0]}
+            look["color"] = sequence(step, probe.sizes["inner_step"])
             _draw_step(axis, real, imag, error, look, half=half)
             axis.plot([], [], linestyle="", markersize=4, label=f"inner step {step}", **look)
         axis.set(xlabel="real part, minus 1", ylabel="imaginary part")
@@ -144,7 +141,7 @@ def _draw_plane(axis: Axes, real: np.ndarray, imag: np.ndarray) -> float:
     return half
 
 
-def _draw_step(axis: Axes, real, imag, error, look: dict[str, str], *, half: float) -> None:
+def _draw_step(axis: Axes, real, imag, error, look: dict[str, Any], *, half: float) -> None:
     """Discs of first-order errors; markers that are full outside the unit circle."""
     drawn = (error > _HIDDEN * half) & (error <= _SMALL * half)
     sized = zip(real[drawn], imag[drawn], error[drawn], strict=True)
@@ -187,14 +184,12 @@ def _draw_quantity(axis: Axes, found: select.Frame, configurations: list[str]) -
     shifts = canvas.apart(len(groups), _APART * len(groups))
     for shift, (operator, held) in zip(shifts, groups, strict=True):
         y = np.array([configurations.index(name) for name in held["configuration"]]) + shift
-        median, largest, error = (
-            select.column(held, key) for key in ("median", "largest", "largest_error")
-        )
-        look = operator_look(operator) | {"linestyle": ""}
+        median, largest, error = select.columns(held, "median", "largest", "largest_error")
+        look: dict[str, Any] = operator_look(operator) | {"linestyle": ""}
         axis.hlines(y, median, largest, colors=look["color"], linewidth=0.9, alpha=0.6)
         axis.hlines(y, largest - error, largest + error, colors=look["color"], linewidth=2.6)
         axis.plot(median, y, **(look | {"markerfacecolor": PAPER, "label": None}))
         axis.plot(largest, y, **look)
-    values = np.concatenate([select.column(found, "median"), select.column(found, "largest")])
+    values = np.concatenate(select.columns(found, "median", "largest"))
     canvas.excess_axis(axis, "x", values, width=np.nanmin(np.abs(values[values != 0]), initial=1.0))
     canvas.named_rows(axis, [names.configuration(code) for code in configurations])

@@ -1,7 +1,7 @@
 """Colours and markers of the figures, each colour with a light and a dark form.
 
-Figures are drawn with the light colours. In the page every one of them becomes a CSS variable, so
-that the same drawing follows the reader's colour scheme. Light colours are therefore all different.
+Drawn are the light ones, all different: in the page each becomes a CSS variable, so that the same
+drawing follows the reader's colour scheme.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,9 +34,7 @@ DARK: Mapping[str, str] = {
 }
 """The dark form of every light colour."""
 
-VARIABLES: Mapping[str, str] = {
-    light: f"--figure-{number}" for number, light in enumerate(DARK, start=1)
-}
+VARIABLES: Mapping[str, str] = {light: f"--figure-{n}" for n, light in enumerate(DARK, start=1)}
 """The CSS variable of every light colour."""
 
 _OPERATORS = ("paper", "preconditioned", "update", "augmented")
@@ -45,15 +43,11 @@ _MARKERS = "osD^v"
 
 def sequence(index: int, count: int) -> str:
     """Colour number `index` of `count` ordered things."""
-    place = round(index / max(count - 1, 1) * (len(SEQUENCE) - 1))
-    return SEQUENCE[place]
+    return SEQUENCE[round(index / max(count - 1, 1) * (len(SEQUENCE) - 1))]
 
 
 def looks(findings: Findings, shown: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour, marker and name of configurations; a colour is the same in all figures.
-
-    Colours are of a sequence where there are more configurations than categories.
-    """
+    """Colour, the same in all figures, marker and name of configurations."""
     codes = findings.configurations
     few = len(codes) <= len(CATEGORIES)
     colours = CATEGORIES if few else [sequence(place, len(codes)) for place in range(len(codes))]

@@ -7,31 +7,26 @@ there is nothing to show, and put the function here.
 from collections.abc import Callable
 
 from hessdiag.analysis import Findings
-from hessdiag.report.figures.curvature import density, extremes
-from hessdiag.report.figures.growth import growth
-from hessdiag.report.figures.horizons import signal, tradeoff
-from hessdiag.report.figures.operators import plane, products, radii
-from hessdiag.report.figures.side_by_side import phase, predicted_measured, published, sources
+from hessdiag.report.figures import curvature, horizons, operators, side_by_side, training
 from hessdiag.report.figures.spec import FigureSpec
-from hessdiag.report.figures.training import along, hyper_parameters, learning, training
 
 FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
-    growth,
-    tradeoff,
-    published,
-    extremes,
-    density,
-    products,
-    plane,
-    radii,
-    predicted_measured,
-    phase,
-    sources,
-    signal,
-    training,
-    along,
-    learning,
-    hyper_parameters,
+    horizons.growth,
+    horizons.tradeoff,
+    side_by_side.published,
+    curvature.extremes,
+    curvature.density,
+    operators.products,
+    operators.plane,
+    operators.radii,
+    side_by_side.predicted_measured,
+    side_by_side.phase,
+    side_by_side.sources,
+    horizons.signal,
+    training.training,
+    training.along,
+    training.learning,
+    training.hyper_parameters,
 )
 MOST = 7  # on one page
 

@@ -10,10 +10,13 @@ from hessdiag.report import names
 from hessdiag.report.figures import canvas
 from hessdiag.report.figures.palette import INK, PAPER, PUBLISHED, looks
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
-from hessdiag.report.select import Frame, bounds, column, cuts, measured, rows
+from hessdiag.report.select import Frame, bounds, column, columns, cuts, measured, rows
 
 _SAME = 0.01  # explanations whose logarithms differ by less in all configurations are one
+_PUBLISHED = ("published", "published_deviation")
 _PHASES = ("early", "middle", "late")
+
+Rows = tuple[str, dict[str, str]]  # the column of codes, and what people call them
 
 
 def sources(findings: Findings) -> FigureSpec | None:
@@ -33,7 +36,7 @@ def _draw_sources(findings: Findings, cut: list[Frame], share: Frame) -> Figure:
         found = pd.concat(cut)
         labels = {code: names.cut(code) for code in found["cut"]}
         _draw_rows(axes[0], findings, found, ("cut", labels), "growth")
-        canvas.factor_axis(axes[0], "x", 1.0, column(found, "growth"), column(found, "growth_low"))
+        canvas.factor_axis(axes[0], "x", 1.0, *columns(found, "growth", "growth_low"))
         axes[0].set_title("Noise relative to one step")
     if len(share):
         labels = {code: code for code in share["source"]}
@@ -49,15 +52,9 @@ def _draw_sources(findings: Findings, cut: list[Frame], share: Frame) -> Figure:
 
 
 def _draw_rows(
-    axis: Axes,
-    findings: Findings,
-    found: Frame,
-    rows: tuple[str, dict[str, str]],
-    value: str,
-    *,
-    width: float = 0.5,
+    axis: Axes, findings: Findings, found: Frame, rows: Rows, value: str, *, width: float = 0.5
 ) -> None:
-    """A dot with its bar per configuration in rows: their column, and their names by code."""
+    """A dot with its bar per configuration and row."""
     key, labels = rows
     shown = [code for code in findings.configurations if (found["configuration"] == code).any()]
     groups = []
@@ -103,36 +100,28 @@ def _draw_predicted(findings: Findings, found: Frame) -> Figure:
 
 
 def phase(findings: Findings) -> FigureSpec | None:
-    """A dot for each configuration early, in the middle and late in training."""
-    found = _left(findings)
-    if len(found) < 3:
-        return None
-    return figure_spec("phase", found, lambda: _draw_phase(findings, found))
-
-
-def _left(findings: Findings) -> Frame:
-    """The share of the growth that is left with a path cut, by configuration and phase."""
+    """What growth is left with a path cut, early, in the middle and late, by configuration."""
     found = rows(findings, "cuts")
     if not len(found):
-        return found
+        return None
     found = found[found["when"].isin(_PHASES) & (found["horizon"] == found["horizon"].max())]
     table = found.pivot_table("growth", ["configuration", "when"], "cut", sort=False)
     if not {"full", "no-hessian", "no-memory"} <= set(table.columns):
-        return pd.DataFrame()
-    left = table[["no-hessian", "no-memory"]].div(table["full"], axis=0)
-    return left.dropna().reset_index()
+        return None
+    left = table[["no-hessian", "no-memory"]].div(table["full"], axis=0).dropna().reset_index()
+    return (
+        figure_spec("phase", left, lambda: _draw_phase(findings, left)) if len(left) > 2 else None
+    )
 
 
 def _draw_phase(findings: Findings, found: Frame) -> Figure:
     figure, (axis,) = canvas.panels(1, columns=1, height=3.6, width=4.8)
     look = looks(findings, dict.fromkeys(found["configuration"]))
     for code, own in found.groupby("configuration", sort=False):
-        x, y = column(own, "no-memory"), column(own, "no-hessian")
+        x, y = columns(own, "no-memory", "no-hessian")
         axis.plot(x, y, linewidth=0.8, alpha=0.9, **look[code])
     for which in "xy":
-        canvas.factor_axis(
-            axis, which, 1.0, column(found, "no-memory"), column(found, "no-hessian")
-        )
+        canvas.factor_axis(axis, which, 1.0, *columns(found, "no-memory", "no-hessian"))
     canvas.rule(axis, "y", 1.0)
     canvas.rule(axis, "x", 1.0)
     axis.set(xlabel="left without the optimiser's memory", ylabel="left without the Hessian path")
@@ -168,9 +157,7 @@ def _draw_published(findings: Findings, returns: Frame, noise: Frame) -> Figure:
 
 def _draw_pairs(axis: Axes, found: Frame, labels: list[str]) -> np.ndarray:
     """Ours above what is published, a row each; the ends of all bars, and our values."""
-    ours, low, high, paper, deviation = (
-        column(found, name) for name in ("value", "low", "high", "published", "published_deviation")
-    )
+    ours, low, high, paper, deviation = columns(found, "value", "low", "high", *_PUBLISHED)
     low = np.where(low > 0, low, ours / 2)
     ends = np.maximum(paper - deviation, paper / 2), paper + deviation
     diamonds = {"color": PUBLISHED, "marker": "D", "markerfacecolor": PAPER}

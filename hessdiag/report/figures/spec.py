@@ -35,12 +35,9 @@ class FigureSpec:
 class DrawnFigure:
     """A figure as the page holds it: SVG by panel, so many side by side or a tab for each."""
 
-    slug: str
-    title: str
-    caption: str
+    spec: FigureSpec
     panels: tuple[str, ...]
     columns: int
-    tabs: tuple[str, ...]
 
 
 def figure_spec(

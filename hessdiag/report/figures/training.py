@@ -1,6 +1,7 @@
 """Over training: metrics and hyper-parameters, and where in training the noise grows."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hessdiag.report import names
 from hessdiag.report.figures import canvas
 from hessdiag.report.figures.palette import CATEGORIES, MUTED, looks
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
-from hessdiag.report.select import Frame, bounds, column, measured, rows
+from hessdiag.report.select import Frame, bounds, column, columns, measured, rows
 
 _DECADES = 30.0  # ratio of the largest to the smallest from which an axis is logarithmic
 _PANELS = 8
@@ -27,9 +28,8 @@ def training(findings: Findings) -> FigureSpec | None:
     if findings.kind != "run" or not np.isfinite(column(metrics, headline)).any():
         return None
     metric = names.parameter(headline.partition(".")[2])
-    return figure_spec(
-        "training", metrics, lambda: _draw_training(metrics, headline), metric=metric
-    )
+    draw = partial(_draw_training, metrics, headline)
+    return figure_spec("training", metrics, draw, metric=metric)
 
 
 def _draw_training(metrics: pd.DataFrame, headline: str) -> Figure:
@@ -67,13 +67,9 @@ def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpe
     found = found[found["series"].isin(series)] if len(found) else found
     if findings.kind == "run" or measured(findings) or not len(found):
         return None  # where noise was measured, the returns stand beside it
-    return figure_spec(
-        slug,
-        found,
-        lambda: _draw_learning(findings, series),
-        seeds=findings.scale.get("seeds", 1),
-        metric=names.title(names.parameter(series[0])),
-    )
+    draw, metric = partial(_draw_learning, findings, series), names.parameter(series[0])
+    seeds = findings.scale.get("seeds", 1)
+    return figure_spec(slug, found, draw, seeds=seeds, metric=names.title(metric))
 
 
 def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
@@ -93,7 +89,7 @@ def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[st
     means = [np.empty(0)]
     for code, look in looks(findings, shown).items():
         own = rows(findings, "learning", series=series, configuration=code)
-        x, mean, deviation = (column(own, key) for key in ("iteration", "mean", "deviation"))
+        x, mean, deviation = columns(own, "iteration", "mean", "deviation")
         low, high = mean - np.nan_to_num(deviation), mean + np.nan_to_num(deviation)
         floor = np.nanmin(mean, initial=np.inf)
         low = np.where(low > 0, low, floor / 2) if 0 < floor < np.inf else low
@@ -109,19 +105,15 @@ def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[st
 
 def along(findings: Findings) -> FigureSpec | None:
     """Growth at the longest horizon over training, above the learning curve."""
-    found = _points(findings)
-    if findings.kind == "run" or not len(found) or found["iteration"].nunique() < 3:
+    found = rows(findings, "spread", estimator="n-step", group="all")
+    if findings.kind == "run" or "iteration" not in found:
         return None
+    found = found[found["iteration"].notna() & (found["horizon"] > 1)]
+    if found["iteration"].nunique() < 3:
+        return None
+    found = found[found["horizon"] == found.groupby("configuration")["horizon"].transform("max")]
     metric = names.parameter(str(findings.about["headline"]))
     return figure_spec("along", found, lambda: _draw_along(findings, found), metric=metric)
-
-
-def _points(findings: Findings) -> Frame:
-    found = rows(findings, "spread", estimator="n-step", group="all")
-    if not len(found) or "iteration" not in found:
-        return pd.DataFrame()
-    found = found[found["iteration"].notna() & (found["horizon"] > 1)]
-    return found[found["horizon"] == found.groupby("configuration")["horizon"].transform("max")]
 
 
 def _draw_along(findings: Findings, found: Frame) -> Figure:
