@@ -39,9 +39,8 @@ def configuration(code: str) -> str:
     words = []
     if "estimator" in parts and "n" in parts:
         kind, n = parts.pop("estimator"), parts.pop("n")
-        words.append(
-            "fixed η" if n == "0" else f"{n}-step" if kind == "n-step" else f"{kind} of {n}"
-        )
+        steps = f"{n}-step" if kind == "n-step" else f"{kind} of {n}"
+        words.append("fixed η" if n == "0" else steps)
     for key, value in parts.items():
         is_named = key in ("optimiser", "estimator")
         setting = named("settings", key).replace("_", " ")

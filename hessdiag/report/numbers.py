@@ -78,7 +78,7 @@ def percent(share: float | None) -> str:
 
 
 def share(value: float | None, low: float | None, high: float | None) -> str:
-    """A share of a whole, `48 % [42, 54]`, or the one end of it that lies between none and all."""
+    """A share: `48 % [42, 54]`, `at least 46 %` if an end is no share, `undecided` if both."""
     if value is None or math.isnan(value):
         return MISSING
     if low is None or high is None or math.isnan(low) or math.isnan(high):
@@ -103,8 +103,7 @@ def tick(value: float, _position: int | None = None) -> str:
     mantissa, exponent = f"{abs(value):.3e}".split("e")
     sign = _MINUS if value < 0 else ""
     power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
-    factor = f"{float(mantissa):g}"
-    return f"{sign}{power}" if factor == "1" else f"{sign}{factor}×{power}"
+    return f"{sign}{power}" if float(mantissa) == 1 else f"{sign}{float(mantissa):g}×{power}"
 
 
 def power_tick(value: float, _position: int | None = None) -> str:

@@ -35,9 +35,8 @@ def kicker(findings: Findings) -> str:
 def scale(findings: Findings) -> str:
     """Seeds, iterations, probes and samples."""
     held = findings.scale
-    iterations, points, samples = (
-        _range(held.get(k, ())) for k in ("iterations", "points", "samples")
-    )
+    counts = ("iterations", "points", "samples")
+    iterations, points, samples = (_range(held.get(name, ())) for name in counts)
     seeds = held.get("seeds", 1)
     words = [f"{seeds} seeds" if seeds > 1 else "1 seed", f"{iterations} iterations"]
     if points not in ("0", ""):
@@ -168,15 +167,13 @@ def limits(findings: Findings) -> list[str]:
     provenance, level = findings.provenance, f"{100 * findings.confidence:g} %"
     units = "seeds" if findings.scale.get("seeds", 1) > 1 else "samples and probes of one run"
     asked = [a for a in findings.verdict if a.needs and a.configuration == leading(findings)]
-    lines = [
-        f"{names.title(scale(findings))}; {level} intervals over {units}.",
-        _early(findings),
-        *(
-            f"{templates()[a.question]['question']} Undecided. Would take about {wanted(a)}."
-            for a in asked[:2]
-        ),
+    lines = [f"{names.title(scale(findings))}; {level} intervals over {units}.", _early(findings)]
+    for answer in asked[:2]:
+        question = templates()[answer.question]["question"]
+        lines.append(f"{question} Undecided. Would take about {wanted(answer)}.")
+    lines.append(
         f"Computed in {provenance.get('precision', 'unknown precision')} on "
         f"{provenance.get('device', 'an unknown device')}; {len(findings.choices)} choices are "
-        "ours, listed below.",
-    ]
+        "ours, listed below."
+    )
     return list(dict.fromkeys(filter(None, lines)))[:5]

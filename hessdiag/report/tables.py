@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hessdiag.analysis import CODES, Answer, Findings
+from hessdiag.analysis import CODES, Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import MISSING, plain, with_error, with_interval
 from hessdiag.report.select import NORM, RADIUS, Frame, long_rows, probes, shown_error
@@ -55,7 +55,11 @@ class Table:
 
 def decided(findings: Findings) -> Table | None:
     """A row per configuration, a column per question that some of them answers."""
-    cells = {(a.question, a.configuration): _decision(findings, a) for a in findings.verdict}
+    cells = {}
+    for answer in findings.verdict:
+        text, needs = said("cell", findings, answer), wanted(answer)
+        told = f"{text} (needs {needs})" if text and needs else text
+        cells[answer.question, answer.configuration] = told
     asked = {question for (question, _), text in cells.items() if text}
     headings = {code: words["heading"] for code, words in templates().items() if code in asked}
     rows = []
@@ -66,18 +70,11 @@ def decided(findings: Findings) -> Table | None:
     return Table(["", *headings.values()], rows) if rows else None
 
 
-def _decision(findings: Findings, answer: Answer) -> str:
-    """The answer in few words, with what would decide it."""
-    text, needs = said("cell", findings, answer), wanted(answer)
-    return f"{text} (needs {needs})" if text and needs else text
-
-
 def check_table(findings: Findings) -> Table | None:
     """A row per check that found something, over all configurations, with what to do."""
-    found = [check for check in findings.checks if check.count]
     advice, rows = names.texts("names")["advice"], []
-    for code in dict.fromkeys(check.code for check in found):
-        same = [check for check in found if check.code == code]
+    for code in dict.fromkeys(check.code for check in findings.checks if check.count):
+        same = [check for check in findings.checks if check.code == code and check.count]
         count = f"{sum(c.count for c in same)} of {sum(c.of for c in same)}"
         where = ", ".join(names.configuration(c.configuration) for c in same)
         rows.append([code, CODES.get(code, code), count, where, advice.get(code, "")])
@@ -132,17 +129,13 @@ def probe_tables(findings: Findings) -> list[Table]:
         rows = long_rows(probes(findings, variables[0]), variables, dimensions)
         if rows and findings.kind == "run":
             errors = [name for name in variables if name.endswith(_ERRORS)]
-            extra = [name for name in variables[1:] if name not in errors]
-            columns = [name.replace("_", " ") for name in ("iteration", *dimensions, *extra)]
+            others = [name for name in variables[1:] if name not in errors]
+            plain_columns = ["iteration", *dimensions, *others]
+            columns = [name.replace("_", " ") for name in plain_columns]
             columns.insert(1 + len(dimensions), "minus one")
-            cells = [
-                [
-                    *(f"{row.get(name, MISSING)}" for name in ("iteration", *dimensions)),
-                    _bounded(row, variables[0], *errors),
-                    *(f"{row.get(name, MISSING)}" for name in extra),
-                ]
-                for row in rows
-            ]
+            cells = [[f"{row.get(name, MISSING)}" for name in plain_columns] for row in rows]
+            for row, cell in zip(rows, cells, strict=True):
+                cell.insert(1 + len(dimensions), _bounded(row, variables[0], *errors))
             found.append(Table(columns, cells, title, f"probes-{number}"))
     return found
 

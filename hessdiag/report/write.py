@@ -17,7 +17,7 @@ from hessdiag.record.atomic import write_atomically
 from hessdiag.record.documents import as_written
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names
-from hessdiag.report.figures.canvas import boxes, saved, styled
+from hessdiag.report.figures.canvas import Box, boxes, saved, styled
 from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.report.figures.registry import specs
 from hessdiag.report.figures.spec import DrawnFigure, FigureSpec
@@ -25,8 +25,6 @@ from hessdiag.report.page import page
 
 _FAMILY = re.compile(r"'DejaVu Sans'(?:, sans-serif)?")
 _LARGEST = 2.0  # pixels per point
-
-Box = tuple[float, float, float, float]  # left, top, width and height of a panel, in points
 
 
 def write_report(directory: Path | str) -> Path:
@@ -50,10 +48,8 @@ def write_report(directory: Path | str) -> Path:
 
 def _as_kept(found: Findings) -> Findings:
     """With numbers as results.json keeps them: the page made from it later is the same."""
-    tables = {
-        name: frame(as_written(table.to_dict("records"))) for name, table in found.tables.items()
-    }
-    return dataclasses.replace(found, tables=tables)
+    written = {name: as_written(held.to_dict("records")) for name, held in found.tables.items()}
+    return dataclasses.replace(found, tables={name: frame(rows) for name, rows in written.items()})
 
 
 def _emptied(folder: Path, kept: set[str], pattern: str = "*") -> Path:
@@ -80,11 +76,7 @@ def write_figure(spec: FigureSpec, folder: Path) -> DrawnFigure:
 
 
 def inline_panels(svg: str, boxes: Sequence[Box], *, name: str, label: str) -> tuple[str, ...]:
-    """One `svg` element per panel, in the page's fonts and colours.
-
-    The first holds the drawing and shows the first panel; the others show theirs of the same
-    drawing, so that a page can set them side by side or one below the other.
-    """
+    """One `svg` element per panel, in the page's fonts and colours; the first holds the drawing."""
     first, *others = map(_frame, boxes)
     text = re.sub(r"\s*<(metadata|style)[ >].*?</\1>", "", svg[svg.index("<svg ") :], flags=re.S)
     head = f'<svg {first} role="img" aria-label="{escape(label)}">'

@@ -31,6 +31,9 @@ STYLE = Path(__file__).with_name("house.mplstyle")
 _DOTS_PER_INCH = 110
 _LABEL_GAP = 16.0  # pixels between the middles of two names
 
+Box = tuple[float, float, float, float]  # left, top, width and height of a panel, in points
+Group = tuple[dict[str, Any], Iterable[str], Bounds]  # a look, codes of rows, and their values
+
 
 @contextmanager
 def styled(slug: str) -> Iterator[None]:
@@ -45,14 +48,13 @@ def panels(
     """A figure of `width` inches with equal panels; a page may set them in other rows."""
     across = min(count, columns)
     down = math.ceil(count / across)
-    wide = width * across / columns
-    figure = Figure(figsize=(wide, height * down), layout="constrained")
+    figure = Figure(figsize=(width * across / columns, height * down), layout="constrained")
     grid = figure.subfigures(down, across, squeeze=False)
     return figure, [part.subplots() for part in list(grid.ravel())[:count]]
 
 
-def boxes(figure: Figure) -> list[tuple[float, float, float, float]]:
-    """Left, top, width and height of every panel, in points from the upper left corner."""
+def boxes(figure: Figure) -> list[Box]:
+    """The places of all panels, from the upper left corner."""
     wide, high = 72 * figure.get_size_inches()
     held = [part for part in figure.subfigs if part.axes]
     if not held:
@@ -90,20 +92,11 @@ def apart(count: int, width: float) -> np.ndarray:
 
 
 def dots_in_rows(
-    axis: Axes,
-    rows: Mapping[str, str],
-    groups: Sequence[tuple[dict[str, Any], Iterable[str], Bounds]],
-    *,
-    width: float = 0.6,
+    axis: Axes, rows: Mapping[str, str], groups: Sequence[Group], *, width: float = 0.6
 ) -> None:
-    """Groups of dots in rows, which have names by code, with intervals where they are known.
-
-    A group has a look, the codes of its rows and its bounds; a width sets groups apart in a row.
-    """
-    places = {code: place for place, code in enumerate(rows)}
-    for shift, (look, codes, (value, low, high)) in zip(
-        apart(len(groups), width), groups, strict=True
-    ):
+    """Groups of dots, set apart over a width, in rows with names by code; intervals if known."""
+    places, shifts = {code: place for place, code in enumerate(rows)}, apart(len(groups), width)
+    for shift, (look, codes, (value, low, high)) in zip(shifts, groups, strict=True):
         y = np.array([places[code] for code in codes]) + shift
         known = np.isfinite(low) & np.isfinite(high)
         axis.hlines(y[known], low[known], high[known], colors=look["color"], linewidth=1.4)

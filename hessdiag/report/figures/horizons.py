@@ -1,6 +1,7 @@
 """What changes with the number of inner steps: noise, with and without paths; signal and bias."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,13 +40,10 @@ def growth(findings: Findings) -> FigureSpec | None:
     name, found = furthest[0], select.spread(findings, furthest[0])
     beside = [code for code in furthest if len(select.cuts(findings, code)) > 1]
     beside, last = beside if len(furthest) > 1 else [], found.iloc[-1]
-    return figure_spec(
-        "growth",
-        found,
-        lambda: _draw(findings, name, beside),
-        over=f"{100 * findings.confidence:g} % over {last['count']} {last['over']}",
-        cut=" Cut: that path of the derivative is removed, the training is not." if beside else "",
-    )
+    over = f"{100 * findings.confidence:g} % over {last['count']} {last['over']}"
+    cut = " Cut: that path of the derivative is removed, the training is not." if beside else ""
+    draw = partial(_draw, findings, name, beside)
+    return figure_spec("growth", found, draw, over=over, cut=cut)
 
 
 def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:

@@ -169,9 +169,8 @@ def radii(findings: Findings) -> FigureSpec | None:
 def _draw_radii(found: select.Frame) -> Figure:
     shown = [name for name in _QUANTITIES if (found["quantity"] == name).any()]
     configurations = list(dict.fromkeys(found["configuration"]))
-    height = 0.9 + 0.6 * len(configurations)
-    several = {"height": height} if len(shown) > 1 else {"height": height, "width": 5.4}
-    figure, axes = canvas.panels(len(shown), columns=len(shown), **several)
+    sizes = {"height": 0.9 + 0.6 * len(configurations), "width": 9.6 if len(shown) > 1 else 5.4}
+    figure, axes = canvas.panels(len(shown), columns=len(shown), **sizes)
     for axis, quantity in zip(axes, shown, strict=True):
         _draw_quantity(axis, found[found["quantity"] == quantity], configurations)
         axis.set_title(_QUANTITIES[quantity])

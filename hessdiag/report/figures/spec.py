@@ -41,12 +41,7 @@ class DrawnFigure:
 
 
 def figure_spec(
-    slug: str,
-    rows: Frame | Sequence[Mapping[Any, Any]],
-    draw: Callable[[], Figure],
-    *,
-    tabs: Sequence[str] = (),
-    **words: object,
+    slug: str, rows: Frame, draw: Callable[[], Figure], tabs: Sequence[str] = (), **words: object
 ) -> FigureSpec:
     """A figure with the title and the caption that figures.toml has for it, filled with words."""
     title, caption = (texts("figures")[slug][part].format(**words) for part in ("title", "caption"))

@@ -73,10 +73,8 @@ def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpe
 
 
 def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
-    if len(series) == 1:
-        figure, axes = canvas.panels(1, columns=1, height=3.2, width=5.4)
-    else:
-        figure, axes = canvas.panels(len(series), height=2.5)
+    columns, height, width = (1, 3.2, 5.4) if len(series) == 1 else (2, 2.5, 9.6)
+    figure, axes = canvas.panels(len(series), columns=columns, height=height, width=width)
     for axis, name in zip(axes, series, strict=True):
         _draw_curves(axis, findings, name, findings.configurations)
     if len(findings.configurations) > 1:
