@@ -1,12 +1,14 @@
 """Averages over seeds with their interval, and over probes where there is a single seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.special import stdtrit
+
+Transform = Callable[[Any], Any] | None
 
 
 def over_seeds(values: xr.DataArray, *, confidence: float) -> xr.Dataset:
@@ -45,14 +47,29 @@ def logs(sizes: Any) -> Any:
     return np.log(sizes.astype(float).where(sizes > 0))
 
 
-def columns(
-    average: xr.Dataset, name: str, transform: Callable[[Any], Any] | None = None
-) -> xr.Dataset:
+def columns(average: xr.Dataset, name: str, transform: Transform = None) -> xr.Dataset:
     """Value and ends of an average, called as columns of a table."""
     ends = average[["value", "low", "high"]]
     if transform is not None:
         ends = ends.map(transform)
     return ends.rename(value=name, low=f"{name}_low", high=f"{name}_high")
+
+
+def averaged(
+    quantities: Mapping[str, tuple[xr.DataArray, Transform]], *, confidence: float, counted: str
+) -> xr.Dataset:
+    """Columns of the averages of several quantities, with what one of them is counted over.
+
+    Args:
+        quantities: values (seed, iteration, …) and what the averages are transformed by.
+        confidence: level of the intervals.
+        counted: the quantity whose `over` and `count` are told.
+    """
+    averages = {
+        name: over_seeds(values, confidence=confidence) for name, (values, _) in quantities.items()
+    }
+    parts = [columns(averages[name], name, back) for name, (_, back) in quantities.items()]
+    return xr.merge([*parts, averages[counted][["over", "count"]]], compat="override")
 
 
 def table(dataset: xr.Dataset, *dims: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from hessdiag.analysis.comparisons import ENDS
 from hessdiag.analysis.contest import FEWEST
 from hessdiag.analysis.curvature import PAPER
 from hessdiag.analysis.findings import Check
-from hessdiag.analysis.frames import Row, rows
+from hessdiag.analysis.frames import chosen, rows
 from hessdiag.analysis.measured import ALL
 
 CODES = {
@@ -25,7 +25,7 @@ CODES = {
 }
 """What each code is about."""
 
-Tables = Mapping[str, Sequence[Row]]
+Tables = Mapping[str, pd.DataFrame]
 TOLD = 1.2  # factor of the growth that samples should tell
 _QUALITY = {"HD001": ("ends", "operators", "products"), "HD003": ("starts",), "HD006": ("finite",)}
 
@@ -38,48 +38,34 @@ def checks(
     cells: pd.DataFrame,
     muted: Collection[str] = (),
 ) -> tuple[Check, ...]:
-    """All that is doubtful.
-
-    Args:
-        tables: of the study.
-        configurations: their names.
-        provenance: where its numbers come from.
-        cells: its cells with their states.
-        muted: codes that are not to be told.
-    """
-    found = [*_of_the_compiler(provenance), *_of_cells(cells)]
+    """All that is doubtful about a study, but for codes that are muted."""
+    found = []
+    compiler = provenance.get("compiler_self_test") or {"passed": True}  # not told: not tested
+    if not compiler["passed"]:
+        found.append(Check("HD005", "", 1, 1))
+    if failed := rows(cells, state="failed"):
+        found.append(Check("HD008", "", len(failed), len(cells)))
     for name in configurations:
-        own = {part: rows(table, configuration=name) for part, table in tables.items()}
-        for part in (_of_quality, _of_signs, _of_samples, _of_runs):
-            found += part(name, own)
+        part = {kind: chosen(table, configuration=name) for kind, table in tables.items()}
+        for doubts in (_of_quality, _of_signs, _of_samples, _of_runs):
+            found += doubts(name, part)
     order = sorted(found, key=lambda check: check.code)
     return tuple(check for check in order if check.code not in muted)
 
 
-def _of_the_compiler(provenance: Mapping[str, Any]) -> Iterator[Check]:
-    outcome = provenance.get("compiler_self_test") or {"passed": True}  # not told: not tested
-    if not outcome["passed"]:
-        yield Check("HD005", "", 1, 1)
-
-
-def _of_cells(cells: pd.DataFrame) -> Iterator[Check]:
-    failed = rows(cells, state="failed")
-    if failed:
-        yield Check("HD008", "", len(failed), len(cells))
-
-
 def _of_quality(name: str, tables: Tables) -> Iterator[Check]:
+    doubts = rows(tables["quality"])
     for code, quantities in _QUALITY.items():
-        chosen = [row for row in tables["quality"] if row["quantity"] in quantities]
-        count = sum(int(row["count"]) for row in chosen)
+        concerned = [row for row in doubts if row["quantity"] in quantities]
+        count = sum(int(row["count"]) for row in concerned)
         if count:
-            worst = {row["quantity"]: float(row["worst"]) for row in chosen if row["count"]}
-            yield Check(code, name, count, sum(int(row["of"]) for row in chosen), worst)
+            worst = {row["quantity"]: float(row["worst"]) for row in concerned if row["count"]}
+            yield Check(code, name, count, sum(int(row["of"]) for row in concerned), worst)
 
 
 def _of_signs(name: str, tables: Tables) -> Iterator[Check]:
-    for row in tables["curvature"]:
-        if row["when"] == ALL and row["operator"] == PAPER and row["undecided"] > 0:
+    for row in rows(tables["curvature"], when=ALL, operator=PAPER):
+        if row["undecided"] > 0:
             numbers = {"largest_error": float(row["largest_error"])}
             yield Check("HD002", name, int(row["undecided"]), int(row["spectra"]), numbers)
 
@@ -89,14 +75,13 @@ def _of_samples(name: str, tables: Tables) -> Iterator[Check]:
 
     It shrinks with the root of the number of samples.
     """
-    steps = [row for row in tables["comparisons"] if row["estimator"] == "n-step"]
-    last = max((row["horizon"] for row in steps), default=0)
-    ends = {
-        (row["seed"], row["iteration"]): [row.get(end, np.nan) for end in ENDS[1:]]
-        for row in steps
-        if row["horizon"] == last
-    }
-    half = np.array([0.5 * np.log(high / low) for low, high in ends.values()])
+    steps = chosen(tables["comparisons"], estimator="n-step")
+    if steps.empty:
+        return
+    last = steps[steps["horizon"] == steps["horizon"].max()]
+    probes = last.drop_duplicates(["seed", "iteration"], keep="last")
+    low, high = probes.reindex(columns=[*ENDS[1:]]).to_numpy(float).T
+    half = 0.5 * np.log(high / low)
     wide = int(np.sum(half > np.log(TOLD)))
     if wide:
         factor = float((np.median(half) / np.log(TOLD)) ** 2)
@@ -104,6 +89,6 @@ def _of_samples(name: str, tables: Tables) -> Iterator[Check]:
 
 
 def _of_runs(name: str, tables: Tables) -> Iterator[Check]:
-    runs = len({row["seed"] for row in tables["comparisons"]})
-    if 0 < runs < FEWEST:
+    compared = tables["comparisons"]
+    if len(compared) and (runs := compared["seed"].nunique()) < FEWEST:
         yield Check("HD007", name, runs, FEWEST, {"seeds": float(FEWEST)})

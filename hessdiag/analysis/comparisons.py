@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hessdiag.analysis.frames import Row
 from hessdiag.analysis.measured import KEPT, Configuration
-from hessdiag.analysis.mixing import weights_of
-from hessdiag.statistics import mixed_growth
+from hessdiag.analysis.spread import expected_of_mixes
 
 ESTIMATORS = ("n-step", "mix")
 SENSITIVITY = "measured |∂θ/∂η|"
@@ -48,8 +46,7 @@ def comparison_table(of: Configuration) -> pd.DataFrame:
 def _of_estimator(probes: xr.Dataset, estimator: str, of: Configuration) -> pd.DataFrame:
     predicted = _predictions(probes)
     if estimator == "mix":
-        weights = weights_of(of, predicted.sizes["horizon"])
-        predicted = predicted.copy(data=mixed_growth(predicted.values, weights, coherent=False))
+        predicted = expected_of_mixes(predicted, of, coherent=False)
     kept = _kept_horizons(predicted)
     growth = probes[["growth", "growth_low", "growth_high"]].sel(estimator=estimator, drop=True)
     growth = growth.rename(dict(zip(growth.data_vars, ENDS, strict=True)))
@@ -81,25 +78,29 @@ def _kept_horizons(predicted: xr.DataArray) -> list[int]:
     return [k for k in wanted if (spoke | silent)[:, k].all()]
 
 
-def evidence(rows: Sequence[Row]) -> Evidence | None:
+def evidence(table: pd.DataFrame) -> Evidence | None:
     """What the comparisons of one configuration and estimator are of; None without any.
 
     Args:
-        rows: as `comparison_table` makes them; what they do not hold is NaN.
+        table: rows as `comparison_table` makes them; what they do not hold is NaN.
     """
-    if not rows:
+    if table.empty:
         return None
-    horizons = sorted({row["horizon"] for row in rows})
-    probes = sorted({tuple(row[name] for name in PLACE) for row in rows})
-    at_horizon = {horizon: h for h, horizon in enumerate(horizons)}
-    at_probe = {probe: p for p, probe in enumerate(probes)}
-    shape = (len(probes), len(horizons))
-    predicted = {row["explanation"]: np.full(shape, np.nan) for row in rows}
-    measured = np.full((len(ENDS), *shape), np.nan)
-    for row in rows:
-        at = at_probe[tuple(row[name] for name in PLACE)], at_horizon[row["horizon"]]
-        predicted[row["explanation"]][at] = row["predicted"]
-        measured[:, *at] = [row.get(end, np.nan) for end in ENDS]
+    horizons = np.unique(table["horizon"])
+    probes = pd.MultiIndex.from_frame(table[[*PLACE]]).unique().sort_values()
+
+    def matrix(rows: pd.DataFrame, name: str) -> np.ndarray:
+        """(P, H) a column of rows that differ in their place and horizon."""
+        wide: Any = rows.set_index([*PLACE, "horizon"])[name].unstack("horizon")
+        return wide.reindex(index=probes, columns=horizons).to_numpy(float)
+
+    known = table.reindex(columns=table.columns.union(ENDS, sort=False))
+    distinct = known.drop_duplicates([*PLACE, "horizon"], keep="last")
+    measured = np.stack([matrix(distinct, end) for end in ENDS])
+    predicted = {
+        str(label): matrix(rows, "predicted")
+        for label, rows in table.groupby("explanation", sort=False)
+    }
     sensitivity = {name: predicted.pop(name) for name in [SENSITIVITY] if name in predicted}
-    seeds = [probe[0] for probe in probes]
-    return Evidence(horizons, measured[0], predicted, seeds, sensitivity, measured[1:])
+    seeds = probes.get_level_values("seed").tolist()
+    return Evidence(horizons.tolist(), measured[0], predicted, seeds, sensitivity, measured[1:])

@@ -1,18 +1,13 @@
 """Which explanation predicts the measured growth best over many probes, and whether it is sure."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
-from hessdiag.statistics.bootstrap import Interval
-from hessdiag.statistics.clusters import (
-    bootstrap_t_interval,
-    cluster_draws,
-    coinciding,
-    members,
-)
+from hessdiag.statistics.bootstrap import Interval, Resampling
+from hessdiag.statistics.clusters import bootstrap_t_interval, cluster_draws, coinciding, members
 
 SURE = 0.95  # confidence at which a winner must be closer than each of its rivals
 CLOSE = np.log(1.25)  # rms log-error up to which a prediction counts as one of the size, too
@@ -42,15 +37,18 @@ class Contest(NamedTuple):
     runs: float  # that would tell it from them, at this scatter; NaN where none would
 
 
+def is_size(values: np.ndarray) -> bool:
+    """Whether all values have a logarithm."""
+    return bool((np.isfinite(values) & (values > 0)).all())
+
+
 def contest(
     measured: np.ndarray,
     predicted: Mapping[str, np.ndarray],
     clusters: Sequence[int],
     *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
     noise: float = 0.0,
+    **how: Unpack[Resampling],
 ) -> Contest | None:
     """Compare explanations on the logarithm of the growth, resampling whole clusters.
 
@@ -65,17 +63,15 @@ def contest(
         measured: (P, H) growth at P probes and H horizons beyond the first.
         predicted: by label, (P, H); explanations with entries that are not finite are left out.
         clusters: the run of every probe.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
         noise: rms standard error of log(measured), of which no explanation can be freed: it adds to
             how far the closest may be and still speak of the size.
+        how: level of the intervals, resamples and their randomness.
 
     Returns:
         None where there is nothing to compare.
     """
     labels = [name for name, values in predicted.items() if np.isfinite(values).all()]
-    if not labels or not measured.size or not (np.isfinite(measured) & (measured > 0)).all():
+    if not labels or not measured.size or not is_size(measured):
         return None
     groups = members(np.asarray(clusters))
     logs = {name: np.log(predicted[name] / measured) for name in labels}
@@ -85,11 +81,12 @@ def contest(
     closest = (first, *same[first])
     further = {name: squares[name] - squares[first] for name in labels if name not in closest}
     beaten = {name for name, apart in further.items() if _surely_positive(apart, len(labels))}
-    draws = cluster_draws(np.asarray(clusters), resamples, rng)
-    standings = _standings(logs, squares, groups, draws, same, beaten, confidence)
+    draws = cluster_draws(np.asarray(clusters), how["resamples"], how["rng"])
+    standings = _standings(logs, squares, groups, draws, same, beaten, how["confidence"])
     alike = {name: apart for name, apart in further.items() if not _surely_positive(apart)}
-    ordered = tuple(one.label for one in standings if one.label in alike)
-    winners, reason = _verdict(standings, bool(alike), len(groups), noise)
+    ordered = tuple(standing.label for standing in standings if standing.label in alike)
+    reason = _reason(standings[0], bool(alike), len(groups), noise)
+    winners = (standings[0].label, *standings[0].same_as) if reason == "closest" else ()
     runs = max((_clusters_to_tell(apart) for apart in alike.values()), default=np.nan)
     return Contest(standings, winners, reason, ordered, runs)
 
@@ -125,40 +122,35 @@ def _log(values: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(values, np.finfo(np.float64).tiny))
 
 
-def _verdict(
-    standings: list[Standing], is_tied: bool, clusters: int, noise: float
-) -> tuple[tuple[str, ...], str]:
-    first = standings[0]
+def _reason(closest: Standing, is_tied: bool, clusters: int, noise: float) -> str:
     if clusters < FEWEST:
-        return (), "too-few-runs"
+        return "too-few-runs"
     if is_tied:
-        return (), "not-closer"
-    if first.log_error.low > np.hypot(CLOSE, noise):
-        return (), "too-far"
-    return (first.label, *first.same_as), "closest"
+        return "not-closer"
+    return "too-far" if closest.log_error.low > np.hypot(CLOSE, noise) else "closest"
 
 
 def _clusters_to_tell(differences: np.ndarray) -> float:
     """How many clusters with this mean and scatter Student's interval would lie above zero with."""
     mean, deviation = differences.mean(), differences.std(ddof=1) if len(differences) > 1 else 0.0
-    enough = (number for number in range(FEWEST, MOST) if mean > _reach(deviation, number))
-    return float(next(enough, np.nan)) if mean > 0 and deviation > 0 else np.nan
+    counts = np.arange(FEWEST, MOST)
+    enough = counts[mean > _reach(deviation, counts)]
+    return float(enough[0]) if enough.size and mean > 0 and deviation > 0 else np.nan
 
 
-def _reach(deviation: float, count: int, among: int = 2) -> float:
+def _reach(deviation: float, count: np.ndarray | int, among: int = 2) -> np.ndarray:
+    """How far Student's interval of a mean of so many reaches to each side."""
     tail = (1.0 - SURE) / 2.0 / max(among - 1, 1)
-    return float(student_t.ppf(1.0 - tail, count - 1) * deviation / np.sqrt(count))
+    return stdtrit(count - 1, 1.0 - tail) * deviation / np.sqrt(count)
 
 
 def _surely_positive(differences: np.ndarray, among: int = 2) -> bool:
-    """Whether Student's interval of their mean lies above zero; never with too few clusters.
+    """Whether Student's interval of the mean of all clusters lies above zero; never with too few.
 
-    Args:
-        differences: (C,) by cluster.
-        among: explanations that the better one was chosen from for being the best: Bonferroni's
-            correction for all that it might have been compared with.
+    The better one was chosen among so many explanations for being the best: Bonferroni's correction
+    is for all that it might have been compared with.
     """
     count = len(differences)
     if count < FEWEST:
         return False
-    return bool(differences.mean() > _reach(float(differences.std(ddof=1)), count, among))
+    return bool(differences.mean() > _reach(differences.std(ddof=1), count, among))

@@ -12,6 +12,10 @@ from hessdiag.analysis.measured import ALL, PHASES, Configuration
 PAPER = "paper, I + H"
 RADIUS = "spectral radius"
 NORM = "norm of the longest product"
+_OPERATORS = {
+    RADIUS: ("operator_radius_minus_one", "operator_radius_estimate"),
+    NORM: ("product_norm_minus_one", "product_norm_error"),
+}
 
 
 def curvature_table(of: Configuration) -> pd.DataFrame:
@@ -22,42 +26,33 @@ def curvature_table(of: Configuration) -> pd.DataFrame:
     for when in (*PHASES, ALL):
         probes = of.probes.isel(probe=(of.probes.when == when) | (when == ALL))
         if probes.sizes["probe"]:
-            rows += [{"when": when, **row} for row in (_paper(probes), *_operators(probes))]
+            rows += [{"when": when, **row} for row in _rows(probes)]
     return pd.DataFrame(rows)
 
 
-def _paper(probes: xr.Dataset) -> dict[str, Any]:
+def _rows(probes: xr.Dataset) -> Iterator[dict[str, Any]]:
     above = probes.exceeds_one.values.ravel()
-    return {
-        "operator": PAPER,
-        "quantity": RADIUS,
-        **_sizes(probes.spectral_radius_minus_one, probes.spectral_radius_minus_one_error),
-        "above_one": int(np.sum(above == "yes")),
-        "undecided": int(np.sum(above == "undecided")),
-        "spectra": int(above.size),
-    }
-
-
-def _operators(probes: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Radii of the operators and norms of their longest products, on what was measured of them."""
-    for variable, error, quantity in (
-        ("operator_radius_minus_one", "operator_radius_estimate", RADIUS),
-        ("product_norm_minus_one", "product_norm_error", NORM),
-    ):
-        if variable not in probes:
-            continue
-        for operator in probes.operator.values.astype(str):
-            values, errors = (probes[name].sel(operator=operator) for name in (variable, error))
-            if "term" in values.dims:
-                values, errors = values.isel(term=-1), errors.isel(term=-1)
+    counts = {"above_one": np.sum(above == "yes"), "undecided": np.sum(above == "undecided")}
+    signs = {name: int(count) for name, count in counts.items()}
+    radius, error = probes.spectral_radius_minus_one, probes.spectral_radius_minus_one_error
+    yield _sizes(PAPER, RADIUS, radius, error) | signs | {"spectra": int(above.size)}
+    for quantity, (variable, error_of_it) in _OPERATORS.items():
+        for operator in probes.operator.values.astype(str) if variable in probes else ():
+            of_operator = probes[[variable, error_of_it]].sel(operator=operator)
+            longest = of_operator.isel(term=-1, missing_dims="ignore")
+            values, errors = longest[variable], longest[error_of_it]
             if np.isfinite(values).any() and (quantity, operator) != (RADIUS, "paper"):
-                sizes = _sizes(values, errors) | {"spectra": int(values.size)}
-                yield {"operator": operator, "quantity": quantity, **sizes}
+                spectra = {"spectra": int(values.size)}
+                yield _sizes(operator, quantity, values, errors) | spectra
 
 
-def _sizes(values: xr.DataArray, errors: xr.DataArray) -> dict[str, float]:
+def _sizes(
+    operator: str, quantity: str, values: xr.DataArray, errors: xr.DataArray
+) -> dict[str, Any]:
     largest = int(np.nanargmax(values.values))
     return {
+        "operator": operator,
+        "quantity": quantity,
         "median": float(np.nanmedian(values.values)),
         "largest": float(values.values.flat[largest]),
         "largest_error": float(errors.values.flat[largest]),

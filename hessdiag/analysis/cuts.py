@@ -1,18 +1,22 @@
 """What cuts remove of the growth, and where the variance comes from."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hessdiag.analysis.average import columns, logs, over_seeds, table
+from hessdiag.analysis.average import averaged, columns, logs, over_seeds, table
 from hessdiag.analysis.measured import Configuration
 
 COHERENCE = "coherence of the terms"
 SINGLE = "single inner steps"
 VALIDATION = "validation trajectories"
 BOUNDED = "stable-hessian"  # the cut that leaves out eigenpairs
+_SOURCES = {
+    VALIDATION: "validation_share",
+    "inner trajectories": "inner_share",
+    SINGLE: "step_share",
+    COHERENCE: "coherence",
+}
 
 
 def cut_table(of: Configuration) -> pd.DataFrame:
@@ -25,16 +29,13 @@ def cut_table(of: Configuration) -> pd.DataFrame:
     if data is None:
         return pd.DataFrame()
     log = of.by_phase(logs(data.cut_growth))
-    growth = over_seeds(log, confidence=of.confidence)
-    removed = over_seeds(_removed(log), confidence=of.confidence)
-    parts = [columns(growth, "growth", np.exp), columns(removed, "removed")]
-    parts.append(growth[["over", "count"]])
+    quantities = {"growth": (log, np.exp), "removed": (_removed(log), None)}
+    cuts = averaged(quantities, confidence=of.confidence, counted="growth")
     if BOUNDED in data["cut"] and "left_out" in data:
         number = of.by_phase(data.left_out.mean("inner_step"))
         left_out = columns(over_seeds(number, confidence=of.confidence), "left_out")
-        parts.append(left_out.where(data["cut"] == BOUNDED))
-    cuts = xr.merge(parts, compat="no_conflicts").rename(cut_horizon="horizon")
-    return table(cuts, "when", "cut", "horizon")
+        cuts = xr.merge([cuts, left_out.where(data["cut"] == BOUNDED)])
+    return table(cuts.rename(cut_horizon="horizon"), "when", "cut", "horizon")
 
 
 def _removed(log: xr.DataArray) -> xr.DataArray:
@@ -47,24 +48,17 @@ def _removed(log: xr.DataArray) -> xr.DataArray:
 
 def source_table(of: Configuration) -> pd.DataFrame:
     """Shares of the variance by source at the longest horizon, and the coherence of the terms."""
-    read: dict[str, tuple[str, Callable[[xr.DataArray], xr.DataArray]]] = {
-        VALIDATION: ("validation_share", lambda share: share.isel(horizon=-1)),
-        "inner trajectories": ("inner_share", lambda share: share.isel(horizon=-1)),
-        SINGLE: (
-            "step_share",
-            lambda share: share.isel(horizon=-1).sum("inner_step", min_count=1),
-        ),
-        COHERENCE: ("coherence", lambda share: share.isel(cut_horizon=-1)),
-    }
-    shares = [
-        value(data[variable]).reset_coords(drop=True).expand_dims(source=[source])
-        for source, (variable, value) in read.items()
-        if (data := of.having(variable)) is not None
-    ]
+    shares = []
+    for source, variable in _SOURCES.items():
+        if (data := of.having(variable)) is not None:
+            share = data[variable].isel(horizon=-1, cut_horizon=-1, missing_dims="ignore")
+            if source == SINGLE:
+                share = share.sum("inner_step", min_count=1)
+            shares.append(share.reset_coords(drop=True).expand_dims(source=[source]))
     if not shares:
         return pd.DataFrame()
-    average = over_seeds(of.by_phase(xr.concat(shares, "source")), confidence=of.confidence)
-    rows = xr.merge([columns(average, "share"), average[["over", "count"]]])
+    share = of.by_phase(xr.concat(shares, "source"))
+    rows = averaged({"share": (share, None)}, confidence=of.confidence, counted="share")
     return table(rows, "when", "source")
 
 
@@ -74,6 +68,5 @@ def sensitivity_table(of: Configuration) -> pd.DataFrame:
     if data is None:
         return pd.DataFrame()
     growth = data.sensitivity_growth.isel(horizon=-1, drop=True).mean("sensitivity_sample")
-    average = over_seeds(of.by_phase(logs(growth)), confidence=of.confidence)
-    rows = xr.merge([columns(average, "growth", np.exp), average[["over", "count"]]])
-    return table(rows, "when")
+    quantities = {"growth": (of.by_phase(logs(growth)), np.exp)}
+    return table(averaged(quantities, confidence=of.confidence, counted="growth"), "when")

@@ -5,23 +5,30 @@ determination near one. Intervals resample whole runs.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from scipy.stats import rankdata
 
-from hessdiag.analysis.contest import SAME
-from hessdiag.statistics.bootstrap import Interval
-from hessdiag.statistics.clusters import (
-    bootstrap_t_interval,
-    cluster_draws,
-    coinciding,
-    members,
-)
+from hessdiag.analysis.contest import SAME, is_size
+from hessdiag.statistics.bootstrap import Interval, Resampling
+from hessdiag.statistics.clusters import bootstrap_t_interval, cluster_draws, coinciding, members
 from hessdiag.statistics.least_squares import FLAT, gram, pooled, solved, within
 
 CERTAIN = 1.0 - 1e-9  # a correlation of one would lie infinitely far out
 AT_ONCE = 1_000_000  # values that are ranked together: bounds memory
+
+
+def _fisher(correlation: np.ndarray) -> np.ndarray:
+    """To Fisher's scale, where a correlation's spread does not depend on it."""
+    return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
+
+
+_CORRELATION = {"scale": _fisher, "back": np.tanh}
+_SHARE = {  # a coefficient of determination is the square of a correlation
+    "scale": lambda share: _fisher(np.sqrt(np.maximum(share, 0.0))),
+    "back": lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
+}
 
 
 class Fit(NamedTuple):
@@ -47,10 +54,7 @@ def fits(
     measured: np.ndarray,
     predicted: Mapping[str, np.ndarray],
     clusters: Sequence[int],
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    **how: Unpack[Resampling],
 ) -> tuple[list[Fit], JointFit | None]:
     """Regress the measured growth on every prediction, and on all of them.
 
@@ -58,28 +62,20 @@ def fits(
         measured: (P, H) growth at P probes and H horizons beyond the first.
         predicted: by label, (P, H); those with entries that are not finite are left out.
         clusters: the run of every probe.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
+        how: level of the intervals, resamples and their randomness.
 
     Returns:
         A fit per prediction, and the joint one; nothing where there is nothing to fit. A slope
         or a correlation with something that does not vary is NaN.
     """
-    usable = {
-        name: values
-        for name, values in predicted.items()
-        if np.isfinite(values).all() and (values > 0).all()
-    }
-    if not usable or not measured.size or not (np.isfinite(measured) & (measured > 0)).all():
+    usable = {name: values for name, values in predicted.items() if is_size(values)}
+    if not usable or not measured.size or not is_size(measured):
         return [], None
     groups = members(np.asarray(clusters))
-    draws = cluster_draws(np.asarray(clusters), resamples, rng)
-    y = np.log(measured)
-    made = [
-        _fit(name, np.log(values), y, groups, draws, confidence) for name, values in usable.items()
-    ]
-    return made, _joint(usable, y, groups, draws, confidence)
+    draws = cluster_draws(np.asarray(clusters), how["resamples"], how["rng"])
+    logs, y = {name: np.log(values) for name, values in usable.items()}, np.log(measured)
+    alone = [_fit(name, x, y, groups, draws, how["confidence"]) for name, x in logs.items()]
+    return alone, _joint(usable, y, groups, draws, how["confidence"])
 
 
 def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
@@ -88,19 +84,18 @@ def _fit(label, x, y, groups, draws, confidence: float) -> Fit:
     resampled, whole = grams[draws].sum(axis=1), grams.sum(axis=0)
     slopes, shares = solved(pooled(resampled))
     slope, share = solved(pooled(whole))
-    _, shares_within = solved(within(resampled))
-    _, share_within = solved(within(whole))
+    between, of_resamples = solved(within(whole))[1], solved(within(resampled))[1]
 
     def rank(values: np.ndarray, other: np.ndarray) -> Interval:
         whole = _spearman(values.reshape(1, -1), other.reshape(1, -1))[0]
         resampled = _resampled_ranks(values, other, groups, draws)
-        return _of_correlation(whole, resampled, number, confidence)
+        return bootstrap_t_interval(whole, resampled, number, confidence, **_CORRELATION)
 
     return Fit(
         label,
         bootstrap_t_interval(slope[0], slopes[:, 0], number, confidence),
-        _of_share(share, shares, number, confidence),
-        _of_share(share_within, shares_within, number, confidence),
+        bootstrap_t_interval(share, shares, number, confidence, **_SHARE),
+        bootstrap_t_interval(between, of_resamples, number, confidence, **_SHARE),
         rank(x, y),
         rank(x[:, -1:], y[:, -1:]),
     )
@@ -119,34 +114,11 @@ def _joint(usable, y, groups, draws, confidence: float) -> JointFit | None:
     return JointFit(
         tuple(labels),
         bootstrap_t_interval(coefficient, coefficients, len(groups), confidence),
-        _of_share(share, shares, len(groups), confidence),
+        bootstrap_t_interval(share, shares, len(groups), confidence, **_SHARE),
     )
 
 
-def _of_correlation(value, resampled, clusters: int, confidence: float) -> Interval:
-    """On Fisher's scale, where a correlation's spread does not depend on it."""
-    return bootstrap_t_interval(value, resampled, clusters, confidence, scale=_fisher, back=np.tanh)
-
-
-def _of_share(value, resampled, clusters: int, confidence: float) -> Interval:
-    """A coefficient of determination as the square of a correlation, which it is."""
-    return bootstrap_t_interval(
-        value,
-        resampled,
-        clusters,
-        confidence,
-        scale=lambda share: _fisher(np.sqrt(np.maximum(share, 0.0))),
-        back=lambda z: np.tanh(np.maximum(z, 0.0)) ** 2,
-    )
-
-
-def _fisher(correlation: np.ndarray) -> np.ndarray:
-    return np.arctanh(np.clip(correlation, -CERTAIN, CERTAIN))
-
-
-def _resampled_ranks(
-    x: np.ndarray, y: np.ndarray, groups: list[np.ndarray], draws: np.ndarray
-) -> np.ndarray:
+def _resampled_ranks(x, y, groups: list[np.ndarray], draws: np.ndarray) -> np.ndarray:
     """(R,) Spearman's correlation in every resample; few clusters have few different resamples."""
     sets, places = np.unique(np.sort(draws, axis=1), axis=0, return_inverse=True)
     members = [np.concatenate([groups[cluster] for cluster in chosen]) for chosen in sets]

@@ -15,10 +15,16 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     return table.astype({name: float for name in table if is_empty[name]})
 
 
+def chosen(table: Any, **wanted: Any) -> pd.DataFrame:
+    """The part of a table with the rows that have these values."""
+    for key, value in wanted.items():
+        table = table[table[key] == value] if key in table else table.iloc[:0]
+    return table
+
+
 def rows(table: pd.DataFrame, **wanted: Any) -> list[dict[str, Any]]:
     """The rows of a table that have these values."""
-    found: list[dict[str, Any]] = table.to_dict("records")
-    return [row for row in found if all(row.get(key) == value for key, value in wanted.items())]
+    return chosen(table, **wanted).to_dict("records")
 
 
 def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

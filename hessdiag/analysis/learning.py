@@ -16,15 +16,14 @@ LAST = 0.05  # share of training that counts as its end
 
 def learning_table(of: Configuration) -> pd.DataFrame:
     """Block means along training, averaged over seeds."""
-    curves = {cell.seed: _blocks(cell.run, cell.iterations) for cell in of.cells if cell.run}
-    curves = {seed: curve for seed, curve in curves.items() if len(curve)}
+    curves = [
+        xr.DataArray(curve, dims=("at", "series")).expand_dims(seed=[cell.seed])
+        for cell in of.cells
+        if cell.run and len(curve := _blocks(cell.run, cell.iterations))
+    ]
     if not curves:
         return pd.DataFrame()
-    arrays = [
-        xr.DataArray(curve, dims=("at", "series")).expand_dims(seed=[seed])
-        for seed, curve in curves.items()
-    ]
-    values: Any = xr.concat(arrays, "seed", join="outer")
+    values: Any = xr.concat(curves, "seed", join="outer")
     average = over_seeds(values.expand_dims("iteration"), confidence=of.confidence)
     average = average.rename(at="iteration")
     return table(_named(average, "mean"), "series", "iteration")

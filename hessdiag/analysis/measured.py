@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from hessdiag.record.run_directory import RunRecord
@@ -21,17 +20,11 @@ LARGE = ("ritz_", "density", "cumulative", "operator_value_")
 
 @dataclass(frozen=True)
 class Configuration:
-    """The cells that differ by their seed alone, of those that have begun.
+    """The cells that differ by their seed alone, of those that have begun."""
 
-    Attributes:
-        name: what is varied but for the seed.
-        cells: each with its run.
-        confidence: level of the intervals.
-    """
-
-    name: str
-    cells: Sequence[CellRecord]
-    confidence: float
+    name: str  # what is varied but for the seed
+    cells: Sequence[CellRecord]  # each with its run
+    confidence: float  # level of the intervals
 
     @property
     def runs(self) -> list[RunRecord]:
@@ -54,10 +47,8 @@ class Configuration:
         labelled = [
             _labelled(probe, cell) for cell in self.cells if cell.run for probe in cell.run.probes
         ]
-        if not labelled:
-            return xr.Dataset()
         together: dict[str, Any] = {"join": "outer", "compat": "override", "coords": "minimal"}
-        return xr.concat(labelled, dim="probe", **together)
+        return xr.concat(labelled, dim="probe", **together) if labelled else xr.Dataset()
 
     @cached_property
     def by_seed(self) -> xr.Dataset:
@@ -74,14 +65,9 @@ class Configuration:
         when = self.probes.when.values.astype(str)
         names = [phase for phase in PHASES if phase in when] + [ALL]
         at = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
-        of_iteration = np.array([at[t] for t in values.iteration.values.tolist()])
-        masks = [(of_iteration == name) | (name == ALL) for name in names]
-        chosen = xr.DataArray(
-            np.stack(masks),
-            dims=("when", "iteration"),
-            coords={"when": names, "iteration": values.iteration},
-        )
-        return values.where(chosen)
+        of_iteration = values.iteration.copy(data=[at[t] for t in values.iteration.values.tolist()])
+        wanted = xr.DataArray(names, dims="when", coords={"when": names})
+        return values.where((wanted == of_iteration) | (wanted == ALL))
 
 
 def _labelled(probe: xr.Dataset, cell: CellRecord) -> xr.Dataset:

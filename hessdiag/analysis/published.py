@@ -11,75 +11,56 @@ import pandas as pd
 
 from hessdiag.analysis.measured import ALL
 
-SIZE = ("rows", "cols")
-PROBLEM = {"env": "snake", "rows": 12, "cols": 12}
-FINAL_RETURN = {  # (estimator, n): mean, standard deviation over seeds
-    ("n-step", 0): (67.0, 3.0),
-    ("n-step", 1): (85.0, 28.0),
-    ("n-step", 3): (114.0, 15.0),
-    ("n-step", 5): (97.0, 7.0),
-    ("n-step", 10): (86.0, 9.0),
-    ("mix", 3): (115.0, 2.0),
-    ("mix", 5): (113.0, 12.0),
+PAPERS = {
+    "env": "snake",
+    "problem.rows": 12,
+    "problem.cols": 12,
+    "learning.optimiser": "adam",
+    "paths": "full",
 }
-STD_RATIO = {
-    ("n-step", 1): (1.0, 0.0),
-    ("n-step", 3): (4.6, 0.5),
-    ("n-step", 5): (8.6, 2.1),
-    ("n-step", 10): (23.5, 8.4),
-    ("mix", 3): (1.7, 0.4),
-    ("mix", 5): (2.6, 0.8),
+TABLE_1 = {  # (estimator, n): final return and std ratio, each with its deviation over seeds
+    ("n-step", 0): (67.0, 3.0, np.nan, np.nan),
+    ("n-step", 1): (85.0, 28.0, 1.0, 0.0),
+    ("n-step", 3): (114.0, 15.0, 4.6, 0.5),
+    ("n-step", 5): (97.0, 7.0, 8.6, 2.1),
+    ("n-step", 10): (86.0, 9.0, 23.5, 8.4),
+    ("mix", 3): (115.0, 2.0, 1.7, 0.4),
+    ("mix", 5): (113.0, 12.0, 2.6, 0.8),
 }
 
 
 def of_the_paper(settings: Mapping[str, Any]) -> bool:
-    """Whether problem, optimiser, estimator and paths are the paper's own.
-
-    Args:
-        settings: of a run, by dotted key.
-    """
-    problem = {"env": settings["env"], **{key: settings.get(f"problem.{key}") for key in SIZE}}
-    how = (settings["learning.optimiser"], settings["paths"])
-    return (
-        problem == PROBLEM
-        and how == ("adam", "full")
-        and settings["estimator"] in ("n-step", "mix")
-    )
+    """Whether a run's problem, optimiser, estimator and paths are the paper's own."""
+    is_alike = all(settings.get(key) == value for key, value in PAPERS.items())
+    return is_alike and settings["estimator"] in ("n-step", "mix")
 
 
 def with_published(
     final: pd.DataFrame, spread: pd.DataFrame, settings: Mapping[str, Any]
 ) -> dict[str, pd.DataFrame]:
-    """The tables "final" and "spread" with published values, and "published" of both.
-
-    Args:
-        final: the ends of training of one configuration.
-        spread: its growth.
-        settings: of its runs, by dotted key.
-    """
+    """The tables "final" and "spread" with published values, and "published" of both."""
     estimator, n, kappa = (settings[key] for key in ("estimator", "n", "kappa"))
-    returns = FINAL_RETURN if estimator != "mix" or kappa is None else {}
+    known = {key: row for key, row in TABLE_1.items() if key[0] != "mix" or kappa is None}
     is_return = final["series"] == "return"
-    final = _beside(final, [(estimator, n) if here else None for here in is_return], returns)
+    returns = known.get((estimator, n), ())[:2]
+    final = _beside(final, [returns if here else () for here in is_return])
     if len(spread):
-        ratios = {key: end for key, end in STD_RATIO.items() if key[0] != "mix" or kappa is None}
         is_whole = (spread["when"] == ALL) & (spread["group"] == "all")
-        keys = zip(spread["estimator"], spread["horizon"], strict=True)
-        places = [key if here else None for key, here in zip(keys, is_whole, strict=True)]
-        spread = _beside(spread, places, ratios)
-    known = final.assign(estimator=estimator, horizon=n)
-    parts = [_long(known, "final"), _long(spread, "growth")]
+        places = zip(spread["estimator"], spread["horizon"], is_whole, strict=True)
+        ratios = [known.get((name, i), ())[2:] if here else () for name, i, here in places]
+        spread = _beside(spread, ratios)
+    parts = [
+        _long(final.assign(estimator=estimator, horizon=n), "final"),
+        _long(spread, "growth"),
+    ]
     return {"final": final, "spread": spread, "published": pd.concat(parts, ignore_index=True)}
 
 
-def _beside(
-    table: pd.DataFrame, places: list[Any], values: Mapping[Any, tuple[float, float]]
-) -> pd.DataFrame:
-    nothing = (np.nan, np.nan)
-    found = np.array([values.get(place, nothing) for place in places]).reshape(-1, 2)
-    if np.isnan(found).all():
+def _beside(table: pd.DataFrame, values: list[tuple[float, ...]]) -> pd.DataFrame:
+    numbers = np.array([value or (np.nan, np.nan) for value in values]).reshape(-1, 2)
+    if np.isnan(numbers).all():
         return table
-    return table.assign(published=found[:, 0], published_deviation=found[:, 1])
+    return table.assign(published=numbers[:, 0], published_deviation=numbers[:, 1])
 
 
 def _long(table: pd.DataFrame, name: str) -> pd.DataFrame:

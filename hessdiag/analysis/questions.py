@@ -9,59 +9,34 @@ import pandas as pd
 
 from hessdiag.analysis.comparisons import Evidence, evidence
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, UNKNOWN, Answer, Quantity
-from hessdiag.analysis.frames import Row, rows
+from hessdiag.analysis.frames import Row, chosen, rows
 from hessdiag.analysis.measured import ALL
 from hessdiag.analysis.standings import Standings, standings
 
 FEWEST_SEEDS = 3  # whose interval is worth looking at
 ROUNDING = 1e-6
-FIGURES = {
-    "growth": "growth",
-    "published": "predicted",
-    "optimiser": "predicted",
-    "rivals": "predicted",
-    "hessian-cut": "growth",
-    "deflation": "sources",
-    "memory-cut": "growth",
-    "sources": "sources",
-    "mix": "growth",
-    "signal-to-noise": "signal",
-    "reproduced": "published",
-}
-"""By question, in their order: the figure that shows its answer."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is known of one configuration over all of training.
+    """What is known of one configuration over all of training."""
 
-    Attributes:
-        name: of the configuration.
-        rows: of every table.
-        cuts: by cut, its row at the longest horizon.
-        compared: predictions and measured growth of the n-step meta-gradient; None without any.
-        standings: how the explanations fare.
-    """
-
-    name: str
-    rows: Mapping[str, Sequence[Row]]
-    cuts: Mapping[str, Row]
-    compared: Evidence | None
-    standings: Standings | None
+    rows: Mapping[str, Sequence[Row]]  # of every table but the comparisons
+    cuts: Mapping[str, Row]  # by cut, its row at the longest horizon
+    compared: Evidence | None  # predictions and growth of the n-step meta-gradient
+    standings: Standings | None  # how the explanations fare
 
 
 def measured(tables: Mapping[str, pd.DataFrame], name: str, *, confidence: float) -> Measured:
     """The part of all tables that answers are made from."""
-    found = {part: rows(table, configuration=name) for part, table in tables.items()}
-    comparisons = [row for row in found["comparisons"] if row["estimator"] == "n-step"]
     whole = {
-        part: [row for row in own if row.get("when", ALL) == ALL] for part, own in found.items()
+        part: [row for row in rows(table, configuration=name) if row.get("when", ALL) == ALL]
+        for part, table in tables.items()
+        if part != "comparisons"
     }
-    compared = evidence(comparisons)
-    made = standings(compared, confidence=confidence) if compared else None
-    return Measured(
-        name, whole, {row["cut"]: row for row in longest(whole["cuts"])}, compared, made
-    )
+    compared = evidence(chosen(tables["comparisons"], configuration=name, estimator="n-step"))
+    fare = standings(compared, confidence=confidence) if compared else None
+    return Measured(whole, {row["cut"]: row for row in longest(whole["cuts"])}, compared, fare)
 
 
 def longest(rows: Sequence[Row]) -> list[Row]:
@@ -81,44 +56,34 @@ def exact(number: float) -> Quantity:
     return Quantity(float(number), np.nan, np.nan, "bound", 1)
 
 
-def answer(question: str, of: Measured, status: str, reason: str = "", **more: Any) -> Answer:
-    """An answer with its figure; what is not measured has no numbers."""
-    return Answer(question, of.name, status, reason, figure=FIGURES[question], **more)
+def answer(status: str = UNKNOWN, reason: str = "", **more: Any) -> Answer:
+    """An answer whose question is filled in by who asks it; not measured unless told otherwise."""
+    return Answer("", "", status, reason, **more)
 
 
-def not_measured(question: str, of: Measured) -> Answer:
-    """Nothing to decide from."""
-    return answer(question, of, UNKNOWN)
+def overlapping(number: Quantity, threshold: float, **more: Any) -> Answer:
+    """Undecided, with how many units would part an interval from the threshold that it reaches.
 
-
-def needed(number: Quantity, *thresholds: float) -> dict[str, float]:
-    """How many units would part an interval, which shrinks with their root, from a threshold.
-
-    Args:
-        number: with the interval that reaches beyond.
-        thresholds: the nearest is the one to be told from.
+    Intervals shrink with the root of the number of units.
     """
     unit = "seeds" if number.count < 2 or number.over not in ("probes", "samples") else number.over
-    distance = min(abs(number.value - threshold) for threshold in thresholds)
+    distance = abs(number.value - threshold)
     half = 0.5 * (number.high - number.low)
+    needs = {}
     if not np.isfinite(half) or number.count < 2:
-        return {unit: float(FEWEST_SEEDS)}
-    if distance == 0.0:
-        return {}
-    count = np.ceil(number.count * (half / distance) ** 2 - ROUNDING)
-    return {unit: float(max(number.count + 1, count))}
+        needs = {unit: float(FEWEST_SEEDS)}
+    elif distance > 0.0:
+        count = np.ceil(number.count * (half / distance) ** 2 - ROUNDING)
+        needs = {unit: float(max(number.count + 1, count))}
+    return answer(UNDECIDED, "overlaps", needs=needs, **more)
 
 
-def carries(
-    question: str, of: Measured, number: Quantity, much: float, numbers: Mapping[str, Quantity]
-) -> Answer:
+def carries(number: Quantity, much: float, numbers: Mapping[str, Quantity]) -> Answer:
     """Whether a share is surely large, surely small, or surely negative."""
-    options: dict[str, Any] = {"numbers": numbers}
     if number.low > much:
-        return answer(question, of, HOLDS, "carries", **options)
+        return answer(HOLDS, "carries", numbers=numbers)
     if number.high < 0.0 and number.value < -much:
-        return answer(question, of, FAILS, "damps", **options)
+        return answer(FAILS, "damps", numbers=numbers)
     if number.high < much:
-        return answer(question, of, FAILS, "little", **options)
-    needs = needed(number, much)
-    return answer(question, of, UNDECIDED, "overlaps", needs=needs, **options)
+        return answer(FAILS, "little", numbers=numbers)
+    return overlapping(number, much, numbers=numbers)

@@ -1,14 +1,12 @@
-"""Bias, standard deviation and growth by estimator and horizon, averaged over seeds."""
-
-from typing import Any
+"""Bias, standard deviation and growth by estimator and horizon; and what mixing does to it."""
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hessdiag.analysis.average import columns, logs, over_seeds, table
+from hessdiag.analysis.average import averaged, logs, table
 from hessdiag.analysis.measured import KEPT, Configuration
-from hessdiag.statistics import Bias, squared_bias
+from hessdiag.statistics import Bias, mix_weights, mixed_growth, squared_bias
 
 
 def spread_table(of: Configuration) -> pd.DataFrame:
@@ -20,11 +18,11 @@ def spread_table(of: Configuration) -> pd.DataFrame:
     data = of.having("growth", "std", "bias")
     if data is None:
         return pd.DataFrame()
-    measured = _quantities(data, of)
+    quantities = _quantities(data, of)
     horizons = data.horizon.values
-    kept = measured.sel(horizon=[n for n in horizons if n in KEPT or n == horizons[-1]])
+    kept = quantities.sel(horizon=[n for n in horizons if n in KEPT or n == horizons[-1]])
     along = kept.rename(iteration="at").expand_dims("iteration")  # each a phase of its own
-    thirds = _averaged(measured.map(of.by_phase), of.confidence)
+    thirds = _averaged(quantities.map(of.by_phase), of.confidence)
     single = _averaged(along, of.confidence).rename(at="iteration")
     dims = ("estimator", "horizon", "group")
     both = [table(thirds, "when", *dims), table(single, "iteration", *dims)]
@@ -50,31 +48,52 @@ def _quantities(data: xr.Dataset, of: Configuration) -> xr.Dataset:
             "signal": (ratio**2).mean("meta_parameter") - 1.0 / data.samples,
             "std": logs(by_group(data["std"])),
             "bias": by_group(squared_bias(Bias(data.bias, data.bias_error))),
-            "floor": by_group(data.bias_error**2),
+            "bias_floor": by_group(data.bias_error**2),
         }
     )
 
 
-def _averaged(measured: xr.Dataset, confidence: float) -> xr.Dataset:
-    average = {
-        str(name): over_seeds(values, confidence=confidence) for name, values in measured.items()
-    }
-    whole = [
-        columns(average["growth"], "growth", np.exp),
-        columns(average["signal"], "signal", _root),
-        average["growth"][["over", "count"]],
-    ]
-    groups = [
-        columns(average["std"], "std", np.exp),
-        columns(average["bias"], "bias", _root),
-        _root(average["floor"].value).rename("bias_floor"),
-        average["std"][["over", "count"]],
-    ]
-    together = [xr.merge(whole).expand_dims(group=["all"]), xr.merge(groups)]
-    both: Any = xr.concat(together, dim="group", join="outer", data_vars="all")
-    return both
+def _averaged(quantities: xr.Dataset, confidence: float) -> xr.Dataset:
+    back = {"growth": np.exp, "std": np.exp}
+    whole, groups = (
+        averaged(
+            {name: (quantities[name], back.get(name, _root)) for name in names},
+            confidence=confidence,
+            counted=names[0],
+        )
+        for names in (("growth", "signal"), ("std", "bias", "bias_floor"))
+    )
+    groups = groups.drop_vars(["bias_floor_low", "bias_floor_high"])
+    together = [whole.expand_dims(group=["all"]), groups]
+    return xr.concat(together, dim="group", join="outer", data_vars="all")
 
 
 def _root(square: xr.DataArray) -> xr.DataArray:
     """The root of a square's estimate; zero where noise made it negative."""
     return square.clip(min=0.0) ** 0.5
+
+
+def mixing_table(of: Configuration) -> pd.DataFrame:
+    """Growth of the mixes: measured, and from that of the n-step ones, independent or as one."""
+    data = of.having("growth")
+    if data is None:
+        return pd.DataFrame()
+    steps = data.growth.sel(estimator="n-step", drop=True)
+    curves = {
+        "n-step": steps,
+        "mix": data.growth.sel(estimator="mix", drop=True),
+        "mix if independent": expected_of_mixes(steps, of, coherent=False),
+        "mix if coherent": expected_of_mixes(steps, of, coherent=True),
+    }
+    growth = of.by_phase(logs(xr.concat([*curves.values()], pd.Index([*curves], name="curve"))))
+    rows = averaged({"growth": (growth, np.exp)}, confidence=of.confidence, counted="growth")
+    return table(rows, "when", "curve", "horizon")
+
+
+def expected_of_mixes(steps: xr.DataArray, of: Configuration, *, coherent: bool) -> xr.DataArray:
+    """What follows for the mixes, with the κ of these runs, from values at 1 … n steps."""
+    weights = [
+        mix_weights(i, of.settings.get("kappa")) for i in range(1, steps.sizes["horizon"] + 1)
+    ]
+    at_last = steps.transpose(..., "horizon")
+    return at_last.copy(data=mixed_growth(at_last.values, weights, coherent=coherent))

@@ -7,14 +7,13 @@ import pandas as pd
 from hessdiag.analysis.comparisons import ESTIMATORS, comparison_table, evidence
 from hessdiag.analysis.curvature import curvature_table
 from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
-from hessdiag.analysis.frames import rows, stacked
+from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.measured import Configuration
-from hessdiag.analysis.mixing import mixing_table
 from hessdiag.analysis.published import of_the_paper, with_published
 from hessdiag.analysis.quality import quality_table
-from hessdiag.analysis.spread import spread_table
-from hessdiag.analysis.standings import joint_table, standing_table, standings
+from hessdiag.analysis.spread import mixing_table, spread_table
+from hessdiag.analysis.standings import standing_tables
 from hessdiag.analysis.terms import term_table
 
 MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
@@ -39,12 +38,10 @@ Tables = Mapping[str, pd.DataFrame]
 def all_tables(configurations: Sequence[Configuration], varied: Sequence[str]) -> Tables:
     """The tables of all configurations, by name; the first column is the configuration.
 
-    Args:
-        configurations: in the order of their rows.
-        varied: dotted keys of what is varied; the final table has their values.
+    The final table has the values of what is varied, dotted keys, too.
     """
-    tables = [_of_configuration(one, varied) for one in configurations]
-    return {name: stacked([one[name] for one in tables]) for name in NAMES}
+    each = [_of_configuration(configuration, varied) for configuration in configurations]
+    return {name: stacked([tables[name] for tables in each]) for name in NAMES}
 
 
 def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -63,9 +60,9 @@ def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.
 def _standings(comparisons: pd.DataFrame, confidence: float) -> dict[str, pd.DataFrame]:
     standing, joint = [], []
     for estimator in ESTIMATORS:
-        compared = evidence(rows(comparisons, estimator=estimator))
+        compared = evidence(chosen(comparisons, estimator=estimator))
         if compared is not None:
-            made = standings(compared, confidence=confidence)
-            standing.append(standing_table(made).assign(estimator=estimator))
-            joint.append(joint_table(made).assign(estimator=estimator))
+            fare, together = standing_tables(compared, confidence=confidence)
+            standing.append(fare.assign(estimator=estimator))
+            joint.append(together.assign(estimator=estimator))
     return {"standings": stacked(standing), "joint": stacked(joint)}

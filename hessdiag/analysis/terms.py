@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hessdiag.analysis.average import columns, logs, over_seeds, table
+from hessdiag.analysis.average import averaged, logs, table
 from hessdiag.analysis.measured import Configuration
 
 SHARES = ("variance_share", "covariance_share", "step_share")
@@ -22,20 +22,18 @@ def term_table(of: Configuration) -> pd.DataFrame:
     """
     data = of.by_seed if of.probes.sizes.get("probe") else xr.Dataset()
     quantities = _shares(data) | _factors(data) | _of_products(data)
-    averages = {
-        name: over_seeds(of.by_phase(values.transpose(..., "inner_step")), confidence=of.confidence)
-        for name, values in quantities.items()
-    }
-    if not averages:
+    if not quantities:
         return pd.DataFrame()
     transforms = {**dict.fromkeys(SHARES), PRODUCT: np.expm1}
-    parts = [columns(one, name, transforms.get(name, np.exp)) for name, one in averages.items()]
-    counted = list(averages.values())[-1][["over", "count"]]
-    rows = table(xr.merge([*parts, counted], compat="override"), "when", "inner_step")
+    named = {
+        name: (of.by_phase(values.transpose(..., "inner_step")), transforms.get(name, np.exp))
+        for name, values in quantities.items()
+    }
+    average = averaged(named, confidence=of.confidence, counted=[*named][-1])
     n = data.sizes["inner_step"]
-    rows = rows.assign(horizon=n, term=n - rows["inner_step"])
-    order = {name: place for place, name in enumerate(dict.fromkeys(rows["when"]))}
-    return rows.sort_values(["when", "term"], key=lambda c: c.map(order) if c.name == "when" else c)
+    backwards = average.assign_coords(inner_step=range(n)).isel(inner_step=slice(None, None, -1))
+    rows = table(backwards, "when", "inner_step")
+    return rows.assign(horizon=n, term=n - rows["inner_step"])
 
 
 def _shares(data: xr.Dataset) -> dict[str, xr.DataArray]:

@@ -1,5 +1,6 @@
 """Every question, answered for every configuration."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
@@ -8,30 +9,29 @@ from hessdiag.analysis import explanation, remedies
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
-QUESTIONS: Mapping[str, Callable[[Measured], Answer]] = {
-    "growth": remedies.growth,
-    "published": explanation.published,
-    "optimiser": explanation.optimiser,
-    "rivals": explanation.rivals,
-    "hessian-cut": remedies.hessian_cut,
-    "deflation": remedies.deflation,
-    "memory-cut": remedies.memory_cut,
-    "sources": remedies.sources,
-    "mix": remedies.mix,
-    "signal-to-noise": remedies.signal_to_noise,
-    "reproduced": remedies.reproduced,
+QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
+    "growth": (remedies.growth, "growth"),
+    "published": (explanation.published, "predicted"),
+    "optimiser": (explanation.optimiser, "predicted"),
+    "rivals": (explanation.rivals, "predicted"),
+    "hessian-cut": (remedies.hessian_cut, "growth"),
+    "deflation": (remedies.deflation, "sources"),
+    "memory-cut": (remedies.memory_cut, "growth"),
+    "sources": (remedies.sources, "sources"),
+    "mix": (remedies.mix, "growth"),
+    "signal-to-noise": (remedies.signal_to_noise, "signal"),
+    "reproduced": (remedies.reproduced, "published"),
 }
+"""In their order: what answers them, and the figure that shows the answer."""
 
 
 def verdict(
     tables: Mapping[str, pd.DataFrame], configurations: Sequence[str], *, confidence: float
 ) -> tuple[Answer, ...]:
-    """What is decided, by configuration and question.
-
-    Args:
-        tables: of the study.
-        configurations: their names.
-        confidence: level of the intervals.
-    """
-    each = [measured(tables, name, confidence=confidence) for name in configurations]
-    return tuple(ask(of) for of in each for ask in QUESTIONS.values())
+    """What is decided of configurations, one after the other, from the tables of a study."""
+    each = {name: measured(tables, name, confidence=confidence) for name in configurations}
+    return tuple(
+        dataclasses.replace(ask(of), question=question, configuration=name, figure=figure)
+        for name, of in each.items()
+        for question, (ask, figure) in QUESTIONS.items()
+    )

@@ -9,8 +9,8 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
     """Write a file under a temporary name, then rename it.
 
     Args:
-        path: The file's final name; its folder must exist.
-        content: All of the file, or a function that writes it to the path it is given.
+        path: its final name; the folder must exist.
+        content: all of it, or a function that writes it to the path it is given.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -20,6 +20,17 @@ def damaged(path: Path, why: object) -> UsageError:
     return UsageError(f"{path}: damaged ({' '.join(str(why).split()) or type(why).__name__})")
 
 
+def not_created(path: Path, what: str, error: OSError, *, exists: bool) -> UsageError:
+    """The error for a directory that is there already, or that cannot be written."""
+    if exists:
+        return UsageError(
+            f"--out: {path} exists; {what} is never overwritten (allowed: a new path, or --resume)"
+        )
+    return UsageError(
+        f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
+    )
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object.
 
@@ -38,11 +49,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_document(path: Path, *needed: str) -> dict[str, Any]:
-    """A JSON file with a format version.
-
-    Args:
-        path: of the file.
-        needed: keys that it must have.
+    """A JSON file with a format version, and with the keys that it must have.
 
     Raises:
         UsageError: missing, damaged, or of another format version.

@@ -19,12 +19,7 @@ def utc_now() -> datetime.datetime:
 
 
 def provenance(command: str, *, compiler_self_test: Any = None) -> dict[str, Any]:
-    """What a reader needs to make the same run again.
-
-    Args:
-        command: the command line.
-        compiler_self_test: its outcome; None where it was not run.
-    """
+    """What a reader needs to make the same run again; no self-test is None."""
     return {
         "command": command,
         "created": utc_now().isoformat(timespec="seconds"),
@@ -39,12 +34,7 @@ def provenance(command: str, *, compiler_self_test: Any = None) -> dict[str, Any
 
 
 def with_resumption(document: Mapping[str, Any], command: str) -> dict[str, Any]:
-    """A run's or a study's document, with where it was gone on with at the end of `resumed`.
-
-    Args:
-        document: what `config.json` or `study.json` holds.
-        command: the command line.
-    """
+    """A run's or a study's document, with where it was gone on with at the end of `resumed`."""
     return {**document, "resumed": [*document.get("resumed", ()), provenance(command)]}
 
 

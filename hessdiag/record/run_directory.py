@@ -17,6 +17,7 @@ from hessdiag.record.documents import (
     FORMAT_VERSION,
     damaged,
     dotted,
+    not_created,
     read_document,
     read_lines,
     read_object,
@@ -30,21 +31,13 @@ _STATUSES = ("running", "interrupted", "finished", "failed")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that a run has written, but for samples.
+    """All that a run has written, but for samples."""
 
-    Attributes:
-        path: its directory.
-        config: `config.json`: settings, provenance, problem, choices.
-        summary: `summary.json`: its status, and a headline per probe.
-        metrics: a row per iteration with the columns of `metrics.jsonl`, such as `hyper.gamma`.
-        probes: earliest first.
-    """
-
-    path: Path
-    config: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    metrics: pd.DataFrame
-    probes: tuple[xr.Dataset, ...]
+    path: Path  # of its directory
+    config: Mapping[str, Any]  # config.json: settings, provenance, problem, choices
+    summary: Mapping[str, Any]  # summary.json: its status, and a headline per probe
+    metrics: pd.DataFrame  # a row per iteration, by key of metrics.jsonl, such as hyper.gamma
+    probes: tuple[xr.Dataset, ...]  # earliest first
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -63,33 +56,26 @@ class RunRecord:
     def revisions(self) -> list[str]:
         """The revisions of hessdiag that made it, in order: several where it was gone on with."""
         documents = [self.config.get("provenance", {}), *self.config.get("resumed", ())]
-        return list(dict.fromkeys(filter(None, (one.get("git_revision") for one in documents))))
+        return list(dict.fromkeys(filter(None, (made.get("git_revision") for made in documents))))
 
 
 def read_run(path: Path) -> RunRecord:
-    """Everything that is known of a run; nothing of it is executed or unpickled.
-
-    Args:
-        path: its directory.
+    """Everything that is known of the run in a directory; nothing is executed or unpickled.
 
     Raises:
         UsageError: a file is missing, damaged, or of another format version.
     """
     config = read_document(path / "config.json", "settings", "meta_parameters", "problem")
     summary = read_object(path / "summary.json")
-    if summary.get("status") not in _STATUSES:
+    status = summary.get("status")
+    if status not in _STATUSES:
         allowed = ", ".join(_STATUSES)
-        status = summary.get("status")
         raise damaged(path / "summary.json", f"status {status!r}; allowed: {allowed}")
     records = [record for _, record in read_lines(path / "metrics.jsonl")]
     metrics = pd.json_normalize(records).astype(float)
-    files = sorted((path / "probes").glob("probe_*.nc"))
-    return RunRecord(path, config, summary, metrics, tuple(map(_read_probe, files)))
-
-
-def _read_probe(file: Path) -> xr.Dataset:
-    status = file.stat()
-    return _read_version(file, status.st_mtime_ns, status.st_size)
+    versions = [(file, file.stat()) for file in RunDirectory(path).probes()]
+    probes = [_read_version(file, stat.st_mtime_ns, stat.st_size) for file, stat in versions]
+    return RunRecord(path, config, summary, metrics, tuple(probes))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -108,20 +94,14 @@ def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
 
 
 class RunDirectory:
-    """Files of one run, as training writes them; whole files are replaced atomically.
-
-    Attributes:
-        path: the directory.
-    """
+    """Files of the run in a directory, as training writes them, whole ones atomically."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> "RunDirectory":
-        """Make a new run directory: all of it, or none.
-
-        It is filled beside its place, in a hidden folder, and put there by renaming.
+        """Make a new run directory: filled in a hidden folder beside, then renamed into place.
 
         Raises:
             UsageError: it exists already, or cannot be written.
@@ -134,14 +114,8 @@ class RunDirectory:
             cls(unborn).write_json("config.json", {"format_version": FORMAT_VERSION, **config})
             unborn.rename(path)
         except OSError as error:
-            if os.path.lexists(path):
-                raise UsageError(
-                    f"--out: {path} exists; a run directory is never overwritten "
-                    "(allowed: a new path, or --resume)"
-                ) from error
-            raise UsageError(
-                f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
-            ) from error
+            exists = os.path.lexists(path)
+            raise not_created(path, "a run directory", error, exists=exists) from error
         return cls(path)
 
     @classmethod

@@ -106,19 +106,12 @@ sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dthet
 
 @dataclass(frozen=True)
 class Variable:
-    """What a probe's variable is.
+    """What a probe's variable is."""
 
-    Attributes:
-        part: of the probe that makes it, such as "spectra" or "terms".
-        dims: its dimensions.
-        long_name: its meaning.
-        units: of its values; "1" where they have none.
-    """
-
-    part: str
+    part: str  # of the probe that makes it, such as "spectra" or "terms"
     dims: tuple[str, ...]
-    long_name: str
-    units: str
+    long_name: str  # its meaning
+    units: str  # of its values; "1" where they have none
 
 
 def _parsed(line: str) -> dict[str, Variable]:
@@ -131,11 +124,9 @@ def _parsed(line: str) -> dict[str, Variable]:
     return {key: Variable(part, axes, meaning, _UNITS[units]) for key, meaning in texts.items()}
 
 
-SCHEMA: Mapping[str, Variable] = {
-    name: variable
-    for line in _TABLE.strip().splitlines()
-    for name, variable in _parsed(line).items()
-}
+SCHEMA: Mapping[str, Variable] = dict(
+    entry for line in _TABLE.strip().splitlines() for entry in _parsed(line).items()
+)
 """By name: all variables that a probe may have."""
 
 

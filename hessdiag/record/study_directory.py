@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from hessdiag.errors import UsageError
 from hessdiag.record.atomic import write_atomically
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     as_written,
     damaged,
+    not_created,
     read_document,
     write_document,
 )
@@ -41,62 +41,43 @@ class _Grid(Protocol):
 
 @dataclass(frozen=True)
 class CellStatus:
-    """Where a cell stands.
+    """Where a cell stands."""
 
-    Attributes:
-        state: "waiting", "running", "interrupted", "finished" or "failed".
-        iteration: training iterations done.
-        message: why it failed.
-    """
+    state: str = "waiting"  # or "running", "interrupted", "finished" or "failed"
+    iteration: int = 0  # training iterations done
+    message: str | None = None  # why it failed
 
-    state: str = "waiting"
-    iteration: int = 0
-    message: str | None = None
+    @classmethod
+    def of(cls, summary: Mapping[str, Any]) -> "CellStatus":
+        """As `summary.json` of its run says; nothing where that has not begun."""
+        state, iteration = summary.get("status", "waiting"), summary.get("iteration")
+        return cls(str(state), int(iteration or 0), summary.get("message"))
 
 
 @dataclass(frozen=True)
 class CellRecord:
-    """A cell of a study, with its run if that has begun.
+    """A cell of a study, with its run."""
 
-    Attributes:
-        name: what is varied and its values; the name of the run where it is no study's.
-        configuration: the same without the seed.
-        seed: of its run.
-        iterations: that its run is to take.
-        status: where it stands.
-        run: None where it has not begun.
-    """
-
-    name: str
-    configuration: str
+    name: str  # what is varied and its values; the name of the run where it is no study's
+    configuration: str  # the same without the seed
     seed: int
-    iterations: int
+    iterations: int  # that its run is to take
     status: CellStatus
-    run: RunRecord | None
+    run: RunRecord | None  # None where it has not begun
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """What is kept of a study.
-
-    Attributes:
-        name: what it is called.
-        varied: values by dotted key.
-        provenance: where its numbers come from.
-        cells: in the order of its grid.
-    """
+    """What is kept of a study."""
 
     name: str
-    varied: Mapping[str, Sequence[Any]]
-    provenance: Mapping[str, Any]
-    cells: tuple[CellRecord, ...]
+    varied: Mapping[str, Sequence[Any]]  # values by dotted key
+    provenance: Mapping[str, Any]  # where its numbers come from
+    cells: tuple[CellRecord, ...]  # in the order of its grid
 
 
 def read_study(path: Path) -> StudyRecord:
-    """Everything that is known of a study.
-
-    Args:
-        path: its directory.
+    """Everything that is known of the study in a directory.
 
     Raises:
         UsageError: a file is missing, damaged, or of another format version.
@@ -108,29 +89,15 @@ def read_study(path: Path) -> StudyRecord:
 
 
 def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
-    run = directory.path / "cells" / entry["slug"]
-    has_begun = (run / "summary.json").is_file()
-    return CellRecord(
-        entry["cell"],
-        configuration_of(entry["cell"]),
-        entry["seed"],
-        entry["iterations"],
-        directory.status_of(entry["slug"]),
-        read_run(run) if has_begun else None,
-    )
-
-
-def configuration_of(cell: str) -> str:
-    """What is varied but for the seed, from the name of a cell."""
-    return " ".join(word for word in cell.split(" ") if not word.startswith("seed="))
+    name, path = entry["cell"], directory.path / "cells" / entry["slug"]
+    configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
+    run = read_run(path) if (path / "summary.json").is_file() else None
+    status = directory.status_of(entry["slug"])
+    return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
 
 
 class StudyDirectory:
-    """Files of one study.
-
-    Attributes:
-        path: the directory.
-    """
+    """Files of the study in a directory."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -139,10 +106,10 @@ class StudyDirectory:
     def create(
         cls, path: Path, grid: _Grid, provenance: Mapping[str, Any], *, name: str = "study"
     ) -> "StudyDirectory":
-        """Make a new study directory.
+        """Make a new study directory, where no cells may be yet.
 
         Args:
-            path: where; no cells may be there yet.
+            path: where.
             grid: what it runs.
             provenance: where its numbers come from.
             name: what its report is called.
@@ -164,15 +131,9 @@ class StudyDirectory:
             path.mkdir(parents=True, exist_ok=True)
             write_document(path / "study.json", document)
             (path / "cells").mkdir()  # last: where it is, there is a whole study.json
-        except FileExistsError as error:
-            raise UsageError(
-                f"--out: {path} exists; a study is never overwritten (allowed: a new path, or "
-                "--resume)"
-            ) from error
         except OSError as error:
-            raise UsageError(
-                f"--out: {path} cannot be written ({error.strerror}); allowed: a writable folder"
-            ) from error
+            exists = isinstance(error, FileExistsError)
+            raise not_created(path, "a study", error, exists=exists) from error
         return cls(path)
 
     @classmethod
@@ -182,9 +143,8 @@ class StudyDirectory:
         Raises:
             UsageError: it is no study, damaged, or of another format version.
         """
-        opened = cls(path)
-        _ = opened.document
-        return opened
+        _ = cls(path).document
+        return cls(path)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -207,11 +167,7 @@ class StudyDirectory:
         return document["common"], document["varied"]
 
     def note_resumption(self, command: str) -> None:
-        """Keep in study.json where and with what it is gone on with.
-
-        Args:
-            command: the command line.
-        """
+        """Keep in study.json where it is gone on with, and by which command line."""
         write_document(self.path / "study.json", with_resumption(self.document, command))
 
     def run_path(self, cell: _Cell) -> Path:
@@ -227,12 +183,7 @@ class StudyDirectory:
         failure = self._failure(slug)
         if failure.is_file():
             return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
-        summary = RunDirectory(self.path / "cells" / slug).summary()
-        return CellStatus(
-            str(summary.get("status", "waiting")),
-            int(summary.get("iteration") or 0),
-            summary.get("message"),
-        )
+        return CellStatus.of(RunDirectory(self.path / "cells" / slug).summary())
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Replace what all cells say together; NaN and infinities become null."""
@@ -244,13 +195,7 @@ class StudyDirectory:
         return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
 
     def record_failure(self, cell: _Cell, message: str, details: str) -> None:
-        """Remember why a cell failed, if its run could not say so itself.
-
-        Args:
-            cell: that failed.
-            message: one line.
-            details: its traceback.
-        """
+        """Remember why a cell failed, in one line and as a traceback, if its run could not."""
         file = self._failure(cell.slug)
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, f"{message}\n\n{details}")
@@ -264,10 +209,5 @@ class StudyDirectory:
 
 
 def _entry(cell: _Cell) -> dict[str, Any]:
-    settings = cell.settings
-    return {
-        "cell": cell.name,
-        "slug": cell.slug,
-        "seed": settings.seed,
-        "iterations": settings.train.iterations,
-    }
+    seed, iterations = cell.settings.seed, cell.settings.train.iterations
+    return {"cell": cell.name, "slug": cell.slug, "seed": seed, "iterations": iterations}

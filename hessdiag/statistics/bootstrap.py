@@ -1,7 +1,7 @@
 """Bootstrap confidence intervals for any statistic of K samples (Efron 1987: BCa)."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -14,16 +14,23 @@ class Interval(NamedTuple):
     low: np.ndarray
     high: np.ndarray
 
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Interval":
+        """The same function of the estimate and of both ends."""
+        return Interval(*(function(part) for part in self))
+
+
+class Resampling(TypedDict):
+    """How an interval is made: its level in (0, 1), the bootstrap's resamples, their randomness."""
+
+    confidence: float
+    resamples: int
+    rng: np.random.Generator
+
 
 def bca_interval(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    samples: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    statistic: Callable[[np.ndarray], np.ndarray], samples: np.ndarray, **how: Unpack[Resampling]
 ) -> Interval:
-    """Bias-corrected and accelerated bootstrap interval.
+    """Bias-corrected and accelerated bootstrap interval; one that does not vary is the value.
 
     Percentile intervals of a standard deviation are too short and too low at the K that probes can
     afford; the correction for bias and skewness mends most of it. Samples are resampled whole, so
@@ -32,42 +39,30 @@ def bca_interval(
     Args:
         statistic: (K, …) → any shape; the samples are along axis 0.
         samples: the K samples, K ≥ 2.
-        confidence: level, in (0, 1).
-        resamples: number of bootstrap resamples.
-        rng: randomness of the resampling.
-
-    Returns:
-        The statistic of the samples, and both ends. Where the statistic does not vary over the
-        resamples the interval is the value itself.
+        how: level of the interval, resamples and their randomness.
     """
     num = len(samples)
-    draws = rng.integers(num, size=(resamples, num))
+    draws = how["rng"].integers(num, size=(how["resamples"], num))
     boot = np.stack([statistic(samples[draw]) for draw in draws])
     left_out = ~np.eye(num, dtype=bool)
     jackknife = [statistic(samples[keep]) for keep in left_out if num > 2]  # one has no spread
-    return _interval(np.asarray(statistic(samples)), boot, np.array(jackknife), confidence)
+    return _interval(np.asarray(statistic(samples)), boot, np.array(jackknife), how["confidence"])
 
 
 def bca_interval_of_moments(
     statistic: Callable[[np.ndarray, np.ndarray], np.ndarray],
     samples: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
+    **how: Unpack[Resampling],
 ) -> Interval:
-    """The same interval for a statistic of means and standard deviations alone.
+    """The same interval for a statistic of means and standard deviations alone, much faster.
 
     The moments of all resamples are products of one matrix of counts with the samples and with
-    their squares, and those of the jackknife have a closed form: with thousands of samples this
-    takes a fraction of the time.
+    their squares, and those of the jackknife have a closed form.
 
     Args:
         statistic: (mean, std), both (…, *F) with ddof 1, to (…, *S), over leading axes.
         samples: (K, *F), K ≥ 2.
-        confidence: level, in (0, 1).
-        resamples: number of bootstrap resamples.
-        rng: randomness of the resampling.
+        how: level of the interval, resamples and their randomness.
     """
     num, shape = len(samples), samples.shape[1:]
     centre = samples.mean(axis=0, dtype=np.float64).ravel()
@@ -83,7 +78,7 @@ def bca_interval_of_moments(
         mean, std = (part.reshape(*lead, *shape) for part in (mean + centre, np.sqrt(variance)))
         return np.asarray(statistic(mean, std))
 
-    draws = rng.integers(num, size=(resamples, num))
+    draws = how["rng"].integers(num, size=(how["resamples"], num))
     counts = _counts(draws) / num
     boot = of_moments(counts @ flat, counts @ squares, num)
     jackknife = np.zeros((0, *boot.shape[1:]))
@@ -92,7 +87,7 @@ def bca_interval_of_moments(
         left = num - 1
         jackknife = of_moments((total - flat) / left, (total_square - squares) / left, left)
     value = of_moments(flat.mean(axis=0), squares.mean(axis=0), num)
-    return _interval(value, boot, jackknife, confidence)
+    return _interval(value, boot, jackknife, how["confidence"])
 
 
 def _counts(draws: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from hessdiag.statistics.bootstrap import Interval
 
@@ -52,7 +52,7 @@ def bootstrap_t_interval(
     mean = np.where(kept, moved, 0.0).sum(axis=0) / np.maximum(number, 1)
     squares = np.where(kept, (moved - mean) ** 2, 0.0).sum(axis=0)
     variance = squares / np.maximum(number - 1, 1) * clusters / (clusters - 1)
-    reach = student_t.ppf(0.5 + confidence / 2.0, clusters - 1) * np.sqrt(variance)
+    reach = stdtrit(clusters - 1, 0.5 + confidence / 2.0) * np.sqrt(variance)
     reach = np.where(number > 1, reach, np.nan)
     return Interval(np.asarray(value), back(point - reach), back(point + reach))
 

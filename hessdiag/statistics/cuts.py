@@ -1,10 +1,10 @@
 """What the cuts of a counterfactual study remove of the growth, and how the terms add up."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
-from hessdiag.statistics.bootstrap import Interval, bca_interval_of_moments
+from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval_of_moments
 from hessdiag.statistics.defined import mean_defined
 from hessdiag.statistics.growth import std_ratio
 
@@ -16,25 +16,15 @@ class CutGrowth(NamedTuple):
     removed: Interval  # 1 − log r_cut / log r: share of the logarithm of the growth that is removed
 
 
-def cut_growth(
-    meta_gradients: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
-) -> CutGrowth:
+def cut_growth(meta_gradients: np.ndarray, **how: Unpack[Resampling]) -> CutGrowth:
     """Growth of the standard deviation under each cut, and the share of it that the cut removes.
 
     All cuts and horizons of one sample share their random numbers, and are resampled together.
+    The share is NaN where the full growth is one.
 
     Args:
         meta_gradients: (K, paths, horizons, m); horizon 0 is one step, path 0 is the full one.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
-
-    Returns:
-        Everything from the same resamples; `removed` is NaN where the full growth is one.
+        how: level of the intervals, resamples and their randomness.
     """
 
     def statistic(_: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -45,10 +35,8 @@ def cut_growth(
 
     samples = meta_gradients.astype(np.float64)
     varying = (samples[:, :, 0].std(axis=0) > 0).all(axis=0)
-    whole = bca_interval_of_moments(
-        statistic, samples, confidence=confidence, resamples=resamples, rng=rng
-    )
-    return CutGrowth(*(Interval(*(part[block] for part in whole)) for block in range(2)))
+    whole = bca_interval_of_moments(statistic, samples, **how)
+    return CutGrowth(whole.map(lambda part: part[0]), whole.map(lambda part: part[1]))
 
 
 class Coherence(NamedTuple):
@@ -58,13 +46,7 @@ class Coherence(NamedTuple):
     coherence: Interval  # (horizons,): 0 for uncorrelated terms, 1 for perfectly aligned ones
 
 
-def coherence(
-    contributions: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
-) -> Coherence:
+def coherence(contributions: np.ndarray, **how: Unpack[Resampling]) -> Coherence:
     """Covariances of the terms of eq. 11, and their coherence.
 
     The coherence is the sum of the covariances over what it would be if all correlations were one,
@@ -72,9 +54,7 @@ def coherence(
 
     Args:
         contributions: (K, horizons, n, m), terms beyond a horizon being zero.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
+        how: level of the intervals, resamples and their randomness.
     """
     samples = contributions.astype(np.float64)
 
@@ -90,9 +70,4 @@ def coherence(
     with_sum = np.concatenate([samples, samples.sum(axis=2, keepdims=True)], axis=2)
     centred = samples - samples.mean(axis=0)
     covariance = np.einsum("khim,khjm->hijm", centred, centred) / (len(samples) - 1)
-    return Coherence(
-        covariance,
-        bca_interval_of_moments(
-            statistic, with_sum, confidence=confidence, resamples=resamples, rng=rng
-        ),
-    )
+    return Coherence(covariance, bca_interval_of_moments(statistic, with_sum, **how))

@@ -1,10 +1,10 @@
-"""How the meta-gradient's standard deviation grows with the number of inner steps."""
+"""How mean and standard deviation of the meta-gradient change with the number of inner steps."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
-from hessdiag.statistics.bootstrap import Interval, bca_interval_of_moments
+from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval_of_moments
 from hessdiag.statistics.defined import mean_defined
 
 
@@ -17,25 +17,16 @@ class Spread(NamedTuple):
     growth: Interval  # (n,): the ratio averaged over meta-parameters (Bonnet et al. 2021, table 1)
 
 
-def measure_spread(
-    meta_gradients: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
-) -> Spread:
-    """Mean, std, std ratio and growth, each with its confidence interval.
+def measure_spread(meta_gradients: np.ndarray, **how: Unpack[Resampling]) -> Spread:
+    """Mean, std, std ratio and growth, each with its interval, all from the same resamples.
+
+    A meta-parameter whose 1-step std is zero has ratio NaN, and is left out of the growth; where
+    there is no other, the growth is NaN, too.
 
     Args:
         meta_gradients: (K, n, m), entry (k, i−1) the i-step estimate of sample k: the horizons of
             one sample share their random numbers.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
-
-    Returns:
-        Everything from the same resamples. A meta-parameter whose 1-step std is zero has ratio
-        NaN, and is left out of the growth; where there is no other, so is the growth.
+        how: level of the intervals, resamples and their randomness.
     """
 
     def statistics(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -46,13 +37,10 @@ def measure_spread(
     samples = meta_gradients.astype(np.float64)
     m = samples.shape[2]
     defined = samples[:, 0].std(axis=0) > 0
-    whole = bca_interval_of_moments(
-        statistics, samples, confidence=confidence, resamples=resamples, rng=rng
-    )
-    mean, std, ratio = (
-        Interval(*(part[:, block * m : (block + 1) * m] for part in whole)) for block in range(3)
-    )
-    return Spread(mean, std, ratio, Interval(*(part[:, -1] for part in whole)))
+    whole = bca_interval_of_moments(statistics, samples, **how)
+    blocks = [slice(start, start + m) for start in (0, m, 2 * m)]
+    mean, std, ratio = (whole.map(lambda part, block=block: part[:, block]) for block in blocks)
+    return Spread(mean, std, ratio, whole.map(lambda part: part[:, -1]))
 
 
 def std_ratio(std: np.ndarray) -> np.ndarray:
@@ -62,15 +50,41 @@ def std_ratio(std: np.ndarray) -> np.ndarray:
 
 
 def mixed(meta_gradients: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
-    """The i-mix estimates from the i-step ones, i = 1 … n (Bonnet et al. 2021, eq. 10).
+    """(K, n, m) i-mix estimates from as many i-step ones (Bonnet et al. 2021, eq. 10).
 
-    Args:
-        meta_gradients: (K, n, m) i-step estimates.
-        weights: entry i−1 holds the i weights of the i-mix.
-
-    Returns:
-        (K, n, m) i-mix estimates.
+    Entry i−1 of the weights holds the i weights of the i-mix.
     """
     n = meta_gradients.shape[1]
     matrix = np.stack([np.pad(row, (0, n - len(row))) for row in weights])
     return np.einsum("hi,kim->khm", matrix, meta_gradients.astype(np.float64))
+
+
+class Bias(NamedTuple):
+    """Distances to the oracle; arrays (n, m)."""
+
+    distance: np.ndarray  # mean over samples of estimate − oracle
+    error: np.ndarray  # its standard error: the Monte-Carlo floor
+
+
+def bias_to(oracle: np.ndarray, estimates: np.ndarray) -> Bias:
+    """Bias of truncated meta-gradients against an oracle (Bonnet et al. 2021, eq. 7).
+
+    Estimate and oracle of one sample share their random numbers, so that the error of their
+    difference is that of paired samples.
+
+    Args:
+        oracle: (K, m) meta-gradients of the longest horizon.
+        estimates: (K, n, m) meta-gradients, entry (k, i−1) the i-step one.
+    """
+    difference = (estimates - oracle[:, None]).astype(np.float64)
+    error = difference.std(axis=0, ddof=1) / np.sqrt(len(difference))
+    return Bias(difference.mean(axis=0), error)
+
+
+def squared_bias(bias: Bias) -> Any:
+    """Unbiased estimates of the squared bias; they may be negative until they are averaged.
+
+    The squared mean of K samples exceeds the squared expectation by the squared standard error,
+    the floor that Monte Carlo leaves; it is subtracted.
+    """
+    return bias.distance**2 - bias.error**2

@@ -9,10 +9,10 @@ SINGULAR = 1e-6  # below this share of the largest variation, two predictions ar
 
 
 class Moments(NamedTuple):
-    """Sums of products of (x…, y): about their means, and as they are."""
+    """Sums of products of (x…, y)."""
 
-    centred: np.ndarray
-    raw: np.ndarray
+    centred: np.ndarray  # about their means
+    raw: np.ndarray  # as they are
 
 
 def gram(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -28,8 +28,7 @@ def pooled(grams: np.ndarray) -> Moments:
 
 def within(grams: np.ndarray) -> Moments:
     """About each horizon's own mean: what is left is how probes differ."""
-    made = _moments(grams)
-    return Moments(made.centred.sum(axis=-3), made.raw.sum(axis=-3))
+    return Moments(*(sums.sum(axis=-3) for sums in _moments(grams)))
 
 
 def _moments(sums: np.ndarray) -> Moments:
@@ -41,22 +40,13 @@ def _moments(sums: np.ndarray) -> Moments:
 
 def solved(sums: Moments) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients (…, L) and R² (…) of y on x with intercepts, from sums of products."""
-    varies = _diagonal(sums.centred) > FLAT * _diagonal(sums.raw)
-    varies, y_varies = varies[..., :-1], varies[..., -1]
-    xx, xy, yy = (
-        sums.centred[..., :-1, :-1],
-        sums.centred[..., :-1, -1],
-        sums.centred[..., -1, -1],
-    )
+    about, raw = (np.diagonal(moments, axis1=-2, axis2=-1) for moments in sums)
+    varies, y_varies = (about > FLAT * raw)[..., :-1], (about > FLAT * raw)[..., -1]
+    xx, xy, yy = sums.centred[..., :-1, :-1], sums.centred[..., :-1, -1], about[..., -1]
     xx = np.where(varies[..., :, None] & varies[..., None, :], xx, 0.0)
-    coefficients = np.einsum(
-        "...ij,...j->...i", np.linalg.pinv(xx, rcond=SINGULAR, hermitian=True), xy
-    )
+    inverse = np.linalg.pinv(xx, rcond=SINGULAR, hermitian=True)
+    coefficients = np.einsum("...ij,...j->...i", inverse, xy)
     coefficients = np.where(varies, coefficients, np.nan)
     explained = np.einsum("...i,...i->...", np.nan_to_num(coefficients), xy)
     defined = varies.any(axis=-1) & y_varies
     return coefficients, np.where(defined, explained / np.where(y_varies, yy, 1.0), np.nan)
-
-
-def _diagonal(matrices: np.ndarray) -> np.ndarray:
-    return np.diagonal(matrices, axis1=-2, axis2=-1)

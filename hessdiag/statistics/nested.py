@@ -5,11 +5,11 @@ trajectories. Pairs of meta-gradients that share some of their randomness estima
 bias: the covariance of a pair is the variance of the expectation given what it shares.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
-from hessdiag.statistics.bootstrap import Interval, bca_interval
+from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval
 from hessdiag.statistics.defined import mean_defined
 
 
@@ -22,14 +22,7 @@ class Shares(NamedTuple):
     std: Interval  # (n, m): root of the sum of both parts, as an independent sample's would be
 
 
-def nested_shares(
-    pairs: np.ndarray,
-    sharing_one: np.ndarray,
-    *,
-    confidence: float,
-    resamples: int,
-    rng: np.random.Generator,
-) -> Shares:
+def nested_shares(pairs: np.ndarray, sharing_one: np.ndarray, **how: Unpack[Resampling]) -> Shares:
     """Shares of the variance by source of randomness.
 
     Shares of validation and inner trajectories are of their sum, which is the total of the same
@@ -39,9 +32,7 @@ def nested_shares(
     Args:
         pairs: (K, 2, n, m) i-step meta-gradients; a pair shares its inner trajectories.
         sharing_one: (K, n, n, m), entry (k, j): drawn anew but for τ^(j), shared with pair k.
-        confidence: level of the intervals.
-        resamples: bootstrap resamples.
-        rng: randomness of the bootstrap.
+        how: level of the intervals, resamples of the bootstrap and their randomness.
     """
     n = pairs.shape[2]
     packed = np.concatenate([pairs, sharing_one], axis=1).astype(np.float64)
@@ -63,12 +54,11 @@ def nested_shares(
         first, second = np.moveaxis(samples - samples.mean(axis=0), 1, 0)
         return np.sqrt(0.5 * (first**2 + second**2).sum(axis=0) / (len(samples) - 1))
 
-    options = {"confidence": confidence, "resamples": resamples, "rng": rng}
-    whole = bca_interval(statistic, packed, **options)
+    whole = bca_interval(statistic, packed, **how)
     later = np.arange(n)[None, :] >= np.arange(1, n + 1)[:, None]  # steps after the horizon
     return Shares(
-        Interval(*(part[:, 0] for part in whole)),
-        Interval(*(part[:, 1] for part in whole)),
-        Interval(*(np.where(later, np.nan, part[:, 2:]) for part in whole)),
-        bca_interval(std, pairs.astype(np.float64), **options),
+        whole.map(lambda part: part[:, 0]),
+        whole.map(lambda part: part[:, 1]),
+        whole.map(lambda part: np.where(later, np.nan, part[:, 2:])),
+        bca_interval(std, pairs.astype(np.float64), **how),
     )

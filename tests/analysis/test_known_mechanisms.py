@@ -19,7 +19,6 @@ N, K, RUNS, SEEDS = 5, 96, 8, 100
 HORIZONS = tuple(range(1, N + 1))
 
 
-@functools.cache
 def sampled(problem, optimiser, rate):
     """Of every run, after 1000 inner updates under Adam, what a probe would measure.
 
@@ -87,14 +86,21 @@ def always(matrix):
     return Radii(np.full((1, N), radius - 1), np.zeros((1, N)))
 
 
-def verdicts(case, *, error=0.0):
-    """Of every seed; with an error of the logarithm of the growth, of this size."""
+@functools.cache
+def compared(case):
+    """The growth of every run, and what the explanations predict."""
     _, optimiser, rate = case
     meta_gradients, *known = sampled(*case)
     growth = np.stack([std_ratio(m.std(axis=0, ddof=1)[:, None])[:, 0] for m in meta_gradients])
-    growth *= np.exp(error * np.random.default_rng(0).standard_normal(growth.shape))
     made = [predictions(evidence(optimiser, rate, *of_run)) for of_run in zip(*known, strict=True)]
     assert len(made[0]) == len(EXPLANATIONS) - (0 if optimiser == "adam" else 2)  # E4
+    return growth, made
+
+
+def verdicts(case, *, error=0.0):
+    """Of every seed; with an error of the logarithm of the growth, of this size."""
+    growth, made = compared(case)
+    growth = growth * np.exp(error * np.random.default_rng(0).standard_normal(growth.shape))
     for seed in range(SEEDS):
         runs = slice(seed * RUNS, (seed + 1) * RUNS)
         predicted = {

@@ -135,7 +135,7 @@ def test_damaged_probe_is_named(copy, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(UsageError, match=rf"^{path}: damaged \(.") as raised:
-        resume(copy)
+        RunDirectory.open(copy).read_probes()
     assert "\n" not in str(raised.value)
 
 
@@ -145,6 +145,13 @@ def test_damaged_line_of_metrics_is_named(copy, line):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, *lines[2:]]) + "\n")
     with pytest.raises(UsageError, match=rf"^{path}: damaged \("):
+        RunDirectory.open(copy).cut_after(4)
+
+
+def test_a_damaged_run_is_not_gone_on_with(copy):
+    path = copy / "probes" / "probe_000003.nc"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UsageError, match=rf"^{path}: damaged \(."):
         resume(copy)
 
 

@@ -16,11 +16,12 @@ def test_covers_the_true_std_ratio_about_as_often_as_it_says():
     for trial in range(trials):
         x = rng.normal(size=32)
         y = true_ratio * (0.6 * x + 0.8 * rng.normal(size=32))
-        made = interval(
-            lambda s: s[:, 1].std(axis=0, ddof=1) / s[:, 0].std(axis=0, ddof=1),
+        made = bca_interval_of_moments(
+            lambda _, std: std[..., 1] / std[..., 0],
             np.stack([x, y], axis=1),
-            seed=trial,
+            confidence=0.95,
             resamples=500,
+            rng=np.random.default_rng(trial),
         )
         held += made.low <= true_ratio <= made.high
     assert 0.90 <= held / trials <= 0.99
