@@ -31,18 +31,14 @@ def learning_table(of: Configuration) -> pd.DataFrame:
 
 def final_table(of: Configuration) -> pd.DataFrame:
     """Every series at the end of training: mean over its last part, then over seeds."""
-    series = _series(of.runs[0]).columns
+    names = [str(name) for name in _series(of.runs[0])]
     ends = [
-        _last(_series(cell.run)).rename(cell.seed)
+        _last(_series(cell.run))[names].to_numpy(float)
         for cell in of.cells
         if cell.run and cell.status.state == "finished" and len(cell.run.metrics)
     ]
-    numbers = pd.concat(ends, axis=1).T if ends else pd.DataFrame(columns=series, dtype=float)
-    values = xr.DataArray(
-        numbers.astype(float).to_numpy(),
-        dims=("seed", "series"),
-        coords={"series": [str(name) for name in series]},
-    )
+    numbers = np.reshape(ends, (-1, len(names)))
+    values = xr.DataArray(numbers, dims=("seed", "series"), coords={"series": names})
     average = over_seeds(values.expand_dims("iteration"), confidence=of.confidence)
     return table(_named(average, "final"), "series")
 

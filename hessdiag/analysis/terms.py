@@ -21,7 +21,7 @@ def term_table(of: Configuration) -> pd.DataFrame:
     over the meta-parameters first.
     """
     data = of.by_seed if of.probes.sizes.get("probe") else xr.Dataset()
-    quantities = _shares(data) | _factors(data) | _of_products(data)
+    quantities = _shares(data) | _factors(data)
     if not quantities:
         return pd.DataFrame()
     transforms = {**dict.fromkeys(SHARES), PRODUCT: np.expm1}
@@ -41,13 +41,8 @@ def _shares(data: xr.Dataset) -> dict[str, xr.DataArray]:
     shares = {}
     if "term_covariance" in data:
         covariance = data.term_covariance.isel(cut_horizon=-1, drop=True)
-        steps = covariance.inner_step.values
-        own = xr.concat(
-            [covariance.isel(inner_step=j, other_step=j) for j in range(len(steps))],
-            dim=pd.Index(steps, name="inner_step"),
-            coords="minimal",
-            compat="override",
-        )
+        is_own = covariance.inner_step == covariance.other_step
+        own = covariance.where(is_own).sum("other_step", min_count=1)
         total = covariance.sum(("inner_step", "other_step"), min_count=1)
         total = total.where(total > 0)  # a meta-parameter that never varies says nothing
         others = covariance.sum("other_step") - own
@@ -59,22 +54,17 @@ def _shares(data: xr.Dataset) -> dict[str, xr.DataArray]:
 
 
 def _factors(data: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Logarithms of what a term is the product of."""
-    if "term_reach" not in data:
-        return {}
-    last = data.isel(cut_horizon=-1, drop=True)
-    sizes = {
-        "outer_norm": last.outer_norm.broadcast_like(last.term_reach),
-        "term_reach": last.term_reach,
-        "mixed_norm": last.mixed_norm.mean("meta_parameter"),
-        "term_alignment": abs(last.term_alignment).mean("meta_parameter"),
-    }
-    return {name: logs(size) for name, size in sizes.items()}
+    """Logarithms of what a term is the product of: by its reach, and by norms of products.
 
-
-def _of_products(data: xr.Dataset) -> dict[str, xr.DataArray]:
-    """The same by the norms of products: as they are, and as eq. 11 is printed."""
+    The latter as they are, and as eq. 11 is printed.
+    """
     sizes = {}
+    if "term_reach" in data:
+        last = data.isel(cut_horizon=-1, drop=True)
+        sizes["outer_norm"] = last.outer_norm.broadcast_like(last.term_reach)
+        sizes["term_reach"] = last.term_reach
+        sizes["mixed_norm"] = last.mixed_norm.mean("meta_parameter")
+        sizes["term_alignment"] = abs(last.term_alignment).mean("meta_parameter")
     if "path_alignment" in data:
         sizes["path_norm"] = data.path_norm.mean("operator_unroll")
         sizes["path_alignment"] = abs(data.path_alignment).mean(_UNROLLS)

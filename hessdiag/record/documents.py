@@ -9,9 +9,7 @@ from typing import Any
 from hessdiag.errors import UsageError
 from hessdiag.record.atomic import write_atomically
 
-FORMAT_VERSION = 2
-"""Of run directories, study directories and results."""
-
+FORMAT_VERSION = 2  # of run directories, study directories and results
 DIGITS = 7  # those of single precision
 
 
@@ -32,11 +30,7 @@ def not_created(path: Path, what: str, error: OSError, *, exists: bool) -> Usage
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
-
-    Raises:
-        UsageError: missing or damaged.
-    """
+    """A JSON file that holds an object; missing or damaged, it is a UsageError."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -49,11 +43,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def read_document(path: Path, *needed: str) -> dict[str, Any]:
-    """A JSON file with a format version, and with the keys that it must have.
-
-    Raises:
-        UsageError: missing, damaged, or of another format version.
-    """
+    """A JSON file of this format version, with the keys that it must have, or a UsageError."""
     document = read_object(path)
     version = document.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool):
@@ -109,8 +99,8 @@ def dotted(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document with tables one level deep as a flat one with dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in document.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": entry for inner, entry in value.items()}
-        else:
-            flat[key] = value
+        is_table = isinstance(value, Mapping)
+        flat |= (
+            {f"{key}.{name}": entry for name, entry in value.items()} if is_table else {key: value}
+        )
     return flat

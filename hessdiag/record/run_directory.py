@@ -93,11 +93,11 @@ def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
     return probe
 
 
+@dataclass(frozen=True)
 class RunDirectory:
     """Files of the run in a directory, as training writes them, whole ones atomically."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    path: Path
 
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any]) -> "RunDirectory":
@@ -120,20 +120,12 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """Open an existing run directory.
-
-        Raises:
-            UsageError: it is no run directory, damaged, or of another format version.
-        """
+        """Open an existing one; a config.json that cannot be read is a UsageError."""
         read_document(path / "config.json")
         return cls(path)
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """A JSON file of the directory.
-
-        Raises:
-            UsageError: missing or damaged.
-        """
+        """A JSON file of the directory; missing or damaged, it is a UsageError."""
         return read_object(self.path / name)
 
     def summary(self) -> dict[str, Any]:
@@ -153,11 +145,7 @@ class RunDirectory:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
     def cut_after(self, iteration: int) -> None:
-        """Forget metrics and probes from `iteration` on: a resumed run makes them again.
-
-        Raises:
-            UsageError: a file is damaged.
-        """
+        """Forget metrics and probes from `iteration` on; a damaged file is a UsageError."""
         for name in ("metrics.jsonl", "timings.jsonl"):
             file = self.path / name
             kept = [line for line, record in read_lines(file) if record["iteration"] < iteration]
@@ -183,9 +171,5 @@ class RunDirectory:
         )
 
     def read_probes(self) -> list[xr.Dataset]:
-        """All probes with their samples, in memory, earliest first.
-
-        Raises:
-            UsageError: a file is damaged.
-        """
+        """All probes with their samples, earliest first; a damaged file is a UsageError."""
         return [_load(file) for file in self.probes()]

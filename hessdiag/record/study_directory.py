@@ -96,33 +96,36 @@ def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRec
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
 
 
+@dataclass(frozen=True)
 class StudyDirectory:
     """Files of the study in a directory."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    path: Path
 
     @classmethod
     def create(
         cls, path: Path, grid: _Grid, provenance: Mapping[str, Any], *, name: str = "study"
     ) -> "StudyDirectory":
-        """Make a new study directory, where no cells may be yet.
-
-        Args:
-            path: where.
-            grid: what it runs.
-            provenance: where its numbers come from.
-            name: what its report is called.
+        """Make a new study directory, where no cells may be yet; the name is that of its report.
 
         Raises:
             UsageError: it exists already, or cannot be written.
         """
+        cells = [
+            {
+                "cell": cell.name,
+                "slug": cell.slug,
+                "seed": cell.settings.seed,
+                "iterations": cell.settings.train.iterations,
+            }
+            for cell in grid.cells()
+        ]
         document = {
             "format_version": FORMAT_VERSION,
             "name": name,
             "common": dict(grid.common),
             "varied": {key: list(values) for key, values in grid.varied.items()},
-            "cells": [_entry(cell) for cell in grid.cells()],
+            "cells": cells,
             "provenance": dict(provenance),
         }
         try:
@@ -138,21 +141,13 @@ class StudyDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "StudyDirectory":
-        """Open an existing study.
-
-        Raises:
-            UsageError: it is no study, damaged, or of another format version.
-        """
+        """Open an existing one; a study.json that cannot be read is a UsageError."""
         _ = cls(path).document
         return cls(path)
 
     @property
     def document(self) -> dict[str, Any]:
-        """What study.json says.
-
-        Raises:
-            UsageError: it is missing, damaged, or of another format version.
-        """
+        """What study.json says; one that cannot be read is a UsageError."""
         file = self.path / "study.json"
         document = read_document(file, "name", "common", "varied", "provenance")
         for key in ("common", "varied", "provenance"):
@@ -206,8 +201,3 @@ class StudyDirectory:
 
     def _failure(self, slug: str) -> Path:
         return self.path / "cells" / f"{slug}.failed"
-
-
-def _entry(cell: _Cell) -> dict[str, Any]:
-    seed, iterations = cell.settings.seed, cell.settings.train.iterations
-    return {"cell": cell.name, "slug": cell.slug, "seed": seed, "iterations": iterations}
