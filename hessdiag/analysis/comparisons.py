@@ -87,7 +87,8 @@ def evidence(table: pd.DataFrame) -> Evidence | None:
     if table.empty:
         return None
     horizons = np.unique(table["horizon"])
-    probes = pd.MultiIndex.from_frame(table[[*PLACE]]).unique().sort_values()
+    places: Any = table[[*PLACE]]
+    probes = pd.MultiIndex.from_frame(places).unique().sort_values()
 
     def matrix(rows: pd.DataFrame, name: str) -> np.ndarray:
         """(P, H) a column of rows that differ in their place and horizon."""

@@ -1,5 +1,7 @@
 """What cuts remove of the growth, and where the variance comes from."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -57,7 +59,8 @@ def source_table(of: Configuration) -> pd.DataFrame:
             shares.append(share.reset_coords(drop=True).expand_dims(source=[source]))
     if not shares:
         return pd.DataFrame()
-    share = of.by_phase(xr.concat(shares, "source"))
+    together: Any = xr.concat(shares, "source")
+    share = of.by_phase(together)
     rows = averaged({"share": (share, None)}, confidence=of.confidence, counted="share")
     return table(rows, "when", "source")
 

@@ -61,7 +61,7 @@ def _series(run: RunRecord) -> pd.DataFrame:
     return pd.DataFrame(series)
 
 
-def _last(series: pd.DataFrame) -> pd.Series:
+def _last(series: pd.DataFrame) -> Any:
     return series.iloc[int((1 - LAST) * len(series)) :].mean()
 
 
