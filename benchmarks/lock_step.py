@@ -9,8 +9,8 @@ from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[repor
 from benchmarks.timing import medians, save
 from hessdiag.meta.streams import run_keys
 from hessdiag.train.learner import Learner
-from hessdiag.train.lock_step import LockStep
 from hessdiag.train.presets import resolve
+from hessdiag.train.run import LockStep
 from hessdiag.train.seed_run import SeedRun
 
 CASES = {

@@ -11,8 +11,7 @@ def set_up_compilation() -> None:
     """
     import jax
 
-    from hessdiag.train.self_test import require_sound_compiler
-    from hessdiag.train.user_cache import user_cache
+    from hessdiag.train.self_test import require_sound_compiler, user_cache
 
     default = str(user_cache() / "xla")
     directory = os.environ.get("JAX_COMPILATION_CACHE_DIR", default)

@@ -1,23 +1,32 @@
-"""Driving a run from the command line: set-up, display, report."""
+"""Driving a run or a study from the command line: set-up, display, reports, exit code."""
 
+import contextlib
+import logging
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hessdiag.record.provenance import utc_now
+import click
+
+from hessdiag.record.provenance import provenance, utc_now
+from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import write_report
+from hessdiag.study.grid import TOGETHER, Cell, Grid, groups
+from hessdiag.study.study import Study
+from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
+from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.self_test import require_sound_compiler
 from hessdiag.train.settings import Settings
 
 from .compilation import set_up_compilation
-from .display import Display, QuietDisplay
-from .json_display import JsonDisplay
-from .live_display import LiveDisplay
-from .plain_display import PlainDisplay
-from .stopping import stoppable
+from .display import Display, JsonDisplay, LiveDisplay, PlainDisplay
+from .dry_run import print_plan
+from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
 
 
 def drive_run(
@@ -37,22 +46,25 @@ def drive_run(
     else:
         settings = resolve(flags, config)  # bad input is refused at once
         set_up_compilation()
-        directory = start(settings, out or default_path(settings), command=command)
+        directory = start(settings, out or _default_path(settings), command=command)
+    path = directory.path
     display = make_display(quiet=quiet, as_json=as_json)
-    display.publish = lambda: write_report(directory.path)
     with (
-        stoppable("run", "--resume", str(directory.path)) as stop,
-        display.shown(settings, directory.path),
+        stoppable("run", "--resume", str(path)) as stop,
+        display.shown(settings, path, lambda: write_report(path)),
     ):
-        Run.single(settings, directory, observer=display, stop=stop).go()
+        Run([SeedRun(settings, directory, display)], stop=stop).go()
 
 
-def default_path(settings: Settings) -> Path:
+def _default_path(settings: Settings) -> Path:
     """reports/<env>-n<n>-seed<seed>-<UTC time>, under the current directory."""
     name = settings.env.replace(":", "-").replace(".", "-")
     estimator = "" if settings.estimator == Settings.estimator else f"-{settings.estimator}"
-    time = utc_now().strftime("%Y%m%dT%H%M%SZ")
-    return Path("reports") / f"{name}-n{settings.n}{estimator}-seed{settings.seed}-{time}"
+    return _now_under_reports(f"{name}-n{settings.n}{estimator}-seed{settings.seed}")
+
+
+def _now_under_reports(name: str) -> Path:
+    return Path("reports") / f"{name}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
 
 
 def make_display(*, quiet: bool, as_json: bool) -> Display:
@@ -60,5 +72,92 @@ def make_display(*, quiet: bool, as_json: bool) -> Display:
     if as_json:
         return JsonDisplay()
     if quiet:
-        return QuietDisplay()
+        return Display()
     return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
+
+
+@contextlib.contextmanager
+def stoppable(*again: str) -> Iterator[StopRequest]:
+    """A stop request that signals make, for the work inside; `hessdiag *again` goes on with it.
+
+    Raises:
+        Exit: it was heeded and everything is saved; with 128 and the signal's number.
+    """
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's; its errors are raised as well
+    try:
+        with StopRequest() as stop:
+            yield stop
+    except Interrupted as stopped:
+        command = shlex.join(["hessdiag", *again])
+        click.echo(f"hessdiag: {stopped}; saved. Go on with: {command}", err=True)
+        raise click.exceptions.Exit(128 + stopped.signal_number) from stopped
+
+
+def drive_study(
+    grid: Grid,
+    directory: StudyDirectory | None,
+    name: str,
+    out: Path | None,
+    *,
+    command: str,
+    together: int | None,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
+    """Start a study in a new directory, or go on with one; returns the exit code.
+
+    Args:
+        grid: what it runs.
+        directory: None for a new one, which is called `name` and kept at `out`, if that is said.
+        name: of a new one.
+        out: of a new one.
+        command: the command line.
+        together: seeds that train as one program at the most, where that was said.
+        dry_run: only to plan it.
+        quiet: to print nothing but its path.
+    """
+    cells = grid.cells()
+    set_up_compilation()
+    seeds = together or TOGETHER
+    waiting = {
+        cell.slug
+        for cell in cells
+        if directory is None or directory.status(cell).state != "finished"
+    }
+    if dry_run:
+        left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
+        print_plan([*filter(None, left)])
+        return 0
+    if directory is None:
+        source = provenance(command, compiler_self_test=require_sound_compiler())
+        path = out or _now_under_reports(name)
+        directory = StudyDirectory.create(path, grid, source, name=name)
+    elif waiting:
+        directory.note_resumption(command)
+    path, again = directory.path, ["--together", str(together)] if together else []
+    display = _study_display(cells, directory, quiet=quiet)
+    with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
+        study = Study(
+            directory,
+            cells,
+            command=command,
+            observer=display,
+            stop=stop,
+            publish=write_report,
+            conclude=lambda: write_report(path),
+            together=seeds,
+        )
+        failed = study.go()
+    click.echo(path)
+    if failed:
+        click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
+    return 1 if failed or study.missing_reports else 0
+
+
+def _study_display(
+    cells: Sequence[Cell], directory: StudyDirectory, *, quiet: bool
+) -> StudyDisplay:
+    if quiet:
+        return StudyDisplay(cells)
+    live = sys.stdout.isatty()
+    return LiveStudyDisplay(cells, directory) if live else PlainStudyDisplay(cells)

@@ -1,32 +1,30 @@
 """`hessdiag`: the group of commands, and the one place where errors become exit codes."""
 
-import importlib
 import sys
+from typing import NoReturn
 
 import click
 
 from hessdiag.errors import CompilerError, NotFiniteError, UsageError
 
-COMMANDS = ("run", "study", "report", "show", "envs")
+from .reading import envs, report, show
+from .run import run
+from .study import study
+
+HELP = {"help_option_names": ["-h", "--help"]}
 
 
-class LazyGroup(click.Group):
-    """A group whose commands live in a module each, imported when they are needed."""
-
+class _InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of the help page."""
         del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called `cmd_name`."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        return getattr(importlib.import_module(f"hessdiag.cli.{cmd_name}"), cmd_name)
+        return list(self.commands)
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_InOrder,
+    context_settings=HELP,
+    commands={command.name: command for command in (run, study, report, show, envs)},
+)
 @click.version_option(package_name="hessdiag")
 def hessdiag() -> None:
     """Hessian spectral diagnostics for meta-gradient reinforcement learning."""
@@ -44,15 +42,13 @@ def main() -> None:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.ClickException as error:
-        _complain(error.format_message())
-        sys.exit(2)
+        _complain(error.format_message(), 2)
     except UsageError as error:
-        _complain(str(error))
-        sys.exit(2)
+        _complain(str(error), 2)
     except (CompilerError, NotFiniteError, OSError) as error:
-        _complain(str(error))
-        sys.exit(1)
+        _complain(str(error), 1)
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, code: int) -> NoReturn:
     click.echo(f"hessdiag: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -4,29 +4,20 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 RECENT = 20  # iterations behind the rate
 
 
+@dataclass
 class Pace:
-    """Learns the cost of an iteration and of a probe from the events of a run.
+    """Learns the cost of an iteration and of a probe from the events of a run."""
 
-    Args:
-        iterations: training iterations of the whole run.
-        probes: the iterations that are probed at.
-        clock: seconds; only differences matter.
-    """
+    iterations: int  # of the whole run
+    probes: Sequence[int]  # the iterations that are probed at
+    clock: Callable[[], float] = time.monotonic  # seconds; only differences matter
 
-    def __init__(
-        self,
-        iterations: int,
-        probes: Sequence[int],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        self._iterations = iterations
-        self._probes = probes
-        self._clock = clock
+    def __post_init__(self):
         self._done = 0
         self._last_iteration: float | None = None
         self._iteration_seconds: deque[float] = deque(maxlen=RECENT)
@@ -38,7 +29,7 @@ class Pace:
 
         A probe lasts until the next iteration is done: its statistics and the report belong to it.
         """
-        now = self._clock()
+        now = self.clock()
         if phase == "training":
             if self._probe_began is not None:
                 self._probe_seconds = now - self._probe_began
@@ -60,20 +51,20 @@ class Pace:
     def seconds_left(self) -> float | None:
         """Time to the end; None before an iteration, or before the first probe where one is due."""
         rate, under_way = self.rate, 0.0
-        due = sum(at > self._done for at in self._probes)
+        due = sum(iteration > self._done for iteration in self.probes)
         if self._probe_began is not None:
-            due, under_way = due + 1, self._clock() - self._probe_began
+            due, under_way = due + 1, self.clock() - self._probe_began
         if rate is None or (due and self._probe_seconds is None):
             return None
         probing = due * (self._probe_seconds or 0.0)
-        return (self._iterations - self._done) / rate + max(probing - under_way, 0.0)
+        return (self.iterations - self._done) / rate + max(probing - under_way, 0.0)
 
     def text(self) -> str:
         """Rate and time left, as far as they are known."""
         if self.rate is None:
             return ""
-        left = self.seconds_left
-        if left is None:
-            return f"{self.rate:.2f} it/s"
-        minutes, seconds = divmod(round(left), 60)
-        return f"{self.rate:.2f} it/s, {minutes}:{seconds:02d} left"
+        left = ""
+        if self.seconds_left is not None:
+            minutes, seconds = divmod(round(self.seconds_left), 60)
+            left = f", {minutes}:{seconds:02d} left"
+        return f"{self.rate:.2f} it/s{left}"

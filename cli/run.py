@@ -12,7 +12,7 @@ from hessdiag.train.settings import DECLARED, PROBLEM_FLAGS
 
 from .setting_options import assignment, given, setting_options
 
-FLAGGED = [*(one for one in DECLARED.values() if one.flag), *PROBLEM_FLAGS]
+FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM_FLAGS]
 
 
 @click.command()
@@ -44,20 +44,14 @@ def run(
         if key in flags:
             raise UsageError(f"--set: {key} is given twice; allowed: once, here or by its flag")
         flags[key] = value
-    if resume is not None:
-        _refuse_beside_resume(flags, config, out)
+    beside = [*flags, *(["--config"] if config else []), *(["--out"] if out else [])]
+    if resume is not None and beside:
+        raise UsageError(
+            f"--resume: cannot be combined with {', '.join(beside)}; a resumed run keeps its "
+            "settings (allowed beside it: --quiet, --json)"
+        )
 
     from .drive import drive_run
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     drive_run(flags, config, out, resume, command=command, quiet=quiet, as_json=as_json)
-
-
-def _refuse_beside_resume(flags: dict[str, Any], config: Path | None, out: Path | None) -> None:
-    """A resumed run keeps its settings."""
-    beside = [*flags, *(["--config"] if config else []), *(["--out"] if out else [])]
-    if beside:
-        raise UsageError(
-            f"--resume: cannot be combined with {', '.join(beside)}; a resumed run keeps its "
-            "settings (allowed beside it: --quiet, --json)"
-        )

@@ -15,9 +15,7 @@ _TYPES = {int: int, float: float, float | None: float, bool: bool}
 def setting_options(settings: Iterable[Setting], *, several: bool = False) -> Callable:
     """Adds an option for every setting, in their order, to a command.
 
-    Args:
-        settings: those with a flag.
-        several: whether options take texts of several values, else a value of the setting's type.
+    Each takes a value of the setting's type, or the text of several values.
     """
 
     def decorate(command: Callable) -> Callable:

@@ -60,13 +60,22 @@ def study(
     if together is not None and together < 1:
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 
-    from .drive_study import How, continue_study, new_study
+    from hessdiag.record.study_directory import StudyDirectory
+    from hessdiag.study.grid import Grid, planned
 
-    command = shlex.join(["hessdiag", *sys.argv[1:]])
-    how = How(command, together, dry_run=dry_run, quiet=quiet)
-    if resume is not None:
-        return continue_study(resume, how)
-    return new_study(name, config, common, varied, out, how)
+    from .drive import drive_study
+
+    directory = StudyDirectory.open(resume) if resume is not None else None
+    return drive_study(
+        Grid(*directory.plan) if directory else planned(name, config, common, varied),
+        directory,
+        name or "study",
+        out,
+        command=shlex.join(["hessdiag", *sys.argv[1:]]),
+        together=together,
+        dry_run=dry_run,
+        quiet=quiet,
+    )
 
 
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:

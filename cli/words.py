@@ -1,51 +1,44 @@
-"""Numbers of a run in words, for one line of a terminal."""
+"""What a terminal shows of a run or a study, in words."""
 
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
-
-def returns_text(record: Mapping[str, Any]) -> str:
-    """The metrics of an iteration."""
-    shown = [
-        f"{name} {value:.3g}" for name, value in record["metrics"].items() if value is not None
-    ]
-    return ", ".join(shown)
+from hessdiag.analysis import Findings
+from hessdiag.report.terminal import first_screen
 
 
-def hyper_text(record: Mapping[str, Any]) -> str:
-    """The hyper-parameters, the first few where there are many."""
-    items = list(record["hyper"].items())
-    shown = " ".join(f"{name}={value:.3g}" for name, value in items[:4])
-    return f"| {shown}{' …' if len(items) > 4 else ''}"
+def summary(found: Findings) -> str:
+    """What a run or study found, as wide as the terminal is."""
+    width = shutil.get_terminal_size((110, 25)).columns
+    return "\n".join(first_screen(found, width=width))
+
+
+def iteration_text(record: Mapping[str, Any]) -> str:
+    """The metrics of an iteration and its first few hyper-parameters."""
+    metrics = {name: value for name, value in record["metrics"].items() if value is not None}
+    returns = ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+    hyper = [f"{name}={value:.3g}" for name, value in record["hyper"].items()]
+    more = " …" if len(hyper) > 4 else ""
+    return f"{returns} | {' '.join(hyper[:4])}{more}"
 
 
 def probe_text(record: Mapping[str, Any]) -> str:
-    """The headline of a probe."""
+    """The headline of a probe; a question mark stands for what is not finite."""
     if "growth" not in record:
         return "no meta-gradient (n = 0)"
+
+    def number(name: str, form: str) -> str:
+        return "?" if record[name] is None else format(record[name], form)
+
+    growth, low, high = (number(name, ".3g") for name in ("growth", "growth_low", "growth_high"))
+    radius = number("spectral_radius_minus_one", ".2e")
+    error = number("spectral_radius_minus_one_error", ".0e")
+    predicted = number("predicted", ".4g")
     return (
-        f"std ratio {growth_text(record)}, E1 predicts {number(record['predicted'], '.4g')}, "
-        f"ρ(I+H) − 1 = {radius_text(record)}"
+        f"std ratio {growth} [{low}, {high}], E1 predicts {predicted}, "
+        f"ρ(I+H) − 1 = {radius} ± {error}"
     )
-
-
-def growth_text(record: Mapping[str, Any]) -> str:
-    """The growth of the standard deviation and its interval."""
-    growth, low, high = (
-        number(record[name], ".3g") for name in ("growth", "growth_low", "growth_high")
-    )
-    return f"{growth} [{low}, {high}]"
-
-
-def radius_text(record: Mapping[str, Any]) -> str:
-    """The spectral radius, minus one, and its error."""
-    radius = number(record["spectral_radius_minus_one"], ".2e")
-    return f"{radius} ± {number(record['spectral_radius_minus_one_error'], '.0e')}"
-
-
-def number(value: float | None, form: str) -> str:
-    """A number, or a question mark for the null of one that is not finite."""
-    return "?" if value is None else format(value, form)
 
 
 def duration(seconds: float) -> str:

@@ -11,13 +11,7 @@ if TYPE_CHECKING:
         spectrum,
     )
 
-__all__ = [
-    "InnerLoopResult",
-    "OptaxUpdate",
-    "SpectrumResult",
-    "inner_loop_spectra",
-    "spectrum",
-]
+__all__ = ["InnerLoopResult", "OptaxUpdate", "SpectrumResult", "inner_loop_spectra", "spectrum"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, NoReturn
 
 from hessdiag.errors import UsageError
@@ -14,33 +15,18 @@ from hessdiag.errors import UsageError
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of a setting.
+    """What is known of a setting."""
 
-    Attributes:
-        default: its value where none is given.
-        help: what it is, without a capital and a full stop.
-        flag: on the command line; a short form follows after a space, the flag that turns a switch
-            off after a slash.
-        least: the smallest value.
-        above: what every value is larger than.
-        most: the largest value.
-        below: what every value is smaller than.
-        choices: gives the names that are allowed, when they are needed: what knows them may import
-            JAX.
-        key: its dotted name, in TOML files and for `--set`.
-        kind: its type.
-    """
-
-    default: Any
-    help: str = ""
-    flag: str = ""
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
-    below: float | None = None
-    choices: Callable[[], Iterable[str]] | None = None
-    key: str = ""
-    kind: Any = None
+    default: Any  # its value where none is given
+    help: str = ""  # what it is, without a capital and a full stop
+    flag: str = ""  # "--long", "--long -short" or "--on/--off"
+    least: float | None = None  # the smallest value
+    above: float | None = None  # what every value is larger than
+    most: float | None = None  # the largest value
+    below: float | None = None  # what every value is smaller than
+    choices: Callable[[], Iterable[str]] | None = None  # the names allowed, when they are needed
+    key: str = ""  # its dotted name, in TOML files and for `--set`
+    kind: Any = None  # its type
 
     @property
     def name(self) -> str:
@@ -75,7 +61,7 @@ class Setting:
         try:
             value = cast(value)
         except (TypeError, ValueError, OverflowError):
-            self.refuse(value, words)
+            self.refuse(value, None if self.choices else words)
         for entry in value if self.kind in _LISTS else (value,):
             if entry is not None and not self._admits(entry):
                 self.refuse(entry)
@@ -106,14 +92,17 @@ def setting(default: Any, help: str, flag: str = "", **more: Any) -> Any:
     return field(default=default, metadata={"setting": Setting(default, help, flag, **more)})
 
 
+def names_in(module: str, registry: str) -> Callable[[], Iterable[str]]:
+    """Choices from a registry whose module is imported when they are needed: it may import JAX."""
+    return lambda: getattr(import_module(module), registry)
+
+
 def settings_of(source: Any, prefix: str = "") -> dict[str, Setting]:
     """The settings of a dataclass by dotted key; those of fields that are dataclasses follow.
 
-    Args:
-        source: the dataclass; anything else has none.
-        prefix: what every key begins with.
+    Every key begins with `prefix`. What is no dataclass has none.
     """
-    own: dict[str, Setting] = {}
+    direct: dict[str, Setting] = {}
     nested: dict[str, Setting] = {}
     for entry in dataclasses.fields(source) if dataclasses.is_dataclass(source) else ():
         key = prefix + entry.name
@@ -122,8 +111,8 @@ def settings_of(source: Any, prefix: str = "") -> dict[str, Setting]:
         elif entry.default is not dataclasses.MISSING:
             declared = entry.metadata.get("setting", Setting(entry.default))
             kind = entry.type if entry.type in _KINDS else type(entry.default)
-            own[key] = dataclasses.replace(declared, key=key, kind=kind)
-    return own | nested
+            direct[key] = dataclasses.replace(declared, key=key, kind=kind)
+    return direct | nested
 
 
 def check_fields(instance: Any, prefix: str) -> None:
@@ -148,16 +137,13 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(value)
-    return value
+def _instance_of(kind: type) -> Callable[[Any], Any]:
+    def cast(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError(value)
+        return value
 
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
+    return cast
 
 
 def _or_none(cast: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -183,10 +169,11 @@ def _names(value: Any) -> tuple[str, ...]:
     return () if words == ("none",) else words
 
 
+_text = _instance_of(str)
 _KINDS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     int: (_integer, "an integer"),
     float: (_number, "a number"),
-    bool: (_boolean, "true or false"),
+    bool: (_instance_of(bool), "true or false"),
     str: (_text, "text"),
     float | None: (_or_none(_number), "a number"),
     str | None: (_or_none(_text), "text"),

@@ -1,17 +1,10 @@
 """How a problem is learned, unless flags or a TOML file say otherwise."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hessdiag.declared import setting
+from hessdiag.declared import names_in, setting
 
 OPTIMISERS = "adam, sgd, momentum, rmsprop, or module:function of your own, such as optax:lion"
-
-
-def _transforms() -> Iterable[str]:
-    from hessdiag.problems.transforms import TRANSFORMS
-
-    return TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,9 @@ class Learning:
     )
     meta_clip_norm: float = setting(0.0, "largest norm of meta-gradients; 0 for any", least=0)
     transform: str | None = setting(
-        None, "from η to every meta-parameter; the problem's own if not given", choices=_transforms
+        None,
+        "from η to every meta-parameter; the problem's own if not given",
+        choices=names_in("hessdiag.problems.transforms", "TRANSFORMS"),
     )
     keep: str = setting(
         "1",

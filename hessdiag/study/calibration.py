@@ -1,10 +1,9 @@
 """How long seeds will take and how much memory, from a short calibration on this machine."""
 
+import itertools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,58 +19,49 @@ from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What seeds that train together are expected to take; rough: caches and convergence decide.
 
-    Attributes:
-        compile_seconds: of the programs calibrated; more are compiled for spectra.
-        training_seconds: of all iterations, of all seeds together.
-        probe_seconds: of all probes of one seed: meta-gradients, their parts, and Hessian products
-            as if none converged early. Other operators count as one more Hessian each.
-        memory_bytes: of the largest program's arguments and temporaries; the process itself needs
-            some hundred MiB more.
+    Probes are meta-gradients, their parts, and Hessian products as if none converged early; other
+    operators count as one more Hessian each.
     """
 
-    compile_seconds: float
-    training_seconds: float
-    probe_seconds: float
-    memory_bytes: int
+    compile_seconds: float  # of the programs calibrated; more are compiled for spectra
+    training_seconds: float  # of all iterations, of all seeds together
+    probe_seconds: float  # of all probes of one seed
+    memory_bytes: int  # of the largest program; the process itself needs some hundred MiB more
 
 
 def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
-    """Time a training step, one Hessian product, and one call of what samples meta-gradients.
-
-    Args:
-        settings: of the runs; their seed does not matter.
-        seeds: how many train as one program.
-    """
+    """Time a training step of `seeds` runs as one program, a Hessian product, and the sampling."""
     learner = Learner(settings)
     keys = run_keys(settings.seed)
     state, key = learner.init(keys.init), keys.train
     step = _step(learner, state, key, seeds)
-    programs = [step]
-    probes = len(probe_iterations(settings))
-    n = measured_horizon(settings)
-    probe_seconds = 0.0
+    calls: list[tuple[_Program, int]] = []  # in one probe
+    probes, n, chunk = (
+        len(probe_iterations(settings)),
+        measured_horizon(settings),
+        settings.probe.chunk,
+    )
     if probes and n:
         product = _measure(jax.jit(partial(_product, learner.system)), state, key)
-        calls = [(product, _spectra(settings, n))]
-        for program, number in _sampling(learner, settings):
-            keys = key if settings.probe.chunk == 1 else jax.random.split(key, settings.probe.chunk)
-            calls.append((_measure(program, state, keys), number))
-        programs += [program for program, _ in calls]
-        probe_seconds = probes * sum(program.seconds * number for program, number in calls)
+        calls.append((product, _spectra(settings, n)))
+        keys = key if chunk == 1 else jax.random.split(key, chunk)
+        calls += [
+            (_measure(program, state, keys), number)
+            for program, number in _sampling(learner, settings)
+        ]
+    programs = [step, *(program for program, _ in calls)]
     return Estimate(
         compile_seconds=sum(program.compile_seconds for program in programs),
         training_seconds=settings.train.iterations * step.seconds,
-        probe_seconds=probe_seconds,
+        probe_seconds=probes * sum(program.seconds * number for program, number in calls),
         memory_bytes=max(program.memory_bytes for program in programs),
     )
 
 
-@dataclass(frozen=True)
-class _Program:
+class _Program(NamedTuple):
     compile_seconds: float
     seconds: float
     memory_bytes: int
@@ -79,21 +69,17 @@ class _Program:
 
 def _measure(program: Any, *arguments: Any) -> _Program:
     """Compile, warm up, and time the faster of two calls."""
-    began = time.perf_counter()
+    moments = [time.perf_counter()]
     compiled = program.lower(*arguments).compile()
-    compile_seconds = time.perf_counter() - began
-    call: Callable = lambda: jax.block_until_ready(compiled(*arguments))  # noqa: E731
-    call()
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - began)
+    moments.append(time.perf_counter())
+    for _ in range(3):  # the first call warms up
+        jax.block_until_ready(compiled(*arguments))
+        moments.append(time.perf_counter())
+    compiling, _, *seconds = (after - before for before, after in itertools.pairwise(moments))
     memory = compiled.memory_analysis()
     sizes = ("argument_size_in_bytes", "temp_size_in_bytes", "output_size_in_bytes")
-    return _Program(
-        compile_seconds, min(seconds), sum(int(getattr(memory, size, 0)) for size in sizes)
-    )
+    memory_bytes = sum(int(getattr(memory, size, 0)) for size in sizes)
+    return _Program(compiling, min(seconds), memory_bytes)
 
 
 def _step(learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int) -> _Program:

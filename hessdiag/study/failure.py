@@ -1,36 +1,31 @@
 """What went wrong, in words: one line to show, and the whole of it to keep."""
 
+import contextlib
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from hessdiag.train.interrupt import Interrupted
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An exception as text; nothing of it is kept alive, for its frames hold arrays.
+class Failure(NamedTuple):
+    """An exception as text; nothing of it is kept alive, for its frames hold arrays."""
 
-    Attributes:
-        message: one line, its type and what it says.
-        details: its traceback.
-    """
-
-    message: str
-    details: str
+    message: str  # one line, its type and what it says
+    details: str  # its traceback
 
 
-def attempt(action: Callable[[], object]) -> Failure | None:
-    """Do something that stops nothing when it fails; returns how it failed, if it did.
+@contextlib.contextmanager
+def told(tell: Callable[[Failure], object]) -> Iterator[None]:
+    """Around what stops nothing when it fails: `tell` hears how. Only `Interrupted` gets through.
 
-    Raises:
-        Interrupted: a stop was requested.
+    Args:
+        tell: called with the failure, if there is one.
     """
     try:
-        action()
+        yield
     except Interrupted:
         raise
     except Exception as error:  # whatever a user's problem may raise
         name, said = type(error).__name__, " ".join(str(error).split())
-        return Failure(f"{name}: {said}" if said else name, traceback.format_exc())
-    return None
+        tell(Failure(f"{name}: {said}" if said else name, traceback.format_exc()))

@@ -4,29 +4,26 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hessdiag.errors import UsageError
-from hessdiag.train.presets import resolve
+from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
+TOGETHER = 8  # cells that train as one program at the most, unless it is said
+STUDIES = ("mechanism", "table1", "fig3", "fig4", "fig5")
+"""Studies that ship with the tool, a TOML file each."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study.
+    """One run of a study."""
 
-    Attributes:
-        name: what is varied and its values, such as ``n=5 seed=1``.
-        slug: the name of its run directory.
-        varied: the values, by dotted key.
-        settings: the complete settings.
-    """
-
-    name: str
-    slug: str
-    varied: Mapping[str, Any]
+    name: str  # what is varied and its values, such as "n=5 seed=1"
+    slug: str  # of its run directory
+    varied: Mapping[str, Any]  # by dotted key
     settings: Settings
 
     @property
@@ -37,12 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What a study runs.
-
-    Attributes:
-        common: settings of all cells, by dotted key.
-        varied: values by dotted key; the last one varies fastest.
-    """
+    """What a study runs: settings by dotted key, of all cells and varied; the last one fastest."""
 
     common: Mapping[str, Any] = field(default_factory=dict)
     varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -58,11 +50,14 @@ class Grid:
         cells = []
         for values in itertools.product(*self.varied.values()):
             varied = dict(zip(self.varied, values, strict=True))
-            if _undefined({**self.common, **varied}):
-                continue
-            slug = "-".join(_word(key, value) for key, value in varied.items()) or "run"
-            name = " ".join(f"{_short(key)}={_text(value)}" for key, value in varied.items())
-            cells.append(Cell(name, slug, varied, resolve({**self.common, **varied})))
+            settings = {**self.common, **varied}
+            estimator = settings.get("estimator", Settings.estimator)
+            if settings.get("n") == 0 and estimator != Settings.estimator:
+                continue  # without an inner update other estimators have no meaning
+            words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
+            name = " ".join(f"{key}={text}" for key, text in words)
+            slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", key + text) for key, text in words)
+            cells.append(Cell(name, slug or "run", varied, resolve(settings)))
         if not cells:
             raise UsageError("the study has no cells; allowed: at least one combination")
         return cells
@@ -80,15 +75,11 @@ class Grid:
         if number > MOST_CELLS:
             raise UsageError(f"the study has {number:,} cells; allowed: {MOST_CELLS:,} or fewer")
 
-
-def _undefined(settings: Mapping[str, Any]) -> bool:
-    """Whether a combination has no meaning: other estimators without an inner update."""
-    default = Settings.estimator
-    return settings.get("n") == 0 and settings.get("estimator", default) != default
-
-
-def _short(key: str) -> str:
-    return key.rpartition(".")[2]
+    def changed(self, common: Mapping[str, Any], varied: Mapping[str, Any]) -> "Grid":
+        """With settings fixed or varied anew; what is fixed varies no more, and vice versa."""
+        fixed = {key: value for key, value in self.common.items() if key not in varied}
+        vary = {key: values for key, values in self.varied.items() if key not in common}
+        return Grid({**fixed, **common}, {**vary, **varied})
 
 
 def _text(value: Any) -> str:
@@ -97,6 +88,46 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _word(key: str, value: Any) -> str:
-    """A key and its value as part of a file name."""
-    return re.sub(r"[^A-Za-z0-9.+]+", "_", f"{_short(key)}{_text(value)}")
+def planned(
+    name: str | None, config: Path | None, common: Mapping[str, Any], varied: Mapping[str, Any]
+) -> Grid:
+    """The study called `name`, changed by the TOML file `config`, changed by flags as in a `Grid`.
+
+    A file holds settings, and a table [vary] of lists.
+
+    Raises:
+        UsageError: an unknown name, a file that cannot be read, something that is no list.
+    """
+    if name is not None and name not in STUDIES:
+        raise UsageError(f"study {name!r} is unknown; allowed: {', '.join(STUDIES)}")
+    shipped = Path(__file__).parent / "named" / f"{name}.toml" if name else None
+    grid = Grid()
+    for file in filter(None, (shipped, config)):
+        grid = grid.changed(*_read(file))
+    return grid.changed(common, varied)
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a TOML file fixes, and what it varies."""
+    document = read_toml(file)
+    fixed = {key: value for key, value in document.items() if not key.startswith("vary.")}
+    vary = {key.removeprefix("vary."): value for key, value in document.items() if key not in fixed}
+    for key, values in vary.items():
+        if not isinstance(values, list):
+            raise UsageError(f"vary.{key}: {values!r} is not allowed; allowed: a list")
+    return fixed, vary
+
+
+def groups(cells: Sequence[Cell], together: int = TOGETHER) -> list[list[Cell]]:
+    """The cells of each configuration, in their order: they train as one program.
+
+    There are at most `together` in a group, which bounds memory.
+    """
+    by_configuration: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_configuration.setdefault(repr(cell.configuration), []).append(cell)
+    return [
+        list(group)
+        for alike in by_configuration.values()
+        for group in itertools.batched(alike, together)
+    ]

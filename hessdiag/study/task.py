@@ -6,15 +6,30 @@ from functools import partial
 from pathlib import Path
 
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
-from hessdiag.study.failure import attempt
+from hessdiag.study.failure import Failure, told
 from hessdiag.study.grid import Cell
-from hessdiag.study.observer import StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
+from hessdiag.train.observer import Observer
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import SeedRun
 
 Statuses = Mapping[str, CellStatus]
+
+
+class StudyObserver:
+    """Hears of every cell of a study; this one ignores them all."""
+
+    def on_cell(self, cell: Cell, status: CellStatus) -> None:
+        """A cell changed its state."""
+
+    def on_trouble(self, message: str) -> None:
+        """Something went wrong that is no cell's failure and stops nothing; one line."""
+
+    def observer_of(self, cell: Cell) -> Observer:
+        """Who watches the run of a cell."""
+        del cell
+        return Observer()
 
 
 @dataclass(frozen=True)
@@ -23,37 +38,31 @@ class Task:
 
     Its state is in the run directories of its cells alone: a second call goes on where the first
     one stopped, and does nothing where that has finished.
-
-    Attributes:
-        directory: of the study.
-        cells: that differ by their seed alone.
-        command: the command line, for the provenance of every run.
     """
 
-    directory: Path
-    cells: tuple[Cell, ...]
-    command: str
+    directory: Path  # of the study
+    cells: tuple[Cell, ...]  # that differ by their seed alone
+    command: str  # the command line, for the provenance of every run
 
     def __call__(
         self, observer: StudyObserver | None = None, stop: StopRequest | None = None
     ) -> Statuses:
         """Train every cell to its end; one that fails does not stop the others.
 
-        Args:
-            observer: hears of every cell.
-            stop: asked at every safe point.
-
         Returns:
             Where each cell stands, by slug.
 
         Raises:
-            Interrupted: a stop was requested; everything is saved.
+            Interrupted: `stop`, asked at every safe point, was requested; everything is saved.
         """
         study = StudyDirectory(self.directory)
-        training = _Training(
-            study, self.command, observer or StudyObserver(), stop or StopRequest()
-        )
-        training.run([cell for cell in self.cells if study.status(cell).state != "finished"])
+        observer, stop = observer or StudyObserver(), stop or StopRequest()
+        waiting = [cell for cell in self.cells if study.status(cell).state != "finished"]
+        for cell in waiting:
+            before = study.status(cell)
+            study.forget_failure(cell)
+            observer.on_cell(cell, CellStatus("running", before.iteration))
+        _Training(study, self.command, observer, stop).run(waiting)
         return {cell.slug: study.status(cell) for cell in self.cells}
 
 
@@ -65,52 +74,38 @@ class _Training:
     stop: StopRequest
 
     def run(self, cells: Sequence[Cell]) -> None:
-        for cell in cells:
-            before = self.study.status(cell)
-            self.study.forget_failure(cell)
-            self.observer.on_cell(cell, CellStatus("running", before.iteration))
-        self._train(cells)
-
-    def _train(self, cells: Sequence[Cell]) -> None:
         """Train cells to their ends, all of them together; where that fails, each by itself."""
-        runs = self._open(cells)
-        if not runs:
-            return
-        failure = attempt(lambda: Run(list(runs.values()), stop=self.stop).go())
-        left = [cell for cell in cells if cell.slug in runs and not self._ended(cell, runs)]
-        if failure is None or not left:
-            return
-        if len(runs) == 1:
-            self.study.record_failure(left[0], failure.message, failure.details)
-            return
-        names = ", ".join(cell.name for cell in left)
-        self.observer.on_trouble(f"{names}: {failure.message}; each is tried by itself")
-        for cell in left:
-            self._train([cell])
-
-    def _ended(self, cell: Cell, runs: Mapping[str, SeedRun]) -> bool:
-        """Whether a run came to an end that its own directory tells of."""
-        failed = runs[cell.slug].failed is not None
-        return failed or self.study.status(cell).state == "finished"
-
-    def _open(self, cells: Sequence[Cell]) -> dict[str, SeedRun]:
-        """The runs of cells, by slug, but for those that cannot be opened."""
         runs: dict[str, SeedRun] = {}
-
-        def open_one(cell: Cell) -> None:
-            runs[cell.slug] = self._open_one(cell, runs)
-
         for cell in cells:
-            failure = attempt(partial(open_one, cell))
-            if failure:
-                self.study.record_failure(cell, failure.message, failure.details)
-        return runs
+            with told(partial(self._fail, cell)):
+                runs[cell.slug] = self._open(cell, is_first=not runs)
+        failures: list[Failure] = []
+        if runs:
+            with told(failures.append):
+                Run(list(runs.values()), stop=self.stop).go()
+        for failure in failures:
+            self._part([cell for cell in cells if cell.slug in runs], runs, failure)
 
-    def _open_one(self, cell: Cell, opened: Mapping[str, SeedRun]) -> SeedRun:
+    def _open(self, cell: Cell, *, is_first: bool) -> SeedRun:
+        """Its run; the seeds of a configuration share their problem, which is checked once."""
         path, settings = self.study.run_path(cell), cell.settings
         if path.exists():
             settings, directory = reopen(path, command=self.command)
-        else:  # the seeds of a configuration share their problem: it is checked once
-            check = not opened
-            directory = start(settings, path, command=self.command, check_problem=check)
+        else:
+            directory = start(settings, path, command=self.command, check_problem=is_first)
         return SeedRun(settings, directory, self.observer.observer_of(cell))
+
+    def _part(self, cells: Sequence[Cell], runs: Mapping[str, SeedRun], failure: Failure) -> None:
+        """Go on, each by itself, with those whose own directories tell of no end."""
+        alive = [cell for cell in cells if not runs[cell.slug].failed]
+        left = [cell for cell in alive if self.study.status(cell).state != "finished"]
+        if left and len(runs) == 1:
+            self._fail(left[0], failure)
+        elif left:
+            names = ", ".join(cell.name for cell in left)
+            self.observer.on_trouble(f"{names}: {failure.message}; each is tried by itself")
+            for cell in left:
+                self.run([cell])
+
+    def _fail(self, cell: Cell, failure: Failure) -> None:
+        self.study.record_failure(cell, failure.message, failure.details)

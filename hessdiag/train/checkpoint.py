@@ -3,7 +3,6 @@
 One array, because orbax leaves tracebacks of the others behind when one of many cannot be read.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,9 @@ class Checkpoints:
 
     def save(self, iteration: int, state: Any) -> None:
         """Save the state before `iteration`; nothing happens where it is saved already."""
-        if self.latest() == iteration:
-            return
-        self._manager.save(iteration, args=ocp.args.StandardSave(_packed(state)))
-        self._manager.wait_until_finished()
+        if self.latest() != iteration:
+            self._manager.save(iteration, args=ocp.args.StandardSave({"state": _packed(state)}))
+            self._manager.wait_until_finished()
 
     def restore(self, iteration: int, template: Any) -> Any:
         """The state saved before `iteration`, in the form of `template`.
@@ -53,20 +51,15 @@ class Checkpoints:
             UsageError: the checkpoint is damaged, or of a different run.
         """
         expected = _packed(template)
+        damaged = f"--resume: the checkpoint {self._directory / str(iteration)} is damaged"
         try:
-            packed = self._manager.restore(iteration, args=ocp.args.StandardRestore(expected))
+            arguments = ocp.args.StandardRestore({"state": expected})
+            packed = np.asarray(self._manager.restore(iteration, args=arguments)["state"])
         except Exception as error:  # orbax and its stores raise many kinds
-            first_line = str(error).strip().splitlines()[:1]
-            raise UsageError(
-                f"--resume: the checkpoint {self._directory / str(iteration)} is damaged "
-                f"({type(error).__name__}: {''.join(first_line)[:200]})"
-            ) from error
-        found, wanted = packed["state"].size, expected["state"].size
-        if found != wanted:
-            raise UsageError(
-                f"--resume: the checkpoint {self._directory / str(iteration)} is damaged "
-                f"({found} bytes instead of {wanted})"
-            )
+            said = "".join(str(error).strip().splitlines()[:1])[:200]
+            raise UsageError(f"{damaged} ({type(error).__name__}: {said})") from error
+        if packed.size != expected.size:
+            raise UsageError(f"{damaged} ({packed.size} bytes instead of {expected.size})")
         return _unpacked(template, packed)
 
     def close(self) -> None:
@@ -74,31 +67,26 @@ class Checkpoints:
         self._manager.close()
 
 
-def _is_key(leaf) -> bool:
+def _is_key(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def _data(leaf) -> np.ndarray:
+def _data(leaf: Any) -> np.ndarray:
     return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
 
 
-def _packed(state: Any) -> dict[str, np.ndarray]:
-    parts = [np.frombuffer(_data(leaf).tobytes(), np.uint8) for leaf in jax.tree.leaves(state)]
-    return {"state": np.concatenate(parts)}
+def _packed(state: Any) -> np.ndarray:
+    leaves = jax.tree.leaves(state)
+    return np.concatenate([np.frombuffer(_data(leaf).tobytes(), np.uint8) for leaf in leaves])
 
 
-def _unpacked(template: Any, packed: Mapping[str, Any]) -> Any:
+def _unpacked(template: Any, packed: np.ndarray) -> Any:
     leaves, structure = jax.tree.flatten(template)
-    data = [_data(leaf) for leaf in leaves]
-    parts = np.split(np.asarray(packed["state"]), np.cumsum([part.nbytes for part in data])[:-1])
-    restored = [
-        jnp.asarray(part.view(like.dtype).reshape(like.shape))
-        for part, like in zip(parts, data, strict=True)
-    ]
-    return jax.tree.unflatten(
-        structure,
-        [
-            jax.random.wrap_key_data(part) if _is_key(leaf) else part
-            for part, leaf in zip(restored, leaves, strict=True)
-        ],
-    )
+    ends = np.cumsum([_data(leaf).nbytes for leaf in leaves])
+    return jax.tree.unflatten(structure, map(_restored, leaves, np.split(packed, ends[:-1])))
+
+
+def _restored(like: Any, part: np.ndarray) -> jax.Array:
+    data = _data(like)
+    restored = jnp.asarray(part.view(data.dtype).reshape(data.shape))
+    return jax.random.wrap_key_data(restored) if _is_key(like) else restored

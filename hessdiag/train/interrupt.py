@@ -29,11 +29,7 @@ class StopRequest:
         self._restore()
 
     def check(self) -> None:
-        """Call at safe points.
-
-        Raises:
-            Interrupted: a stop was requested.
-        """
+        """Raise `Interrupted` where a stop was requested; call it at safe points."""
         if self.signal_number is not None:
             raise Interrupted(self.signal_number)
 

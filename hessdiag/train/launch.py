@@ -16,10 +16,10 @@ from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
 from hessdiag.train.learner import Learner
+from hessdiag.train.presets import from_flat
 from hessdiag.train.problem_check import require_sound_problem
 from hessdiag.train.self_test import require_sound_compiler
 from hessdiag.train.settings import Settings
-from hessdiag.train.validation import from_flat
 
 OUR_CHOICES = (
     "Training continues from the environments' state after the first rollout of an unroll; the "
@@ -39,48 +39,39 @@ OUR_CHOICES = (
 def start(
     settings: Settings, path: Path, *, command: str, check_problem: bool = True
 ) -> RunDirectory:
-    """Make the directory of a new run.
+    """Make the directory of a new run at `path`; `command` is what the user typed.
 
-    Args:
-        settings: of the run.
-        path: where to.
-        command: what the user typed.
-        check_problem: refuse a problem of the user's own that is not deterministic; a seed whose
-            fellows passed need not.
+    A problem of the user's own is refused if it is not deterministic. A seed whose fellows passed
+    need not be checked for that.
 
     Raises:
-        UsageError: it exists or cannot be written; or the problem is the user's own and not
-            deterministic.
+        UsageError: it exists or cannot be written, or the problem is refused.
     """
     learner = Learner(settings)
     if check_problem and settings.env not in BUILT_IN:
         require_sound_problem(learner.system, settings.env)
     about = learner.problem.about
     first = jax.eval_shape(learner.init, jax.random.key(0))
-    return RunDirectory.create(
-        path,
-        {
-            "settings": dataclasses.asdict(settings),
-            "provenance": provenance(command, compiler_self_test=require_sound_compiler()),
-            "meta_parameters": _meta_parameters(learner.system),
-            "problem": {
-                "description": about.summary,
-                "headline": about.headline,
-                "parameters": count_parameters(first.inner.params),
-            },
-            "our_choices": [*about.choices, *OUR_CHOICES],
+    config = {
+        "settings": dataclasses.asdict(settings),
+        "provenance": provenance(command, compiler_self_test=require_sound_compiler()),
+        "meta_parameters": _meta_parameters(learner.system),
+        "problem": {
+            "description": about.summary,
+            "headline": about.headline,
+            "parameters": count_parameters(first.inner.params),
         },
-    )
+        "our_choices": [*about.choices, *OUR_CHOICES],
+    }
+    return RunDirectory.create(path, config)
 
 
 def _meta_parameters(system: System) -> list[dict[str, Any]]:
     """Names, start values and transforms of the entries of η, where these are few."""
     parameters = getattr(system.problem, "meta_parameters", None)
     if parameters is not None:
-        return [
-            {"name": p.name, "start": p.start, "transform": p.transform, "group": p.group}
-            for p in parameters
-        ]
+        keys = ("name", "start", "transform", "group")
+        return [{key: getattr(parameter, key) for key in keys} for parameter in parameters]
     eta = system.init_eta(streams.initial_eta(jax.random.key(0)))
     return [
         {"name": name, "start": float(value), "transform": "identity", "group": None}
@@ -89,11 +80,7 @@ def _meta_parameters(system: System) -> list[dict[str, Any]]:
 
 
 def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
-    """The settings and the directory of a run to go on with; its config keeps note of it.
-
-    Args:
-        path: of the run.
-        command: what the user typed.
+    """The settings and the directory of a run to go on with; its config keeps note of `command`.
 
     Raises:
         UsageError: no run directory, a damaged one, or one of a newer format.

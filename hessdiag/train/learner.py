@@ -47,9 +47,7 @@ class Info(NamedTuple):
 
 
 class Learner:
-    """The functions of a configuration, made from the settings of any of its runs.
-
-    The seed is no part of it.
+    """The functions of a configuration, made from the settings of any of its runs but for the seed.
 
     Attributes:
         problem: the learning problem.
@@ -58,6 +56,7 @@ class Learner:
         step: one training iteration, from a state and a key.
         step_together: the same for several seeds, one program; vmapped, `probe.chunk` at once.
         keys_at: the keys of an iteration, from one key or several and the iteration's number.
+        init: the state before the first iteration, from a key.
     """
 
     def __init__(self, settings: Settings):
@@ -79,11 +78,7 @@ class Learner:
         self.step = jax.jit(self._step)
         self.step_together = jax.jit(partial(_together, self._step, settings.probe.chunk))
         self.keys_at = jax.jit(streams.iteration)
-        self._first = jax.jit(self._init)
-
-    def init(self, key: PRNGKeyArray) -> TrainState:
-        """The state before the first iteration."""
-        return self._first(key)
+        self.init = jax.jit(self._init)
 
     def start(self, state: TrainState, key: PRNGKeyArray) -> Start:
         """Where the unroll of a sample starts: where training is, or again."""
@@ -153,7 +148,7 @@ def cut_of(name: str, settings: Settings) -> Cut:
 def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:
     """A step of every seed; large ones are faster in turn on CPU (`benchmarks.lock_step`)."""
     size = None if chunk == 1 else chunk
-    return jax.lax.map(lambda at: step(*at), (states, keys), batch_size=size)
+    return jax.lax.map(lambda operands: step(*operands), (states, keys), batch_size=size)
 
 
 def _finite(step: MetaStep, eta, n: int) -> dict[str, Array]:

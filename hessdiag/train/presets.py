@@ -1,19 +1,36 @@
-"""Where defaults come from: flag > TOML file > the problem's preset > the general preset."""
+"""From what a user gives to the complete settings of a run, validated once.
+
+Flag > TOML file > the problem's preset > the general preset. Errors name the setting, its value
+and what is allowed.
+"""
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hessdiag import problems
 from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
-from hessdiag.inner import inner_optimiser
+from hessdiag.inner import CUTS, inner_optimiser
+from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.record.documents import dotted
-from hessdiag.train.settings import DECLARED, PRESETS, Settings, constants, flatten
-from hessdiag.train.validation import from_flat
+from hessdiag.train.settings import (
+    DECLARED,
+    PRESETS,
+    Settings,
+    constants,
+    flatten,
+    measured_horizon,
+)
+
+_TABLES: dict[str, Any] = {
+    field.name: field.type
+    for field in dataclasses.fields(Settings)
+    if dataclasses.is_dataclass(field.type)
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -29,11 +46,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
-    """The complete settings of a run.
-
-    Args:
-        flags: settings given on the command line, by dotted key.
-        config: a TOML file.
+    """The complete settings of a run, from flags by dotted key and a TOML file.
 
     Raises:
         UsageError: anything unknown, of the wrong type or out of range.
@@ -42,16 +55,81 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
     env, preset = (
         DECLARED[key].checked(given.get(key, DECLARED[key].default)) for key in ("env", "preset")
     )
-    about, learning = _of_problem(env)
-    of_problem = settings_of(problems.factory(env), "problem.")
+    factory = problems.factory(env)
+    described = factory if hasattr(factory, "about") else problems.make(env, {})
+    of_problem = settings_of(factory, "problem.")
     flat = flatten(Settings())
-    flat |= {f"learning.{key}": value for key, value in dataclasses.asdict(learning).items()}
+    flat |= dotted({"learning": dataclasses.asdict(described.learning)})
     flat |= {key: declared.default for key, declared in of_problem.items()}
-    flat |= {**PRESETS[preset], **about.presets.get(preset, {}), **given}
+    flat |= {**PRESETS[preset], **described.about.presets.get(preset, {}), **given}
     flat |= {key: declared.checked(flat[key]) for key, declared in of_problem.items()}
     settings = from_flat(flat)
     _check_own(settings)
     return settings
+
+
+def from_flat(flat: Mapping[str, Any]) -> Settings:
+    """Settings from dotted keys, validated.
+
+    Raises:
+        UsageError: an unknown key, a value of the wrong type or out of range.
+    """
+    top: dict[str, Any] = {"problem": {}}
+    tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
+    for key, value in flat.items():
+        table, _, name = key.rpartition(".")
+        if table == "problem":
+            top["problem"][name] = value
+        else:
+            tables.get(table, top)[name] = _checked(key, value)
+    settings = Settings(**top, **{name: kind(**tables[name]) for name, kind in _TABLES.items()})
+    for key, holds, allowed in _rules(settings):
+        if not holds:
+            DECLARED[key].refuse(flatten(settings)[key], allowed)
+    return settings
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key not in DECLARED:
+        table = key.rpartition(".")[0]
+        alike = [name for name in DECLARED if name.rpartition(".")[0] == table]
+        allowed = alike or [name for name in DECLARED if "." not in name]
+        raise UsageError(f"{key}: no such setting; allowed: {', '.join(allowed)}")
+    if key == "probe.counterfactuals" and value in ("all", ["all"]):
+        return tuple(CUTS)[1:]
+    return DECLARED[key].checked(value)
+
+
+def _rules(settings: Settings) -> Iterator[tuple[str, bool, str]]:
+    """What settings allow each other: a key, whether all is well, and else what is allowed."""
+    estimator, full = settings.estimator, Settings.paths
+    is_default = estimator == Settings.estimator
+    yield "n", settings.n > 0 or is_default, f"1 or more with --estimator {estimator}"
+    follows = settings.paths == full or _follows_cuts(estimator)
+    yield "paths", follows, f"{full} with --estimator {estimator}"
+    low, high = settings.stable_interval
+    yield "stable_interval", low < high, "two numbers, the lower one first"
+
+    probe, last, longest = settings.probe, settings.train.iterations - 1, measured_horizon(settings)
+    yield "probe.at", all(iteration <= last for iteration in probe.at), f"0 to {last}"
+    ends = {1, longest}
+    inside = all(1 <= horizon <= longest for horizon in probe.horizons)
+    yield "probe.horizons", inside, f"1 to {longest}"
+    whole = not probe.horizons or ends <= set(probe.horizons)
+    yield "probe.horizons", whole, f"1, the base of every ratio, {longest}, and others between"
+    samples, unrolls, most = probe.samples, probe.unrolls, probe.max_matvecs
+    nested = probe.nested != 1 and probe.nested <= samples
+    yield "probe.nested", nested, f"0, or 2 to {samples} (the samples)"
+    yield "probe.unrolls", unrolls <= samples, f"{samples} (the samples) or fewer"
+    few = probe.operator_unrolls <= unrolls
+    yield "probe.operator_unrolls", few, f"{unrolls} (the unrolls) or fewer"
+    yield "probe.min_matvecs", probe.min_matvecs <= most, f"{most} (probe.max_matvecs) or fewer"
+
+
+def _follows_cuts(estimator: str) -> bool:
+    """Whether an estimator follows the paths that it is told, and has none of its own."""
+    told = CUTS["no-memory"]
+    return getattr(ESTIMATORS[estimator](Options(cut=told)), "cut", None) == told
 
 
 def _check_own(settings: Settings) -> None:
@@ -66,10 +144,3 @@ def _check_own(settings: Settings) -> None:
             f"{DECLARED['probe.operators'].name}: semi-gradient is not allowed with --env "
             f"{settings.env}, which has no bootstrap targets; allowed: the others"
         )
-
-
-def _of_problem(env: str):
-    """Texts and learning settings of a problem, which do not depend on its settings."""
-    made = problems.factory(env)
-    source = made if hasattr(made, "about") else problems.make(env, {})
-    return source.about, source.learning

@@ -12,12 +12,12 @@ from hessdiag.train.settings import Settings, constants, measured_horizon
 
 
 def probe_of(learner: Learner, settings: Settings) -> Probe:
-    """What the probes of these runs measure."""
+    """The probe of these runs."""
     return Probe(measured_by(learner, settings))
 
 
 def measured_by(learner: Learner, settings: Settings) -> Measured:
-    """The object of these probes."""
+    """What it measures."""
     names = settings.probe.counterfactuals
     n = measured_horizon(settings)
     weights = horizon_weights(n, settings.kappa)
@@ -38,19 +38,14 @@ def measured_by(learner: Learner, settings: Settings) -> Measured:
 def horizon_weights(n: int, kappa: float | None) -> dict[str, list]:
     """Weights of the estimators that are sums over horizons of the outer loss's meta-gradients.
 
-    Args:
-        n: the longest horizon.
-        kappa: mixing factor κ; None for its default at each horizon.
-
-    Returns:
-        By name, w_1 … w_i of every i = 1 … n. One unroll gives all of these estimators.
+    By name, w_1 … w_i of every i = 1 … n: one unroll gives all of these estimators. The mixing
+    factor κ is the default at each horizon where it is None.
     """
-    weights = {}
-    for name, build in ESTIMATORS.items():
-        sweeps = [_horizon_weights(build(Options(n=i, kappa=kappa))) for i in range(1, n + 1)]
-        if all(row is not None for row in sweeps):
-            weights[name] = sweeps
-    return weights
+    weights = {
+        name: [_horizon_weights(build(Options(n=i, kappa=kappa))) for i in range(1, n + 1)]
+        for name, build in ESTIMATORS.items()
+    }
+    return {name: rows for name, rows in weights.items() if all(row is not None for row in rows)}
 
 
 def _horizon_weights(estimator: Estimator) -> np.ndarray | None:

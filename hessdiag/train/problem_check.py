@@ -14,12 +14,7 @@ def require_sound_problem(system: System, name: str) -> None:
     """Refuse a problem that cannot run, or whose functions do not depend on arguments alone.
 
     One that draws random numbers of its own, or that reads what changes, is another problem in
-    every compiled program: its Hessian products are no linear map, and spectra and meta-gradients
-    "on the same states" are not on the same states.
-
-    Args:
-        system: the problem with its inner update.
-        name: of the problem, for the message.
+    every compiled program: its Hessian products are no linear map. Messages call it `name`.
 
     Raises:
         UsageError: a member fails, gave another result when it ran or was traced again, or has not
@@ -60,12 +55,8 @@ def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]
     params, env_state = jax.jit(problem.start)(tree, first)
     yield "rollout", system.rollout, (params, eta, env_state, key)
     _, trajectories = jax.jit(system.rollout)(params, eta, env_state, key)
-    yield (
-        "inner_loss",
-        jax.grad(system.update.loss, argnums=(0, 1)),
-        (params, eta, trajectories),
-    )
-    yield "outer_loss", jax.grad(system.outer_loss, argnums=(0, 1)), (params, eta, trajectories)
+    for member, loss in (("inner_loss", system.update.loss), ("outer_loss", system.outer_loss)):
+        yield member, jax.grad(loss, argnums=(0, 1)), (params, eta, trajectories)
     yield "metrics", _metrics(problem), (params, trajectories)
 
 
@@ -76,9 +67,8 @@ def _metrics(problem: Any) -> Callable:
         values = problem.metrics(params, trajectories)
         headline = problem.about.headline
         if headline not in values:
-            raise LookupError(
-                f"the headline {headline!r} is none of its metrics: {', '.join(values)}"
-            )
+            names = ", ".join(values)
+            raise LookupError(f"the headline {headline!r} is none of its metrics: {names}")
         return values
 
     return metrics

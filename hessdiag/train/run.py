@@ -3,17 +3,52 @@
 import time
 from collections.abc import Sequence
 
+import jax
+import jax.numpy as jnp
+
 from hessdiag.errors import NotFiniteError
-from hessdiag.meta.system import shown
-from hessdiag.record.run_directory import RunDirectory
 from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.interrupt import Interrupted, StopRequest
-from hessdiag.train.learner import Learner, TrainState
-from hessdiag.train.lock_step import LockStep
-from hessdiag.train.observer import Observer
+from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.probe import probe_of
 from hessdiag.train.seed_run import SeedRun
-from hessdiag.train.settings import Settings
+
+
+class LockStep:
+    """The states of `runs` at one iteration: stacked, or a single one as it is."""
+
+    def __init__(self, learner: Learner, runs: Sequence[SeedRun], states: Sequence[TrainState]):
+        self.runs = list(runs)
+        self._learner = learner
+        self._alone = len(runs) == 1
+        if self._alone:
+            self._states, self._keys = states[0], runs[0].keys.train
+        else:
+            self._states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+            self._keys = jnp.stack([run.keys.train for run in runs])
+        self._before = self._states
+
+    def state(self, number: int) -> TrainState:
+        """The state of one of the runs."""
+        return self._one(self._states, number)
+
+    def before(self, number: int) -> TrainState:
+        """Its state before the last iteration."""
+        return self._one(self._before, number)
+
+    def advance(self, iteration: int) -> list[Info]:
+        """One iteration of every run; what each told, on the host."""
+        self._before = self._states
+        keys = self._learner.keys_at(self._keys, iteration)
+        if self._alone:
+            self._states, info = self._learner.step(self._states, keys)
+            return [jax.device_get(info)]
+        self._states, infos = self._learner.step_together(self._states, keys)
+        infos = jax.device_get(infos)
+        return [self._one(infos, number) for number in range(len(self.runs))]
+
+    def _one(self, stacked, number: int):
+        return stacked if self._alone else jax.tree.map(lambda leaf: leaf[number], stacked)
 
 
 class Run:
@@ -21,29 +56,17 @@ class Run:
 
     Seeds share every compiled program, and train as one, `probe.chunk` of them vmapped. Runs that
     were killed at different iterations go on from the last one that all of them saved, so that
-    resuming changes nothing; where there is none, the ones behind catch up first.
-
-    Args:
-        runs: what to drive, new or resumed.
-        stop: asked at every safe point.
+    resuming changes nothing; where there is none, the ones behind catch up first. `stop` is asked
+    at every safe point.
     """
 
     def __init__(self, runs: Sequence[SeedRun], *, stop: StopRequest):
-        settings = runs[0].settings
         self._runs = list(runs)
         self._stop = stop
-        self._settings = settings
-        self._learner = Learner(settings)
-        self._prober = probe_of(self._learner, settings)
-        self._names = shown(self._learner.system.names)
+        self._settings = runs[0].settings
+        self._learner = Learner(self._settings)
+        self._prober = probe_of(self._learner, self._settings)
         self._saved = time.monotonic()
-
-    @classmethod
-    def single(
-        cls, settings: Settings, directory: RunDirectory, *, observer: Observer, stop: StopRequest
-    ) -> "Run":
-        """A run by itself."""
-        return cls([SeedRun(settings, directory, observer)], stop=stop)
 
     @one_lapack_thread
     def go(self) -> None:
@@ -57,11 +80,11 @@ class Run:
             NotFiniteError: no run reached its end.
         """
         for run in self._runs:
-            run.on_phase("compiling", 0, 1)
+            run.observer.on_phase("compiling", 0, 1)
         try:
-            first = _where_to_begin([run.saved() for run in self._runs])
+            first = _where_to_begin([run.checkpoints.kept() for run in self._runs])
             runs = zip(self._runs, first, strict=True)
-            self._loop({run: run.begin(self._learner, at) for run, at in runs})
+            self._loop({run: run.begin(self._learner, iteration) for run, iteration in runs})
         except Interrupted:
             for run in self._runs:
                 if run.goes_on:
@@ -69,7 +92,7 @@ class Run:
             raise
         finally:
             for run in self._runs:
-                run.close()
+                run.checkpoints.close()
         errors = [run.failed for run in self._runs if run.failed]
         if len(errors) == len(self._runs):
             raise errors[-1]
@@ -107,7 +130,7 @@ class Run:
         seconds = time.monotonic() - began
         for number, (run, info) in enumerate(zip(together.runs, infos, strict=True)):
             try:
-                run.record(info, lambda k=number: together.before(k), seconds, self._names)
+                run.record(info, lambda k=number: together.before(k), seconds)
             except NotFiniteError as error:
                 run.fail(error)
         minutes = (time.monotonic() - self._saved) / 60.0
@@ -123,11 +146,11 @@ class Run:
     def _save(self, together: LockStep) -> None:
         for number, run in enumerate(together.runs):
             if run.goes_on:
-                run.save(run.iteration, together.state(number))
+                run.checkpoints.save(run.iteration, together.state(number))
         self._saved = time.monotonic()
 
 
 def _where_to_begin(saved: Sequence[set[int]]) -> list[int]:
     """The last iteration that all runs saved, or each run's own last one."""
     common = set.intersection(*saved)
-    return [max(common or own, default=0) for own in saved]
+    return [max(common or iterations, default=0) for iterations in saved]

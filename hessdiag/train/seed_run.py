@@ -1,12 +1,15 @@
 """One seed's run: where its state stands, and everything it writes into its run directory."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import xarray
 
 from hessdiag.errors import NotFiniteError
 from hessdiag.meta.streams import run_keys
+from hessdiag.meta.system import shown
 from hessdiag.probes.probe import Probe
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.checkpoint import Checkpoints
@@ -14,34 +17,22 @@ from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.observer import Observer
 from hessdiag.train.settings import Settings, probe_iterations
-from hessdiag.train.summary import headline, iteration_record
 
 
 class SeedRun:
-    """The record of one run; what computes its iterations hands them over.
-
-    Args:
-        settings: everything that it depends on.
-        directory: where it is kept.
-        observer: hears of every event.
-
-    Attributes:
-        settings: as given.
-        keys: its randomness.
-        iteration: iterations done.
-        failed: the error that ended it early, if one did.
-    """
+    """The record of one run in its directory; what computes its iterations hands them over."""
 
     def __init__(self, settings: Settings, directory: RunDirectory, observer: Observer):
         self.settings = settings
+        self.observer = observer  # hears of every event
         self.keys = run_keys(settings.seed)
-        self.iteration = 0
-        self.failed: NotFiniteError | None = None
+        self.checkpoints = Checkpoints(directory.path / "checkpoints")
+        self.iteration = 0  # how many are done
+        self.failed: NotFiniteError | None = None  # what ended it early
         self._directory = directory
-        self._observer = observer
         self._due = set(probe_iterations(settings))
+        self._names: tuple[str, ...] = ()  # of the meta-parameters
         self._probes: list[xarray.Dataset] = []
-        self._checkpoints = Checkpoints(directory.path / "checkpoints")
 
     @property
     def is_done(self) -> bool:
@@ -53,42 +44,28 @@ class SeedRun:
         """Whether there are iterations left to do."""
         return self.failed is None and not self.is_done
 
-    def saved(self) -> set[int]:
-        """The iterations before which a state is saved."""
-        return self._checkpoints.kept()
-
     def begin(self, learner: Learner, iteration: int) -> TrainState:
         """The state to go on from, as it was saved before `iteration`; the first one before 0."""
         state = learner.init(self.keys.init)
+        if iteration > 0:
+            state = self.checkpoints.restore(iteration, state)
+        self.checkpoints.forget_after(iteration)
+        self._directory.cut_after(iteration)
         self.iteration = iteration
-        if self.iteration > 0:
-            state = self._checkpoints.restore(self.iteration, state)
-        self._checkpoints.forget_after(self.iteration)
-        self._directory.cut_after(self.iteration)
+        self._names = shown(learner.system.names)
         self._probes = self._directory.read_probes()
         self.summarise("running")
         return state
 
-    def close(self) -> None:
-        """Release what writes checkpoints."""
-        self._checkpoints.close()
-
-    def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Tell the observer how far a phase is."""
-        self._observer.on_phase(phase, done, total)
-
-    def save(self, iteration: int, state: TrainState) -> None:
-        """Keep the state before `iteration`."""
-        self._checkpoints.save(iteration, state)
-
     def finish(self, state: TrainState) -> None:
         """All iterations are done."""
-        self.save(self.iteration, state)
+        self.checkpoints.save(self.iteration, state)
         self.summarise("finished")
 
     def is_due(self) -> bool:
         """Whether a probe is wanted before the next iteration, and not there yet."""
-        return self.iteration in self._due and not self._probe_file().exists()
+        t = self.iteration
+        return t in self._due and not self._directory.probe_file(t).exists()
 
     def probe(self, prober: Probe, state: TrainState, stop: StopRequest) -> None:
         """Measure before the next iteration; `state` has been saved.
@@ -97,47 +74,44 @@ class SeedRun:
             Interrupted: a stop was requested.
             NotFiniteError: a NaN or an infinity arose.
         """
-        t = self.iteration
 
         def progress(done: int) -> None:
-            self.on_phase("probing", done, prober.steps)
+            self.observer.on_phase("probing", done, prober.steps)
             stop.check()
 
         progress(0)
         try:
-            dataset = prober(state, t, keys=self.keys, progress=progress)
+            dataset = prober(state, self.iteration, keys=self.keys, progress=progress)
         except NotFiniteError as error:
             raise NotFiniteError(
-                f"{error} at iteration {t}; the state before that iteration is saved in "
-                f"{self._directory.path}"
+                f"{error} at iteration {self.iteration}; the state before that iteration is saved "
+                f"in {self._directory.path}"
             ) from error
-        self._directory.write_probe(t, dataset)
+        self._directory.write_probe(self.iteration, dataset)
         self._probes.append(dataset)
-        self._observer.on_probe(headline(dataset))
+        self.observer.on_probe(headline(dataset))
         self.summarise("running")
 
-    def record(
-        self, info: Info, before: Callable[[], TrainState], seconds: float, names: Sequence[str]
-    ) -> None:
-        """An iteration is done.
-
-        Args:
-            info: what it told, on the host.
-            before: the state that it began with.
-            seconds: how long it took.
-            names: of the meta-parameters.
+    def record(self, info: Info, before: Callable[[], TrainState], seconds: float) -> None:
+        """An iteration is done: what it told, the state that it began with, how long it took.
 
         Raises:
             NotFiniteError: a NaN or an infinity arose; the state before it is saved.
         """
         t = self.iteration
-        self._refuse_not_finite(info, before)
-        record = iteration_record(t, info, names)
+        for stage, finite in info.finite.items():
+            if not finite:
+                self.checkpoints.save(t, before())
+                raise NotFiniteError(
+                    f"NaN or infinity in {stage} at iteration {t}; the last good state, before "
+                    f"that iteration, is saved in {self._directory.path}"
+                )
+        record = _iteration_record(t, info, self._names)
         self._directory.append_line("metrics.jsonl", record)
         self._directory.append_line("timings.jsonl", {"iteration": t, "seconds": round(seconds, 6)})
         self.iteration = t + 1
-        self._observer.on_iteration(record)
-        self.on_phase("training", t + 1, self.settings.train.iterations)
+        self.observer.on_iteration(record)
+        self.observer.on_phase("training", t + 1, self.settings.train.iterations)
 
     def fail(self, error: NotFiniteError) -> None:
         """Nothing more can be done."""
@@ -151,19 +125,58 @@ class SeedRun:
             "iteration": self.iteration,
             "iterations": self.settings.train.iterations,
             "message": message,
+            "probes": [headline(dataset) for dataset in self._probes],
         }
-        summary["probes"] = [headline(dataset) for dataset in self._probes]
         self._directory.write_json("summary.json", summary)
-        self._observer.on_summary()
+        self.observer.on_summary()
 
-    def _refuse_not_finite(self, info: Info, before: Callable[[], TrainState]) -> None:
-        for stage, finite in info.finite.items():
-            if not finite:
-                self.save(self.iteration, before())
-                raise NotFiniteError(
-                    f"NaN or infinity in {stage} at iteration {self.iteration}; the last good "
-                    f"state, before that iteration, is saved in {self._directory.path}"
-                )
 
-    def _probe_file(self):
-        return self._directory.probe_file(self.iteration)
+def _iteration_record(t: int, info: Info, names: Sequence[str]) -> dict[str, Any]:
+    """The line of metrics.jsonl of iteration t; null stands for what is not defined."""
+
+    def by_name(values) -> dict[str, float | None]:
+        return {name: _plain(values[k]) for k, name in enumerate(names)}
+
+    return {
+        "iteration": t,
+        "learning_rate": _plain(info.learning_rate),
+        "inner_loss": _plain(info.inner_loss),
+        "outer_loss": _plain(info.outer_loss),
+        "metrics": {name: _plain(value) for name, value in info.metrics.items()},
+        "hyper": {name: _plain(info.hyper[name]) for name in names},
+        "eta": by_name(info.eta),
+        "meta_gradient": by_name(info.meta_gradient),
+        "meta_gradient_norm": _plain(np.linalg.norm(info.meta_gradient)),
+    }
+
+
+def headline(dataset: xarray.Dataset) -> dict[str, Any]:
+    """The few numbers of a probe that a terminal shows."""
+    record: dict[str, Any] = {"iteration": int(dataset.attrs["iteration"])}
+    if "growth" not in dataset:
+        return record
+    last = dataset.isel(horizon=-1)
+    growth = last.sel(estimator=dataset.attrs["headline_estimator"])
+    radius = dataset.spectral_radius_minus_one
+    largest = int(np.argmax(radius.fillna(-np.inf).values))
+    numbers = {
+        "growth": growth.growth,
+        "growth_low": growth.growth_low,
+        "growth_high": growth.growth_high,
+        "predicted": last.prediction.isel(explanation=0),
+        "spectral_radius_minus_one": radius.values.flat[largest],
+        "spectral_radius_minus_one_error": (
+            dataset.spectral_radius_minus_one_error.values.flat[largest]
+        ),
+        "mass_above_zero": dataset.mass_above_zero.mean(),
+    }
+    record |= {name: _plain(value) for name, value in numbers.items()}
+    record["matvecs"] = int(dataset.matvecs.sum())
+    record["converged"] = bool(dataset.converged.all())
+    return record
+
+
+def _plain(value) -> float | None:
+    """A JSON number, or null for NaN and infinity."""
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -4,6 +4,7 @@ They run in a process of their own, since a wrong compiler may crash. What passe
 the user's cache.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -23,19 +24,23 @@ import jax
 import numpy as np
 
 from hessdiag.errors import CompilerError
+from hessdiag.record.atomic import write_atomically
 from hessdiag.train.self_test_programs import Program
-from hessdiag.train.user_cache import user_cache
 
 PROGRAMS = "hessdiag.train.self_test_programs"
 TOLERANCE = 1e-4  # relative to the largest entry; float32 leaves 1e-6
 WITHOUT = ("JAX_DISABLE_MOST_OPTIMIZATIONS", "JAX_COMPILATION_CACHE_DIR")
 
 
+def user_cache() -> Path:
+    """Hessdiag's folder in the user's cache, which need not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hessdiag"
+
+
 def require_sound_compiler(programs: str = PROGRAMS) -> dict[str, Any]:
     """Refuse a compiler that gets a small program wrong; about two seconds, the first time.
 
-    Args:
-        programs: a module with a sequence of `Program` called `PROGRAMS`.
+    The programs are a sequence of `Program`, called `PROGRAMS` in the module of that name.
 
     Returns:
         For the provenance: "passed", the names of the "programs", and what they were compiled by:
@@ -52,35 +57,22 @@ def require_sound_compiler(programs: str = PROGRAMS) -> dict[str, Any]:
 @functools.cache
 def _passed(programs: str, jaxlib: str, backend: str, flags: str, cache: Path) -> dict[str, Any]:
     compiler = {"jaxlib": jaxlib, "backend": backend, "XLA_FLAGS": flags}
-    file = cache / "self-test" / f"{_digest(programs, compiler)}.json"
-    try:
+    spec = find_spec(programs)
+    source = Path(spec.origin).read_text() if spec and spec.origin else ""
+    digest = hashlib.sha256(json.dumps([compiler, source]).encode()).hexdigest()[:16]
+    file = cache / "self-test" / f"{digest}.json"
+    with contextlib.suppress(OSError, ValueError):  # not there, or cut off: test again
         return json.loads(file.read_text())
-    except (OSError, ValueError):
-        pass  # not there, or cut off: test again
     run = _elsewhere if backend in ("cpu", "gpu") else _here  # other devices have one user
     errors = run(programs, backend)
     wrong = {name: error for name, error in errors.items() if error}
     if wrong:
         raise CompilerError(_message(wrong, compiler))
     result = {"passed": True, "programs": list(errors), **compiler}
-    _remember(file, result)
-    return result
-
-
-def _digest(programs: str, compiler: dict[str, str]) -> str:
-    spec = find_spec(programs)
-    source = Path(spec.origin).read_text() if spec and spec.origin else ""
-    return hashlib.sha256(json.dumps([compiler, source]).encode()).hexdigest()[:16]
-
-
-def _remember(file: Path, result: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(OSError):  # else the next process tests again
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(result))
-        part.replace(file)
-    except OSError:
-        pass  # then the next process tests again
+        write_atomically(file, json.dumps(result))
+    return result
 
 
 def _message(wrong: dict[str, str], compiler: dict[str, str]) -> str:
@@ -103,17 +95,14 @@ def _elsewhere(programs: str, backend: str) -> dict[str, str]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     errors = {event["ended"]: event["error"] for event in events if "ended" in event}
-    if done.returncode != 0:
-        how = _ending(done.returncode, done.stderr)
+    code = done.returncode
+    if code != 0:
+        how = f"failed ({(done.stderr.strip().splitlines() or [f'exit code {code}'])[-1]})"
+        if code < 0:
+            how = f"crashed with {signal.Signals(-code).name}"
         begun = [event["begun"] for event in events if "begun" in event]
         errors |= {name: how for name in begun if name not in errors} or {"start": how}
     return errors
-
-
-def _ending(code: int, stderr: str) -> str:
-    if code < 0:
-        return f"crashed with {signal.Signals(-code).name}"
-    return f"failed ({(stderr.strip().splitlines() or [f'exit code {code}'])[-1]})"
 
 
 def _here(programs: str, _: str) -> dict[str, str]:
@@ -152,11 +141,8 @@ def _tell(**event: str) -> None:
     sys.stdout.flush()
 
 
-def _main(programs: str) -> None:
-    begun = importlib.import_module(programs).PROGRAMS
-    for name, error in _run(begun, lambda name: _tell(begun=name)):
-        _tell(ended=name, error=error)
-
-
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    for name, error in _run(
+        importlib.import_module(sys.argv[1]).PROGRAMS, lambda name: _tell(begun=name)
+    ):
+        _tell(ended=name, error=error)

@@ -17,19 +17,12 @@ SEGMENTS, STEPS, BOARD = 101, 20, 24
 
 
 class Program(NamedTuple):
-    """Something to compute, in two ways.
+    """Something to compute, in two ways."""
 
-    Attributes:
-        name: what it is, for a message.
-        compute: the array, by functions of JAX that can be compiled.
-        reference: the same by NumPy.
-        operands: arrays of float64 or integers; `compute` gets float32.
-    """
-
-    name: str
-    compute: Callable[..., Any]
-    reference: Callable[..., Any]
-    operands: tuple[np.ndarray, ...]
+    name: str  # what it is, for a message
+    compute: Callable[..., Any]  # the array, by functions of JAX that can be compiled
+    reference: Callable[..., Any]  # the same by NumPy
+    operands: tuple[np.ndarray, ...]  # of float64 or integers; `compute` gets float32
 
 
 def _row_norms(matrix, rows):

@@ -1,11 +1,11 @@
 """The settings of a run: frozen and complete. Importing them imports no JAX."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hessdiag.declared import Setting, setting, settings_of
+from hessdiag.declared import Setting, names_in, setting, settings_of
 from hessdiag.learning import Learning
 from hessdiag.probes.settings import ProbeSettings
 from hessdiag.record.documents import dotted
@@ -23,18 +23,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _estimators() -> Iterable[str]:
-    from hessdiag.meta import ESTIMATORS
-
-    return ESTIMATORS
-
-
-def _cuts() -> Iterable[str]:
-    from hessdiag.inner import CUTS
-
-    return CUTS
-
-
 @dataclass(frozen=True)
 class TrainSettings:
     """How long training lasts and how often it saves."""
@@ -50,7 +38,10 @@ class Settings:
     env: str = setting("snake", "problem: snake, mrp, or module:factory of your own", "--env")
     n: int = setting(5, "inner updates per meta-gradient; 0 fixes η", "--n", least=0)
     estimator: str = setting(
-        "n-step", "of the meta-gradient: n-step, mix, trace, …", "--estimator", choices=_estimators
+        "n-step",
+        "of the meta-gradient: n-step, mix, trace, …",
+        "--estimator",
+        choices=names_in("hessdiag.meta", "ESTIMATORS"),
     )
     kappa: float | None = setting(
         None, "mixing factor of mix; 1 - 1/n if not given", "--kappa", least=0, most=1
@@ -59,7 +50,10 @@ class Settings:
         0.9, "decay μ of an accumulative trace", "--trace-decay", least=0, most=1
     )
     paths: str = setting(
-        "full", "what training's meta-gradients follow: full, or a cut", "--paths", choices=_cuts
+        "full",
+        "what training's meta-gradients follow: full, or a cut",
+        "--paths",
+        choices=names_in("hessdiag.inner", "CUTS"),
     )
     stable_interval: tuple[float, float] = setting(
         (-2.0, 0.0), "where the cut stable-hessian keeps eigenvalues of H"

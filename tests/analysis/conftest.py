@@ -5,7 +5,9 @@ import pytest
 from hessdiag.analysis import Findings, findings
 from hessdiag.analysis.frames import rows
 from hessdiag.record.study_directory import StudyDirectory
-from hessdiag.study import Grid, Study, StudyObserver
+from hessdiag.study.grid import Grid
+from hessdiag.study.study import Study
+from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.train.compilation_cache import compilation_cache
 from tests.train.driving import TINY

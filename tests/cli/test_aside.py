@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hessdiag.cli.aside import Aside  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.display import Aside  # pyright: ignore[reportMissingImports]
 
 
 def test_requests_meanwhile_are_one_more_round():

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study.grid import Grid
+from hessdiag.study.study import Study
+from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.train.driving import assert_same_but_for_rounding
 

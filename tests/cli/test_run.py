@@ -83,8 +83,9 @@ def test_horizon_zero_runs(cli, tmp_path):
     assert '<figure id="growth"' not in (path / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("without_report")
 def test_terminal_shows_bars_and_the_last_probe(cli, tmp_path, monkeypatch):
+    reported = []
+    monkeypatch.setattr(drive, "write_report", reported.append)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     done = cli(*TINY_RUN, "--out", tmp_path / "a [b] run")
@@ -95,6 +96,7 @@ def test_terminal_shows_bars_and_the_last_probe(cli, tmp_path, monkeypatch):
     assert "6/6" in text
     assert "last probe (3): std ratio" in text
     assert "a [b] run/report.html" in text
+    assert set(reported) == {tmp_path / "a [b] run"}
 
 
 @pytest.mark.usefixtures("without_report")

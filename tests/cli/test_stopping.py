@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
-from hessdiag.cli.json_display import JsonDisplay  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.display import JsonDisplay  # pyright: ignore[reportMissingImports]
 
 from hessdiag.train.launch import start
 from hessdiag.train.presets import resolve

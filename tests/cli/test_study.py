@@ -8,10 +8,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from hessdiag.cli import drive_study  # pyright: ignore[reportMissingImports]
+from hessdiag.cli import drive, dry_run  # pyright: ignore[reportMissingImports]
 from hessdiag.cli.words import duration  # pyright: ignore[reportMissingImports]
 
-from hessdiag.study import TOGETHER, Estimate, Grid, StudyDirectory
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study.calibration import Estimate
+from hessdiag.study.grid import TOGETHER, Grid
 from hessdiag.train.interrupt import Interrupted
 
 TINY = ("--env", "mrp", "--set", "train.iterations=2", "--set", "probe.points=0")
@@ -62,7 +64,7 @@ def calibrations(monkeypatch):
         made.append((settings.n, seeds))
         return Estimate(10.0, 100.0 * seeds, 1.0, 2**20 * seeds)
 
-    monkeypatch.setattr(drive_study, "calibrate", calibrate)
+    monkeypatch.setattr(dry_run, "calibrate", calibrate)
     return made
 
 
@@ -108,7 +110,7 @@ def without_reports(monkeypatch):
     def write(path):
         (path / "report.html").write_text("")
 
-    monkeypatch.setattr(drive_study, "write_report", write)
+    monkeypatch.setattr(drive, "write_report", write)
 
 
 def test_a_report_that_cannot_be_made_is_code_1_and_one_line(cli, tmp_path, monkeypatch):
@@ -117,7 +119,7 @@ def test_a_report_that_cannot_be_made_is_code_1_and_one_line(cli, tmp_path, monk
 
     path = tmp_path / "study"
     with monkeypatch.context() as patch:
-        patch.setattr(drive_study, "write_report", fail)
+        patch.setattr(drive, "write_report", fail)
         done = cli("study", *TINY, "--n", "1", "--seed", "0", "--out", path, "--quiet")
     assert done.code == 1
     assert done.out == f"{path}\n"
@@ -143,7 +145,7 @@ class _Stopped:
 
 
 def test_how_many_seeds_train_together_is_kept_where_a_study_goes_on(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(drive_study, "Study", _Stopped)
+    monkeypatch.setattr(drive, "Study", _Stopped)
     path = tmp_path / "study"
     for given, number, words in (((), TOGETHER, []), (("--together", 3), 3, ["--together", "3"])):
         done = cli("study", *TINY, "--out", path, *given)

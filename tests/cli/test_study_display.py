@@ -7,10 +7,12 @@ from hessdiag.cli.study_display import (  # pyright: ignore[reportMissingImports
     ROWS,
     LiveStudyDisplay,
     PlainStudyDisplay,
+    StudyDisplay,
 )
 from rich.console import Console
 
-from hessdiag.study import CellStatus, Grid, StudyDirectory
+from hessdiag.record.study_directory import CellStatus, StudyDirectory
+from hessdiag.study.grid import Grid
 
 GRID = Grid({"env": "mrp", "train.iterations": 3, "probe.points": 0}, {"seed": [0, 1, 2]})
 CELLS = GRID.cells()
@@ -23,7 +25,7 @@ def directory(tmp_path) -> StudyDirectory:
 
 @pytest.fixture
 def live(directory) -> LiveStudyDisplay:
-    return LiveStudyDisplay(directory, CELLS)
+    return LiveStudyDisplay(CELLS, directory)
 
 
 def shown(display: LiveStudyDisplay, width: int = 100) -> tuple[str, list[list[str]]]:
@@ -45,7 +47,7 @@ def test_a_study_to_go_on_with_begins_with_what_it_has(directory):
     (directory.run_path(CELLS[0])).mkdir()
     summary = '{"status": "finished", "iteration": 3}'
     (directory.run_path(CELLS[0]) / "summary.json").write_text(summary)
-    title, rows = shown(LiveStudyDisplay(directory, CELLS))
+    title, rows = shown(LiveStudyDisplay(CELLS, directory))
     assert title == "1 of 3 finished, 0 failed"
     assert rows[0] == ["seed=0", "finished", ""]
 
@@ -90,19 +92,18 @@ def test_a_long_message_stays_on_its_line(live):
 def test_of_many_cells_those_around_the_running_one_are_shown(tmp_path):
     grid = Grid(GRID.common, {"seed": list(range(4 * ROWS))})
     cells = grid.cells()
-    display = LiveStudyDisplay(StudyDirectory.create(tmp_path / "study", grid, {}), cells)
+    display = LiveStudyDisplay(cells, StudyDirectory.create(tmp_path / "study", grid, {}))
     for at, first in ((0, 0), (2 * ROWS, 2 * ROWS - ROWS // 2), (4 * ROWS - 1, 3 * ROWS)):
         display.on_cell(cells[at], CellStatus("running"))
         _, rows = shown(display)
         assert [row[0] for row in rows] == [f"seed={k}" for k in range(first, first + ROWS)]
 
 
-@pytest.mark.parametrize("quiet", [False, True])
-def test_trouble_is_one_line_where_errors_are_said(live, capsys, quiet):
-    with PlainStudyDisplay(CELLS, quiet=quiet) as plain:
-        plain.on_trouble("no report")
+@pytest.mark.parametrize("kind", [StudyDisplay, PlainStudyDisplay])
+def test_trouble_is_one_line_where_errors_are_said(live, capsys, kind):
+    kind(CELLS).on_trouble("no report")
     assert capsys.readouterr() == ("", "hessdiag: no report\n")
-    with live:
+    with live.screen:
         live.on_trouble("no report")
     out, err = capsys.readouterr()
     assert err == "hessdiag: no report\n"

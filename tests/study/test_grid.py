@@ -3,8 +3,7 @@
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.study import Grid, planned
-from hessdiag.study.named import STUDIES
+from hessdiag.study.grid import STUDIES, Grid, planned
 
 
 def test_cells_are_all_combinations_with_the_last_varying_fastest():

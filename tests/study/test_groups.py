@@ -1,6 +1,6 @@
 """Which cells train together."""
 
-from hessdiag.study import Grid, groups
+from hessdiag.study.grid import Grid, groups
 
 
 def test_seeds_of_a_configuration_train_together_up_to_so_many():

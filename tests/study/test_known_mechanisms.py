@@ -4,7 +4,10 @@ import pytest
 
 from hessdiag.analysis import findings
 from hessdiag.analysis.frames import rows
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study.grid import Grid
+from hessdiag.study.study import Study
+from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import StopRequest
 from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one
 

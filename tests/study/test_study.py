@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver, calibrate, reports
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study import reports
+from hessdiag.study.calibration import calibrate
+from hessdiag.study.grid import Grid
+from hessdiag.study.study import Study
+from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve

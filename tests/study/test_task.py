@@ -4,7 +4,10 @@ import pickle
 
 import pytest
 
-from hessdiag.study import Grid, Study, StudyDirectory, StudyObserver, Task
+from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.study.grid import Grid
+from hessdiag.study.study import Study
+from hessdiag.study.task import StudyObserver, Task
 from hessdiag.train.interrupt import StopRequest
 from tests.train.driving import TINY, assert_same_but_for_rounding
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import xarray
 
+from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
+from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.settings import Settings
 
 TINY = {
     "env": "mrp",
@@ -50,19 +53,19 @@ SNAKE = {
 
 def fresh(path: Path, settings: Mapping[str, Any], observer: Observer | None = None) -> Path:
     """Start a run in `path` and drive it to its end."""
-    made = resolve(settings)
-    directory = start(made, path, command="hessdiag run")
-    with StopRequest() as stop:
-        Run.single(made, directory, observer=observer or Observer(), stop=stop).go()
-    return path
+    resolved = resolve(settings)
+    return _driven(resolved, start(resolved, path, command="hessdiag run"), observer)
 
 
 def resume(path: Path, observer: Observer | None = None) -> Path:
     """Drive the run in `path` on to its end."""
-    settings, directory = reopen(path, command="hessdiag run --resume")
+    return _driven(*reopen(path, command="hessdiag run --resume"), observer)
+
+
+def _driven(settings: Settings, directory: RunDirectory, observer: Observer | None) -> Path:
     with StopRequest() as stop:
-        Run.single(settings, directory, observer=observer or Observer(), stop=stop).go()
-    return path
+        Run([SeedRun(settings, directory, observer or Observer())], stop=stop).go()
+    return directory.path
 
 
 def metrics(path: Path) -> bytes:

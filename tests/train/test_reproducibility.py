@@ -10,6 +10,7 @@ from hessdiag.train.launch import reopen, start
 from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
+from hessdiag.train.seed_run import SeedRun
 from tests.train.driving import SNAKE, TINY, SignalAt, assert_same_run, fresh, metrics, resume
 
 STEPS = TINY["n"] + TINY["probe.samples"]  # units of progress of one probe
@@ -113,6 +114,6 @@ def test_whenever_a_signal_arrives_nothing_done_is_lost(tmp_path):
     for looks in (0, 1, 2, 4, 6):
         directory = start(settings, tmp_path / str(looks), command="hessdiag run")
         with pytest.raises(Interrupted):
-            Run.single(settings, directory, observer=Observer(), stop=_Late(looks)).go()
+            Run([SeedRun(settings, directory, Observer())], stop=_Late(looks)).go()
         saved = Checkpoints(directory.path / "checkpoints").latest()
         assert saved == len(metrics(directory.path).splitlines())

@@ -12,7 +12,7 @@ from hessdiag.probes.inner_loop import OPERATORS
 from hessdiag.problems.mrp import MarkovRewardProcess
 from hessdiag.problems.snake import Snake
 from hessdiag.train.learner import Learner
-from hessdiag.train.presets import resolve
+from hessdiag.train.presets import from_flat, resolve
 from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import (
     DECLARED,
@@ -21,7 +21,6 @@ from hessdiag.train.settings import (
     flatten,
     probe_iterations,
 )
-from hessdiag.train.validation import from_flat
 
 NUMBER, INTEGER = "a number", "an integer"
 FLAGS = {
@@ -59,10 +58,10 @@ FLAGS = {
         ("remat", 1, "true or false"),
         ("monte_carlo", 0, "1 or more"),
         ("estimator", "best", "n-step, mix"),
-        ("estimator", 3, "text"),
+        ("estimator", 3, "n-step, mix"),
         ("env", 3, "text"),
         ("preset", "huge", "smoke, laptop, paper"),
-        ("preset", [], "text"),
+        ("preset", [], "smoke, laptop, paper"),
         ("kappa", 1.5, "0 to 1"),
         ("kappa", -0.1, "0 to 1"),
         ("kappa", math.nan, NUMBER),
@@ -84,7 +83,7 @@ FLAGS = {
         ("probe.nested", 65, "0, or 2 to 64"),
         ("probe.horizons", (6,), "1 to 5"),
         ("probe.horizons", (5,), "1, the base"),
-        ("probe.operators", 3, "words with commas"),
+        ("probe.operators", 3, "paper, preconditioned"),
         ("probe.products", "yes", "true or false"),
         ("probe.operator_unrolls", 3, "2 (the unrolls)"),
         ("probe.min_matvecs", 49, "48 (probe.max_matvecs)"),
@@ -279,8 +278,10 @@ def test_training_and_probes_deflate_outside_the_same_interval():
 def test_what_training_keeps_is_a_word_or_a_number():
     for keep in ("0", 0, "1", 1, "n"):
         assert resolve({"env": "mrp", "learning.keep": keep}).learning.keep == str(keep)
-    with pytest.raises(UsageError, match=r"learning\.keep: 2 is not allowed"):
-        resolve({"env": "mrp", "learning.keep": 2})
+    for keep in (2, -1, 1.0, True):
+        message = rf"^learning\.keep: {keep} is not allowed; allowed: 0, 1, n$"
+        with pytest.raises(UsageError, match=message):
+            resolve({"env": "mrp", "learning.keep": keep})
 
 
 def test_flat_and_back():

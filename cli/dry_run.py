@@ -1,0 +1,58 @@
+"""What a study would take: its cells with time and memory, from a short calibration."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hessdiag.study.calibration import Estimate, calibrate
+from hessdiag.study.grid import Cell
+from hessdiag.train.settings import probe_iterations
+
+from .words import duration
+
+PIPED = 160  # columns, where no terminal says
+
+
+def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
+    """Print every cell with its estimate; one calibration per configuration and number of seeds."""
+    number = sum(map(len, groups))
+    table = Table(title=f"{number} cells", title_justify="left")
+    for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
+        name = heading == "cell"
+        table.add_column(heading, justify="left" if name else "right", no_wrap=name)
+    estimates: dict[tuple[str, int], Estimate] = {}
+    total = 0.0
+    for cells in groups:
+        program = repr(cells[0].configuration), len(cells)
+        compiling = "cached"
+        if program not in estimates:
+            names = ", ".join(cell.name for cell in cells) or "the run"
+            click.echo(f"calibrating {names}", err=True)
+            estimates[program] = calibrate(cells[0].settings, seeds=len(cells))
+            compiling = duration(estimates[program].compile_seconds)
+            total += estimates[program].compile_seconds
+        estimate = estimates[program]
+        total += estimate.training_seconds + len(cells) * estimate.probe_seconds
+        of_program = (
+            compiling,
+            duration(estimate.training_seconds),
+            f"{estimate.memory_bytes / 2**20:,.0f} MiB",
+        )
+        for cell in cells:
+            compiles, training, memory = of_program
+            of_program = ("cached", "together", "together")
+            table.add_row(
+                cell.name or "run",
+                f"{cell.settings.train.iterations:,}",
+                str(len(probe_iterations(cell.settings))),
+                *(compiles, training, duration(estimate.probe_seconds), memory),
+            )
+    console = Console(width=None if sys.stdout.isatty() else PIPED)
+    console.print(table)
+    console.print(
+        f"about {duration(total)} on this machine, from a short calibration: spectra are counted "
+        "as if none converged early, and the compilation of their programs is not"
+    )

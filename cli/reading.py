@@ -1,0 +1,54 @@
+"""The commands that train nothing: `report`, `show` and `envs`."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def report(directory: Path) -> None:
+    """Make report.html and its figures again from the files in DIRECTORY, a run or a study.
+
+    A study whose runs are no longer there is reported from the tables in its results.json.
+    """
+    from hessdiag.report import write_report
+
+    click.echo(write_report(directory))
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--full", "everything", is_flag=True, help="Every answer and every table.")
+@click.option("--json", "machine", is_flag=True, help="The findings as one JSON object.")
+def show(directory: Path, everything: bool, machine: bool) -> None:
+    """Print what the run or the study in DIRECTORY found, on one screen."""
+    from hessdiag.analysis import findings
+    from hessdiag.report.terminal import as_json, full
+
+    from .words import summary
+
+    found = findings(directory)
+    click.echo(as_json(found) if machine else summary(found))
+    if everything:
+        click.echo("\n".join(full(found)))
+
+
+@click.command()
+def envs() -> None:
+    """List the built-in problems with their settings and defaults."""
+    import dataclasses
+
+    from hessdiag import problems
+
+    for name in problems.BUILT_IN:
+        problem = problems.make(name, {})
+        click.echo(f"{name}: {problem.about.summary}")
+        for key, default in problems.settings_of(name).items():
+            click.echo(f"    problem.{key} = {default!r}")
+        for key, default in dataclasses.asdict(problem.learning).items():
+            click.echo(f"    learning.{key} = {default!r}")
+        named = getattr(problem, "meta_parameters", ())
+        starts = ", ".join(f"{parameter.name} = {parameter.start:g}" for parameter in named)
+        click.echo(f"    meta-parameters: {starts}")
+    click.echo("your own: hessdiag run --env module:factory")
