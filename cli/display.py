@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hessdiag.analysis import findings
-from hessdiag.train.observer import Observer
+from hessdiag.train.seed_run import Observer
 from hessdiag.train.settings import Settings, probe_iterations
 
 from .pace import Pace
@@ -89,28 +90,23 @@ class Display(Observer):
         print(self._path / "report.html")
 
 
-class JsonDisplay(Display):
+class _JsonDisplay(Display):
     """Every event as a line of JSON on standard output, for programs."""
 
     def opened(self, settings: Settings) -> None:
-        """Tell which run this is."""
         self._emit("start", directory=str(self._path), env=settings.env, n=settings.n)
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Tell a phase's progress; iterations have their own event."""
         if phase != "training":
             self._emit("phase", phase=phase, done=done, total=total)
 
     def on_iteration(self, record: Mapping[str, Any]) -> None:
-        """Tell an iteration's record."""
         self._emit("iteration", **record)
 
     def on_probe(self, record: Mapping[str, Any]) -> None:
-        """Tell a probe's headline."""
         self._emit("probe", **record)
 
     def finished(self) -> None:
-        """Tell the summary and where the report is."""
         results = json.loads((self._path / "summary.json").read_text())
         self._emit("finish", report=str(self._path / "report.html"), summary=results)
 
@@ -118,20 +114,17 @@ class JsonDisplay(Display):
         print(json.dumps({"event": event, **record}), flush=True)
 
 
-class PlainDisplay(Display):
+class _PlainDisplay(Display):
     """A line now and then, for logs and pipes."""
 
     def opened(self, settings: Settings) -> None:
-        """Tell which run this is."""
         self._began, self._last_line = time.monotonic(), 0.0
         print(f"hessdiag: {settings.env}, n = {settings.n}, {settings.estimator}: {self._path}")
 
     def on_probe(self, record: Mapping[str, Any]) -> None:
-        """A line for every probe."""
         self._line(f"probe at iteration {record['iteration']}: {probe_text(record)}")
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """A line when there has been none for a while."""
         self._pace.note(phase, done)
         now = time.monotonic()
         if now - self._last_line >= PLAIN_SECONDS or phase == "compiling":
@@ -140,7 +133,6 @@ class PlainDisplay(Display):
             self._line(f"{phase} {done}/{total} {self._pace.text()} {numbers}")
 
     def finished(self) -> None:
-        """What was found, and where the report is."""
         print(summary(findings(self._path)))
         print(f"report: {self._path / 'report.html'}")
 
@@ -148,7 +140,7 @@ class PlainDisplay(Display):
         print(f"[{time.monotonic() - self._began:6.0f} s] {text.rstrip()}", flush=True)
 
 
-class LiveDisplay(Display):
+class _LiveDisplay(Display):
     """Progress bars and the latest numbers, redrawn in place."""
 
     def __init__(self):
@@ -160,18 +152,16 @@ class LiveDisplay(Display):
             TextColumn("{task.fields[pace]}"),
             console=self._console,
         )
-        self.screen = Live(self._bars, console=self._console, refresh_per_second=4)
+        self.screen = self._live = Live(self._bars, console=self._console, refresh_per_second=4)
         self._probe: Mapping[str, Any] = {}
 
     def opened(self, settings: Settings) -> None:
-        """Tell which run this is."""
         heading = f"{settings.env}, n = {settings.n}, {settings.estimator} → {self._path}"
         self._console.print(heading, markup=False)
         self._training = self._bars.add_task("training", total=settings.train.iterations, pace="")
         self._phase = self._bars.add_task("compiling", total=None, pace="")
 
     def on_phase(self, phase: str, done: int, total: int) -> None:
-        """Move the bars, and redraw the latest numbers."""
         self._pace.note(phase, done)
         self._bars.update(self._training, pace=self._pace.text())
         if phase == "training":
@@ -188,13 +178,20 @@ class LiveDisplay(Display):
         if self._probe:
             iteration = self._probe["iteration"]
             page.add_row(Text(f"last probe ({iteration}): {probe_text(self._probe)}"))
-        self.screen.update(page)
+        self._live.update(page)
 
     def on_probe(self, record: Mapping[str, Any]) -> None:
-        """Remember the latest probe."""
         self._probe = record
 
     def finished(self) -> None:
-        """What was found, and where the report is."""
         for text in (summary(findings(self._path)), f"report: {self._path / 'report.html'}"):
             self._console.print(text, soft_wrap=True, markup=False)
+
+
+def make_display(*, quiet: bool, as_json: bool) -> Display:
+    """The display that fits the flags and where standard output goes."""
+    if as_json:
+        return _JsonDisplay()
+    if quiet:
+        return Display()
+    return _LiveDisplay() if sys.stdout.isatty() else _PlainDisplay()

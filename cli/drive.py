@@ -24,7 +24,7 @@ from hessdiag.train.self_test import require_sound_compiler
 from hessdiag.train.settings import Settings
 
 from .compilation import set_up_compilation
-from .display import Display, JsonDisplay, LiveDisplay, PlainDisplay
+from .display import make_display
 from .dry_run import print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
 
@@ -65,15 +65,6 @@ def _default_path(settings: Settings) -> Path:
 
 def _now_under_reports(name: str) -> Path:
     return Path("reports") / f"{name}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
-
-
-def make_display(*, quiet: bool, as_json: bool) -> Display:
-    """The display that fits the flags and where standard output goes."""
-    if as_json:
-        return JsonDisplay()
-    if quiet:
-        return Display()
-    return LiveDisplay() if sys.stdout.isatty() else PlainDisplay()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from rich.text import Text
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.grid import Cell
 from hessdiag.study.task import StudyObserver
-from hessdiag.train.observer import Observer
+from hessdiag.train.seed_run import Observer
 from hessdiag.train.settings import probe_iterations
 
 from .pace import Pace
@@ -57,7 +57,7 @@ class LiveStudyDisplay(StudyDisplay):
         self._began = time.monotonic()
         self._done_before = sum(s.state == "finished" for s in self._status.values())
         on_screen = sys.stderr.isatty()  # then above the table, instead of through it
-        self.screen = Live(
+        self.screen = self._live = Live(
             self.table(), console=Console(), refresh_per_second=4, redirect_stderr=on_screen
         )
 
@@ -65,7 +65,7 @@ class LiveStudyDisplay(StudyDisplay):
         """Show its new state."""
         self._current = self._cells.index(cell)
         self._status[cell.slug] = status
-        self.screen.update(self.table())
+        self._live.update(self.table())
 
     def observer_of(self, cell: Cell) -> Observer:
         """What shows the progress of a cell's run."""
@@ -74,7 +74,7 @@ class LiveStudyDisplay(StudyDisplay):
     def show(self, cell: Cell, text: str) -> None:
         """Show how far a cell's run is."""
         self._texts[cell.slug] = text
-        self.screen.update(self.table())
+        self._live.update(self.table())
 
     def table(self) -> Table:
         """The cells around the one that runs."""

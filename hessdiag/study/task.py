@@ -10,9 +10,8 @@ from hessdiag.study.failure import Failure, told
 from hessdiag.study.grid import Cell
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
-from hessdiag.train.observer import Observer
 from hessdiag.train.run import Run
-from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.seed_run import Observer, SeedRun
 
 Statuses = Mapping[str, CellStatus]
 

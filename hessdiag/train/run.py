@@ -28,13 +28,9 @@ class LockStep:
             self._keys = jnp.stack([run.keys.train for run in runs])
         self._before = self._states
 
-    def state(self, number: int) -> TrainState:
-        """The state of one of the runs."""
-        return self._one(self._states, number)
-
-    def before(self, number: int) -> TrainState:
-        """Its state before the last iteration."""
-        return self._one(self._before, number)
+    def state(self, number: int, *, before: bool = False) -> TrainState:
+        """The state of one of the runs; or `before` the last iteration."""
+        return self._one(self._before if before else self._states, number)
 
     def advance(self, iteration: int) -> list[Info]:
         """One iteration of every run; what each told, on the host."""
@@ -130,7 +126,7 @@ class Run:
         seconds = time.monotonic() - began
         for number, (run, info) in enumerate(zip(together.runs, infos, strict=True)):
             try:
-                run.record(info, lambda k=number: together.before(k), seconds)
+                run.record(info, lambda k=number: together.state(k, before=True), seconds)
             except NotFiniteError as error:
                 run.fail(error)
         minutes = (time.monotonic() - self._saved) / 60.0

@@ -1,7 +1,7 @@
-"""One seed's run: where its state stands, and everything it writes into its run directory."""
+"""One seed's run: where its state stands, and everything it tells and writes."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,23 @@ from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
-from hessdiag.train.observer import Observer
 from hessdiag.train.settings import Settings, probe_iterations
+
+
+class Observer:
+    """Hears of every event of a run; this one ignores them all."""
+
+    def on_phase(self, phase: str, done: int, total: int) -> None:
+        """A phase ("compiling", "training", "probing") has reached `done` of `total`."""
+
+    def on_iteration(self, record: Mapping[str, Any]) -> None:
+        """An iteration is done; `record` is its line in metrics.jsonl."""
+
+    def on_probe(self, record: Mapping[str, Any]) -> None:
+        """A probe is written; `record` holds its headline numbers."""
+
+    def on_summary(self) -> None:
+        """summary.json is up to date: the moment to make a report."""
 
 
 class SeedRun:

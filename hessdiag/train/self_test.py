@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -63,8 +63,10 @@ def _passed(programs: str, jaxlib: str, backend: str, flags: str, cache: Path) -
     file = cache / "self-test" / f"{digest}.json"
     with contextlib.suppress(OSError, ValueError):  # not there, or cut off: test again
         return json.loads(file.read_text())
-    run = _elsewhere if backend in ("cpu", "gpu") else _here  # other devices have one user
-    errors = run(programs, backend)
+    if backend in ("cpu", "gpu"):
+        errors = _elsewhere(programs, backend)
+    else:  # other devices have one user
+        errors = dict(_run(programs, lambda _: None))
     wrong = {name: error for name, error in errors.items() if error}
     if wrong:
         raise CompilerError(_message(wrong, compiler))
@@ -105,11 +107,7 @@ def _elsewhere(programs: str, backend: str) -> dict[str, str]:
     return errors
 
 
-def _here(programs: str, _: str) -> dict[str, str]:
-    return dict(_run(importlib.import_module(programs).PROGRAMS, lambda _: None))
-
-
-def _run(programs: Sequence[Program], begin: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+def _run(programs: str, begin: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """Every program's name and error, two at a time: most of the time goes into compiling."""
 
     def check(program: Program) -> tuple[str, str]:
@@ -117,7 +115,7 @@ def _run(programs: Sequence[Program], begin: Callable[[str], None]) -> Iterator[
         return program.name, _error(program)
 
     with ThreadPoolExecutor(2) as pool:
-        yield from pool.map(check, programs)
+        yield from pool.map(check, importlib.import_module(programs).PROGRAMS)
 
 
 def _error(program: Program) -> str:
@@ -137,12 +135,10 @@ def _error(program: Program) -> str:
 
 
 def _tell(**event: str) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.write(json.dumps(event) + "\n")  # at once: two threads tell
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    for name, error in _run(
-        importlib.import_module(sys.argv[1]).PROGRAMS, lambda name: _tell(begun=name)
-    ):
+    for name, error in _run(sys.argv[1], lambda name: _tell(begun=name)):
         _tell(ended=name, error=error)

@@ -10,8 +10,9 @@ from hessdiag.cli.main import main  # pyright: ignore[reportMissingImports]
 
 from tests.train.compilation_cache import compilation_cache
 from tests.train.driving import TINY, fresh
+from tests.train.shared_programs import shared_programs
 
-__all__ = ["compilation_cache"]
+__all__ = ["compilation_cache", "shared_programs"]
 
 SCRIPT = Path(sys.executable).with_name("hessdiag")
 

@@ -1,5 +1,4 @@
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -8,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
-from hessdiag.cli.display import JsonDisplay  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.display import make_display  # pyright: ignore[reportMissingImports]
 
 from hessdiag.train.launch import start
 from hessdiag.train.presets import resolve
 from tests.cli.arguments import TINY_RUN
-from tests.train.driving import TINY, assert_same_run, resume
+from tests.train.driving import TINY, SignalAt, assert_same_run, resume
 
 
 def _read_until(process: subprocess.Popen, wanted: Callable[[dict], bool]) -> None:
@@ -51,18 +50,12 @@ def test_a_stopped_run_says_how_to_go_on(cli, whole, tmp_path, spawn):
     assert _status(path) == "finished"
 
 
-class _Terminated(JsonDisplay):
-    """Asks its own process to terminate inside a probe."""
-
-    def on_phase(self, phase, done, total) -> None:
-        del total
-        if (phase, done) == ("probing", 1):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
 @pytest.mark.usefixtures("without_report")
 def test_a_run_terminated_inside_a_probe_leaves_none_of_it(cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(drive, "make_display", lambda **_: _Terminated())
+    """It is its own process that asks for it."""
+    display = make_display(quiet=False, as_json=True)
+    display.on_phase = SignalAt(signal.SIGTERM, "probing", 1).on_phase
+    monkeypatch.setattr(drive, "make_display", lambda **_: display)
     done = cli(*TINY_RUN, "--out", tmp_path / "run")
     _assert_stopped(tmp_path / "run", done.code, done.err, signal.SIGTERM)
 

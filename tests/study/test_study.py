@@ -16,8 +16,8 @@ from hessdiag.study.grid import Grid
 from hessdiag.study.study import Study
 from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import Interrupted, StopRequest
-from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
+from hessdiag.train.seed_run import Observer
 from tests.train.driving import (
     TINY,
     SignalAt,

@@ -4,8 +4,9 @@ import pytest
 
 from tests.train.compilation_cache import compilation_cache
 from tests.train.driving import TINY, fresh
+from tests.train.shared_programs import fresh_programs, shared_programs
 
-__all__ = ["compilation_cache", "whole"]
+__all__ = ["compilation_cache", "fresh_programs", "shared_programs", "whole"]
 
 
 @pytest.fixture(scope="package")

@@ -13,10 +13,9 @@ import xarray
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
-from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
-from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.seed_run import Observer, SeedRun
 from hessdiag.train.settings import Settings
 
 TINY = {

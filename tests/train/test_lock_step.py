@@ -13,10 +13,9 @@ from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.learner import Learner
-from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
-from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.seed_run import Observer, SeedRun
 from tests.train.driving import (
     TINY,
     SignalAt,

@@ -7,10 +7,9 @@ import pytest
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
-from hessdiag.train.observer import Observer
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
-from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.seed_run import Observer, SeedRun
 from tests.train.driving import SNAKE, TINY, SignalAt, assert_same_run, fresh, metrics, resume
 
 STEPS = TINY["n"] + TINY["probe.samples"]  # units of progress of one probe
@@ -20,6 +19,7 @@ def _status(path: Path) -> str:
     return json.loads((path / "summary.json").read_text())["status"]
 
 
+@pytest.mark.usefixtures("fresh_programs")
 def test_the_same_seed_gives_the_same_run(whole, tmp_path):
     assert_same_run(fresh(tmp_path / "run", TINY), whole)
 

@@ -1,0 +1,43 @@
+"""Runs of one configuration share what they compile, as the seeds of a study do."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hessdiag.train import launch, run
+from hessdiag.train.learner import Learner
+from hessdiag.train.probe import probe_of
+from hessdiag.train.settings import Settings
+
+
+def by_configuration(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes one for all settings that differ by their seed alone; they come last."""
+    made = {}
+
+    def shared(*arguments):
+        settings: Settings = arguments[-1]
+        key = repr(dataclasses.replace(settings, seed=0))
+        if key not in made:
+            made[key] = make(*arguments)
+        return made[key]
+
+    return shared
+
+
+@pytest.fixture(scope="package", autouse=True)
+def shared_programs():
+    with pytest.MonkeyPatch.context() as patch:
+        learner = by_configuration(Learner)
+        for module in (launch, run):
+            patch.setattr(module, "Learner", learner)
+        patch.setattr(run, "probe_of", by_configuration(probe_of))
+        yield
+
+
+@pytest.fixture
+def fresh_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in another process: nothing is shared."""
+    monkeypatch.setattr(run, "Learner", Learner)
+    monkeypatch.setattr(run, "probe_of", probe_of)
