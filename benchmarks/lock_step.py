@@ -4,7 +4,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import jax
-from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from benchmarks.timing import medians, save
 from hessdiag.meta.streams import run_keys
@@ -12,6 +11,7 @@ from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import LockStep
 from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.self_test import set_up_compilation
 
 CASES = {
     "MRP, n = 1, 5 seeds": ({"env": "mrp", "n": 1, "probe.chunk": 16}, 5),

@@ -6,7 +6,6 @@ K times what one takes on either side, so that one is timed.
 
 import jax
 import numpy as np
-from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from benchmarks.snake_case import make_case
 from benchmarks.timing import medians, save
@@ -14,6 +13,7 @@ from hessdiag.inner import CUTS
 from hessdiag.meta import ESTIMATORS, Options, Validation, sources, streams, terms, unroll
 from hessdiag.problems.snake import Snake
 from hessdiag.statistics.mixing import mix_weights
+from hessdiag.train.self_test import set_up_compilation
 
 LONGEST = 10
 HORIZONS = (1, 2, 3, 4, 5, 10)  # the mixes are sums over all horizons up to theirs

@@ -7,7 +7,6 @@ import time
 
 import jax
 import numpy as np
-from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
 
 from benchmarks.snake_case import compiled_step, make_case, n_step
 from benchmarks.timing import save
@@ -16,6 +15,7 @@ from hessdiag.inner import linearised_step
 from hessdiag.meta import Start, sources, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.problems.snake import Snake
+from hessdiag.train.self_test import set_up_compilation
 
 N, HISTORY, REPEATS = 5, 100, 3
 

@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,16 @@ import click
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import write_report
-from hessdiag.study.grid import TOGETHER, Cell, Grid, groups
+from hessdiag.study.grid import TOGETHER, Grid, groups
 from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import SeedRun
-from hessdiag.train.self_test import require_sound_compiler
+from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
 from hessdiag.train.settings import Settings
 
-from .compilation import set_up_compilation
 from .display import make_display
 from .dry_run import print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
@@ -126,7 +125,10 @@ def drive_study(
     elif waiting:
         directory.note_resumption(command)
     path, again = directory.path, ["--together", str(together)] if together else []
-    display = _study_display(cells, directory, quiet=quiet)
+    if sys.stdout.isatty() and not quiet:
+        display = LiveStudyDisplay(cells, directory)
+    else:
+        display = (StudyDisplay if quiet else PlainStudyDisplay)(cells)
     with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
         study = Study(
             directory,
@@ -143,12 +145,3 @@ def drive_study(
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
     return 1 if failed or study.missing_reports else 0
-
-
-def _study_display(
-    cells: Sequence[Cell], directory: StudyDirectory, *, quiet: bool
-) -> StudyDisplay:
-    if quiet:
-        return StudyDisplay(cells)
-    live = sys.stdout.isatty()
-    return LiveStudyDisplay(cells, directory) if live else PlainStudyDisplay(cells)

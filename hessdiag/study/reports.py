@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hessdiag.study.failure import Failure, told
+from hessdiag.train.interrupt import Failure, told
 
 SECONDS_APART = 60.0  # between reports of the study: those of large ones take half a minute
 

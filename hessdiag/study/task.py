@@ -6,9 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
-from hessdiag.study.failure import Failure, told
 from hessdiag.study.grid import Cell
-from hessdiag.train.interrupt import StopRequest
+from hessdiag.train.interrupt import Failure, StopRequest, told
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import Observer, SeedRun

@@ -1,7 +1,11 @@
-"""Ctrl-C and termination that lose nothing: a request, heeded at the next safe point."""
+"""What stops work and loses nothing: requests, heeded at safe points; and what stops nothing."""
 
+import contextlib
 import signal
+import traceback
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NamedTuple
 
 
 class Interrupted(Exception):
@@ -40,3 +44,22 @@ class StopRequest:
     def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+class Failure(NamedTuple):
+    """An exception as text; nothing of it is kept alive, for its frames hold arrays."""
+
+    message: str  # one line, its type and what it says
+    details: str  # its traceback
+
+
+@contextlib.contextmanager
+def told(tell: Callable[[Failure], object]) -> Iterator[None]:
+    """Around what stops nothing when it fails: `tell` hears how; `Interrupted` gets through."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:  # whatever a user's problem may raise
+        name, said = type(error).__name__, " ".join(str(error).split())
+        tell(Failure(f"{name}: {said}" if said else name, traceback.format_exc()))

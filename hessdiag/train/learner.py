@@ -49,14 +49,9 @@ class Info(NamedTuple):
 class Learner:
     """The functions of a configuration, made from the settings of any of its runs but for the seed.
 
-    Attributes:
-        problem: the learning problem.
-        system: the problem with its inner update.
-        estimator: the meta-gradient estimator.
-        step: one training iteration, from a state and a key.
-        step_together: the same for several seeds, one program; vmapped, `probe.chunk` at once.
-        keys_at: the keys of an iteration, from one key or several and the iteration's number.
-        init: the state before the first iteration, from a key.
+    `init` gives the state before the first iteration, from a key. `step` is one iteration, from a
+    state and a key; `step_together` the same for several seeds, one program, vmapped `probe.chunk`
+    at once. `keys_at` gives the keys of an iteration, from one key or several and its number.
     """
 
     def __init__(self, settings: Settings):

@@ -105,7 +105,10 @@ def _rules(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     estimator, full = settings.estimator, Settings.paths
     is_default = estimator == Settings.estimator
     yield "n", settings.n > 0 or is_default, f"1 or more with --estimator {estimator}"
-    follows = settings.paths == full or _follows_cuts(estimator)
+    told = Options(cut=CUTS["no-memory"])  # but some estimators have paths of their own
+    follows = settings.paths == full or (
+        getattr(ESTIMATORS[estimator](told), "cut", None) == told.cut
+    )
     yield "paths", follows, f"{full} with --estimator {estimator}"
     low, high = settings.stable_interval
     yield "stable_interval", low < high, "two numbers, the lower one first"
@@ -124,12 +127,6 @@ def _rules(settings: Settings) -> Iterator[tuple[str, bool, str]]:
     few = probe.operator_unrolls <= unrolls
     yield "probe.operator_unrolls", few, f"{unrolls} (the unrolls) or fewer"
     yield "probe.min_matvecs", probe.min_matvecs <= most, f"{most} (probe.max_matvecs) or fewer"
-
-
-def _follows_cuts(estimator: str) -> bool:
-    """Whether an estimator follows the paths that it is told, and has none of its own."""
-    told = CUTS["no-memory"]
-    return getattr(ESTIMATORS[estimator](Options(cut=told)), "cut", None) == told
 
 
 def _check_own(settings: Settings) -> None:

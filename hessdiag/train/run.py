@@ -78,9 +78,10 @@ class Run:
         for run in self._runs:
             run.observer.on_phase("compiling", 0, 1)
         try:
-            first = _where_to_begin([run.checkpoints.kept() for run in self._runs])
-            runs = zip(self._runs, first, strict=True)
-            self._loop({run: run.begin(self._learner, iteration) for run, iteration in runs})
+            saved = {run: run.checkpoints.kept() for run in self._runs}
+            common = set.intersection(*saved.values())
+            first = {run: max(common or saved[run], default=0) for run in self._runs}
+            self._loop({run: run.begin(self._learner, first[run]) for run in self._runs})
         except Interrupted:
             for run in self._runs:
                 if run.goes_on:
@@ -144,9 +145,3 @@ class Run:
             if run.goes_on:
                 run.checkpoints.save(run.iteration, together.state(number))
         self._saved = time.monotonic()
-
-
-def _where_to_begin(saved: Sequence[set[int]]) -> list[int]:
-    """The last iteration that all runs saved, or each run's own last one."""
-    common = set.intersection(*saved)
-    return [max(common or iterations, default=0) for iterations in saved]

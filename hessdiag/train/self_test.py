@@ -54,6 +54,15 @@ def require_sound_compiler(programs: str = PROGRAMS) -> dict[str, Any]:
     return dict(_passed(programs, jaxlib, backend, flags, user_cache()))
 
 
+def set_up_compilation() -> None:
+    """Keep programs in the user's cache, or where it is said; refuse a compiler that is wrong."""
+    directory = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(user_cache() / "xla"))
+    jax.config.update("jax_compilation_cache_dir", directory)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    require_sound_compiler()
+
+
 @functools.cache
 def _passed(programs: str, jaxlib: str, backend: str, flags: str, cache: Path) -> dict[str, Any]:
     compiler = {"jaxlib": jaxlib, "backend": backend, "XLA_FLAGS": flags}

@@ -29,10 +29,6 @@ def _row_norms(matrix, rows):
     return jax.vmap(lambda row: jnp.sum((matrix @ row) ** 2))(rows)
 
 
-def _row_norms_reference(matrix, rows):
-    return ((rows @ matrix.T) ** 2).sum(axis=1)
-
-
 def _net_loss(params, rows, targets):
     outputs = jax.vmap(lambda row: params[0] @ jnp.tanh(params[1:] @ row))(rows)
     return jnp.mean((outputs - targets) ** 2)
@@ -83,14 +79,6 @@ def _returns_reference(rewards):
     return np.triu(powers) @ rewards.mean(axis=1)
 
 
-def _segments(values, labels):
-    return jax.ops.segment_sum(values, labels, num_segments=SEGMENTS)
-
-
-def _segments_reference(values, labels):
-    return np.bincount(labels, weights=values, minlength=SEGMENTS)
-
-
 def _pooling(boards):
     windows = (1, 2, 2)
 
@@ -120,11 +108,21 @@ def _programs() -> tuple[Program, ...]:
     labels = np.arange(ROWS) * 7 % SEGMENTS
     boards = normal(ROWS // BOARD**2 + 1, BOARD, BOARD)
     return (
-        Program("products by row", _row_norms, _row_norms_reference, (matrix, rows)),
+        Program(
+            "products by row",
+            _row_norms,
+            lambda matrix, rows: ((rows @ matrix.T) ** 2).sum(axis=1),
+            (matrix, rows),
+        ),
         Program("derivatives of a net", _net, _net_reference, net),
         Program("descent in a scan", _descent, _descent_reference, (matrix, rows)),
         Program("sums from the end", _returns, _returns_reference, (normal(STEPS, ROWS),)),
-        Program("sums by label", _segments, _segments_reference, (normal(ROWS), labels)),
+        Program(
+            "sums by label",
+            lambda values, labels: jax.ops.segment_sum(values, labels, num_segments=SEGMENTS),
+            lambda values, labels: np.bincount(labels, weights=values, minlength=SEGMENTS),
+            (normal(ROWS), labels),
+        ),
         Program("gradient of pooling", _pooling, _pooling_reference, (boards,)),
     )
 

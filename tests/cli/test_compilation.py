@@ -1,9 +1,8 @@
 import subprocess
 import sys
 
-from hessdiag.cli.compilation import set_up_compilation  # pyright: ignore[reportMissingImports]
-
 from hessdiag.errors import CompilerError
+from hessdiag.train.self_test import set_up_compilation
 from tests.cli.arguments import TINY_RUN
 
 COUNTING = """
