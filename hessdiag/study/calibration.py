@@ -34,24 +34,18 @@ class Estimate(NamedTuple):
 
 def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     """Time a training step of `seeds` runs as one program, a Hessian product, and the sampling."""
-    learner = Learner(settings)
-    keys = run_keys(settings.seed)
-    state, key = learner.init(keys.init), keys.train
+    learner, run = Learner(settings), run_keys(settings.seed)
+    state, key = learner.init(run.init), run.train
     step = _step(learner, state, key, seeds)
     calls: list[tuple[_Program, int]] = []  # in one probe
-    probes, n, chunk = (
-        len(probe_iterations(settings)),
-        measured_horizon(settings),
-        settings.probe.chunk,
-    )
-    if probes and n:
+    n, chunk = measured_horizon(settings), settings.probe.chunk
+    probes = len(probe_iterations(settings)) if n else 0
+    if probes:
         product = _measure(jax.jit(partial(_product, learner.system)), state, key)
         calls.append((product, _spectra(settings, n)))
         keys = key if chunk == 1 else jax.random.split(key, chunk)
-        calls += [
-            (_measure(program, state, keys), number)
-            for program, number in _sampling(learner, settings)
-        ]
+        for program, number in _sampling(learner, settings):
+            calls.append((_measure(program, state, keys), number))
     programs = [step, *(program for program, _ in calls)]
     return Estimate(
         compile_seconds=sum(program.compile_seconds for program in programs),

@@ -41,11 +41,9 @@ def start(
 ) -> RunDirectory:
     """Make the directory of a new run at `path`; `command` is what the user typed.
 
-    A problem of the user's own is refused if it is not deterministic. A seed whose fellows passed
-    need not be checked for that.
-
     Raises:
-        UsageError: it exists or cannot be written, or the problem is refused.
+        UsageError: it exists or cannot be written; or the problem is checked, the user's own, and
+            not deterministic.
     """
     learner = Learner(settings)
     if check_problem and settings.env not in BUILT_IN:

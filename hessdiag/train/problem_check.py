@@ -47,7 +47,15 @@ def _repeats(name: str, member: str, function: Callable, operands: tuple[Any, ..
 
 def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
     """Members of the problem with arguments, each checked before the next one uses its result."""
-    problem = system.problem
+    problem, headline = system.problem, system.problem.about.headline
+
+    def metrics(params, trajectories):
+        values = problem.metrics(params, trajectories)
+        if headline not in values:
+            names = ", ".join(values)
+            raise LookupError(f"the headline {headline!r} is none of its metrics: {names}")
+        return values
+
     first, key = jax.random.split(jax.random.key(0))
     eta = system.init_eta(streams.initial_eta(first))
     tree = system.eta_space.unravel(eta)
@@ -57,18 +65,4 @@ def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]
     _, trajectories = jax.jit(system.rollout)(params, eta, env_state, key)
     for member, loss in (("inner_loss", system.update.loss), ("outer_loss", system.outer_loss)):
         yield member, jax.grad(loss, argnums=(0, 1)), (params, eta, trajectories)
-    yield "metrics", _metrics(problem), (params, trajectories)
-
-
-def _metrics(problem: Any) -> Callable:
-    """The metrics, which must hold the headline."""
-
-    def metrics(params, trajectories):
-        values = problem.metrics(params, trajectories)
-        headline = problem.about.headline
-        if headline not in values:
-            names = ", ".join(values)
-            raise LookupError(f"the headline {headline!r} is none of its metrics: {names}")
-        return values
-
-    return metrics
+    yield "metrics", metrics, (params, trajectories)

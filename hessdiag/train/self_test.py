@@ -40,11 +40,7 @@ def user_cache() -> Path:
 def require_sound_compiler(programs: str = PROGRAMS) -> dict[str, Any]:
     """Refuse a compiler that gets a small program wrong; about two seconds, the first time.
 
-    The programs are a sequence of `Program`, called `PROGRAMS` in the module of that name.
-
-    Returns:
-        For the provenance: "passed", the names of the "programs", and what they were compiled by:
-        "jaxlib", "backend", "XLA_FLAGS".
+    The programs are `PROGRAMS` in the module of that name. Returned is what provenance keeps.
 
     Raises:
         CompilerError: a program came out wrong, or crashed.
