@@ -26,13 +26,15 @@ def by_configuration(make: Callable[..., Any]) -> Callable[..., Any]:
     return shared
 
 
+LEARNER, PROBE_OF = by_configuration(Learner), by_configuration(probe_of)
+
+
 @pytest.fixture(scope="package", autouse=True)
 def shared_programs():
     with pytest.MonkeyPatch.context() as patch:
-        learner = by_configuration(Learner)
         for module in (launch, run):
-            patch.setattr(module, "Learner", learner)
-        patch.setattr(run, "probe_of", by_configuration(probe_of))
+            patch.setattr(module, "Learner", LEARNER)
+        patch.setattr(run, "probe_of", PROBE_OF)
         yield
 
 
