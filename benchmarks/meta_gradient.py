@@ -7,7 +7,7 @@ from benchmarks.floor import floor_seconds
 from benchmarks.snake_case import StockSnake, compiled_step, make_case, n_step
 from benchmarks.timing import medians, save
 from hessdiag.meta import Validation, sources
-from hessdiag.meta.forward import forward_meta_gradients
+from hessdiag.meta.horizons import forward_meta_gradients
 from hessdiag.problems.snake import Snake
 
 N = 5

@@ -3,7 +3,6 @@
 from hessdiag.inner.cuts import CUTS, FULL, STABLE, Cut, cut_called
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.inner.linearise import linearised_step
-from hessdiag.inner.memory import Memory, held_memory
 from hessdiag.inner.optimisers import (
     annealing,
     clip_to_norm,
@@ -11,37 +10,14 @@ from hessdiag.inner.optimisers import (
     inner_optimiser,
     meta_optimiser,
 )
-from hessdiag.inner.outliers import Outliers, outliers, without
 from hessdiag.inner.products import product_over_steps
-from hessdiag.inner.pullback import Cotangent, PulledBack, pull_back
+from hessdiag.inner.pullback import Cotangent, Outliers, outliers, pull_back
 from hessdiag.inner.step import InnerStep
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate, OptaxUpdate
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate, OptaxUpdate, held_memory
 
 __all__ = [
-    "CUTS",
-    "FULL",
-    "STABLE",
-    "Cotangent",
-    "Cut",
-    "Eta",
-    "InnerState",
-    "InnerStep",
-    "InnerUpdate",
-    "Memory",
-    "OptaxUpdate",
-    "Outliers",
-    "PulledBack",
-    "annealing",
-    "clip_to_norm",
-    "constants_of",
-    "cut_called",
-    "held_memory",
-    "inner_optimiser",
-    "linearised_step",
-    "meta_optimiser",
-    "outliers",
-    "product_over_steps",
-    "pull_back",
-    "with_finite_roots",
-    "without",
-]
+    "CUTS", "FULL", "STABLE", "Cotangent", "Cut", "Eta", "InnerState", "InnerStep",
+    "InnerUpdate", "OptaxUpdate", "Outliers", "annealing", "clip_to_norm", "constants_of",
+    "cut_called", "held_memory", "inner_optimiser", "linearised_step", "meta_optimiser",
+    "outliers", "product_over_steps", "pull_back", "with_finite_roots",
+]  # fmt: skip

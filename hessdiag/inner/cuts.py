@@ -64,14 +64,7 @@ def cut_called(
     inside: tuple[float, float] = STABLE,
     matvecs: int = FULL.matvecs,
 ) -> Cut:
-    """The counterfactual of that name.
-
-    Args:
-        name: a key of `CUTS`.
-        trace_decay: μ, where it has a trace.
-        inside: bounds on the eigenvalues of H, where it has some.
-        matvecs: products behind such bounds.
-    """
+    """The counterfactual of a name of `CUTS`, its trace or bounds as given (see `Cut`)."""
     cut = CUTS[name]
     if cut.trace is not None:
         return replace(cut, trace=trace_decay)

@@ -1,8 +1,7 @@
 """Roots with a finite slope at zero, inside any function.
 
-The slope of sqrt(v) is infinite at v = 0, and infinity times zero is NaN: so the derivative of
-Adam's update is NaN for every parameter whose gradient was zero so far (dead units, unseen rows of
-an embedding), and that of a norm where all of a vector is zero.
+The slope of sqrt(v) is infinite at v = 0, and infinity times zero is NaN: so is the derivative of
+Adam's update for every parameter whose gradient was zero so far, and that of a norm at zero.
 """
 
 from collections.abc import Callable
@@ -56,8 +55,8 @@ def _rewritten(value: Any) -> Any:
 def _equation(equation: JaxprEqn) -> JaxprEqn:
     if equation.primitive in _SLOPES:
         root = _finite_root(equation.primitive, equation.params)
-        (made,) = jax.make_jaxpr(root)(equation.invars[0].aval).jaxpr.eqns
-        return equation.replace(primitive=made.primitive, params=made.params)
+        (call,) = jax.make_jaxpr(root)(equation.invars[0].aval).jaxpr.eqns
+        return equation.replace(primitive=call.primitive, params=call.params)
     params = {name: _rewritten(value) for name, value in equation.params.items()}
     return equation.replace(params=params)
 

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from hessdiag.inner.finite_roots import with_finite_roots
-from hessdiag.inner.memory import held_memory
 from hessdiag.inner.step import InnerStep
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate, held_memory
 from hessdiag.spectra import Space, linearise
 
 PRECISE = jax.default_matmul_precision("highest")
@@ -51,32 +50,27 @@ def linearised_step(
     clipped, clip = linearise(
         with_finite_roots(lambda g: space.ravel(update.clipped(space.unravel(g)))), gradient
     )
-    memory, merged = held_memory(state.opt_state, space.dtype)
+    memory, memory_space, merged = held_memory(state.opt_state, space.dtype)
 
-    def respond(theta, memory_flat, clipped):
-        before = InnerState(space.unravel(theta), merged(memory_flat), state.step)
+    def respond(theta, memory, clipped):
+        before = InnerState(space.unravel(theta), merged(memory), state.step)
         change, after = update.change(before, space.unravel(clipped))
-        return space.ravel(change), held_memory(after, space.dtype)[0].flat
+        return space.ravel(change), held_memory(after, space.dtype)[0]
 
-    _, response = linearise(with_finite_roots(respond), theta, memory.flat, clipped)
+    _, response = linearise(with_finite_roots(respond), theta, memory, clipped)
+    length = jnp.vdot(gradient, gradient)
     return InnerStep(
         learning_rate=None if update.learning_rate is None else update.rate(state.step),
         loss=value,
         gradient=gradient,
-        clip_ratio=_ratio(clipped, gradient),
+        clip_ratio=jnp.where(length > 0, jnp.vdot(clipped, gradient) / length, 1),
         _products=products,
         _clip=clip,
         _respond=response,
         _move_targets=_moving_targets(update, space, theta, eta, batch) if semi_gradient else None,
         params=space,
-        memory=memory.space,
+        memory=memory_space,
     )
-
-
-def _ratio(clipped, gradient):
-    """⟨c(g), g⟩ / ⟨g, g⟩: what clipping multiplies the length of g by."""
-    length = jnp.vdot(gradient, gradient)
-    return jnp.where(length > 0, jnp.vdot(clipped, gradient) / length, 1)
 
 
 def _moving_targets(update: InnerUpdate, space: Space, theta, eta, batch):

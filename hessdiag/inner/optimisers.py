@@ -18,19 +18,13 @@ class _Optimiser(NamedTuple):
     constants: Mapping[str, float]
 
 
-def _momentum(b1: float) -> optax.GradientTransformation:
-    return optax.trace(decay=b1)
-
-
-def _rmsprop(b2: float, eps: float) -> optax.GradientTransformation:
-    return optax.scale_by_rms(decay=b2, eps=eps)  # ε inside the root
-
-
 OPTIMISERS = {
     "adam": _Optimiser(optax.scale_by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
     "sgd": _Optimiser(optax.identity, {}),
-    "momentum": _Optimiser(_momentum, {"b1": 0.9}),
-    "rmsprop": _Optimiser(_rmsprop, {"b2": 0.9, "eps": 1e-8}),
+    "momentum": _Optimiser(lambda b1: optax.trace(decay=b1), {"b1": 0.9}),
+    "rmsprop": _Optimiser(  # ε inside the root
+        lambda b2, eps: optax.scale_by_rms(decay=b2, eps=eps), {"b2": 0.9, "eps": 1e-8}
+    ),
 }
 
 NAME = "learning.optimiser (--optimiser)"

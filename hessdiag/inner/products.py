@@ -1,5 +1,7 @@
 """Products of an operator over stacked inner steps, of any length by one compiled program."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -9,14 +11,14 @@ from hessdiag.spectra.operators import Operator, identity_plus
 
 
 def product_over_steps(steps: InnerStep, first: Int[Array, ""] | int, name: str) -> Operator:
-    """The product of an operator over the inner steps from `first` on, as a map of theta.
+    """The product of an operator over the inner steps from `first` to the last, as a map of theta.
 
-    Through the optimiser's memory, which starts at zero and is not looked at in the end, for the
-    augmented operator: then all products have one unit. Works under jit, with any `first`.
+    The augmented operator's goes through the optimiser's memory, which starts at zero and is not
+    looked at in the end: all products have one unit. Works under jit, with any `first`.
 
     Args:
         steps: Linearised inner steps, stacked.
-        first: The first inner step of the product; the last one is the last of `steps`.
+        first: The first inner step of the product.
         name: Which operator of a step, as `named_operator` wants it.
 
     Returns:
@@ -25,30 +27,25 @@ def product_over_steps(steps: InnerStep, first: Int[Array, ""] | int, name: str)
     n, size = len(steps.gradient), steps.params.size
 
     def shift(j) -> Operator:
-        made = named_operator(step_at(steps, j), name).minus_identity
-        assert made is not None
-        return made
+        minus_identity = named_operator(step_at(steps, j), name).minus_identity
+        assert minus_identity is not None
+        return minus_identity
 
     domain = shift(0).domain
 
-    def forward(v):
-        start = jnp.zeros(domain.size, domain.dtype).at[:size].set(v)
-        change = jax.lax.fori_loop(
-            first, n, lambda j, e: e + shift(j).product(start + e), jnp.zeros_like(start)
-        )
-        return change[:size]
+    def chained(factor: Callable) -> Callable:
+        """The change that the factors make to a vector, one after the other."""
 
-    def backward(u):
-        start = jnp.zeros(domain.size, domain.dtype).at[:size].set(u)
-        change = jax.lax.fori_loop(
-            first,
-            n,
-            lambda j, e: e + shift(n - 1 + first - j).T.product(start + e),
-            jnp.zeros_like(start),
-        )
-        return change[:size]
+        def change(v):
+            start = jnp.zeros(domain.size, domain.dtype).at[:size].set(v)
+            return jax.lax.fori_loop(
+                first, n, lambda j, e: e + factor(j).product(start + e), jnp.zeros_like(start)
+            )[:size]
 
-    return identity_plus(Operator(forward, backward, steps.params, steps.params))
+        return change
+
+    back = chained(lambda j: shift(n - 1 + first - j).T)
+    return identity_plus(Operator(chained(shift), back, steps.params, steps.params))
 
 
 def named_operator(step: InnerStep, name: str) -> Operator:

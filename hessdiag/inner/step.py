@@ -22,11 +22,9 @@ from hessdiag.spectra.spaces import Space
 class InnerStep:
     """The operators of one inner update at one point.
 
-    A pytree of arrays: inner steps are stacked by `jax.lax.map` and `jax.vmap`, and cross the
-    boundaries of jitted functions, without being linearised again.
-
-    All operators but `hessian` are of the form I + N and carry N as `minus_identity`, computed
-    without ever forming I + N. Transposed products use the symmetry of the Hessian.
+    A pytree of arrays: steps are stacked, and cross the boundaries of jitted functions, without
+    being linearised again. All operators but `hessian` are of the form I + N and carry N as
+    `minus_identity`, computed without ever forming I + N.
 
     Attributes:
         learning_rate: alpha, a scalar; None where there is none to speak of.
@@ -56,9 +54,8 @@ class InnerStep:
     def products(self, w: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, " m"]]:
         """Hessian times w, and the derivative of <g, w> in eta, at the price of one product.
 
-        Second derivatives are symmetric (what `stop_gradient` freezes counts as a constant), so
-        this is the transposed derivative of g in (theta, eta). Empty in eta where the step was
-        linearised without it.
+        This is the transposed derivative of g in (theta, eta), as second derivatives are symmetric.
+        Empty in eta where the step was linearised without it.
         """
         to_params, to_eta, _ = jax.default_matmul_precision("highest")(self._products)(w)
         return to_params, to_eta
@@ -83,11 +80,7 @@ class InnerStep:
 
     @property
     def paper(self) -> Operator:
-        """I + H = I - alpha Hessian (Bonnet et al. 2021, eq. 11): a step of gradient descent.
-
-        Raises:
-            ValueError: If the step has no learning rate.
-        """
+        """I + H = I - alpha Hessian (Bonnet et al. 2021, eq. 11); ValueError without an alpha."""
         if self.learning_rate is None:
             raise ValueError("I - alpha H needs a learning rate, and this inner step has none")
         return identity_plus(-self.learning_rate * self.hessian)
@@ -97,27 +90,16 @@ class InnerStep:
         """I - alpha dg/dtheta for a semi-gradient g whose bootstrap targets move with theta.
 
         Not what a meta-gradient multiplies by, which holds targets constant, but what the iterates
-        of semi-gradient descent do. It is not symmetric.
-
-        Raises:
-            ValueError: If the step has no learning rate or no semi-gradient.
+        of semi-gradient descent do. Not symmetric; ValueError without an alpha or a semi-gradient.
         """
         if self.learning_rate is None or self._move_targets is None:
             raise ValueError("this inner step has no learning rate or no semi-gradient")
         move, rate = self._move_targets, self.learning_rate
         precisely = jax.default_matmul_precision("highest")
 
-        def transposed(u):
-            return -rate * jax.linear_transpose(move, self.gradient)(u)[0]
-
-        return identity_plus(
-            Operator(
-                precisely(lambda v: -rate * move(v)),
-                precisely(transposed),
-                self.params,
-                self.params,
-            )
-        )
+        product = precisely(lambda v: -rate * move(v))
+        back = precisely(lambda u: -rate * jax.linear_transpose(move, self.gradient)(u)[0])
+        return identity_plus(Operator(product, back, self.params, self.params))
 
     @property
     def preconditioned(self) -> Operator:
@@ -131,7 +113,7 @@ class InnerStep:
             return self._from_gradient(ratio * self.hessian.product(v))
 
         def transposed(u):
-            return self.hessian.product(ratio * self._respond_back(u, self._no_memory())[2])
+            return self.hessian.product(ratio * self._respond_back(u, self._no_memory)[2])
 
         return identity_plus(Operator(product, transposed, self.params, self.params))
 
@@ -140,10 +122,10 @@ class InnerStep:
         """The exact Jacobian of theta' in theta, clipping and weight decay included."""
 
         def product(v):
-            return self._respond(v, self._no_memory(), self._clipped_change(v))[0]
+            return self._respond(v, self._no_memory, self._clipped_change(v))[0]
 
         def transposed(u):
-            to_params, _, to_clipped = self._respond_back(u, self._no_memory())
+            to_params, _, to_clipped = self._respond_back(u, self._no_memory)
             return to_params + self.hessian.product(self.back_through_clipping(to_clipped))
 
         return identity_plus(Operator(product, transposed, self.params, self.params))
@@ -171,7 +153,7 @@ class InnerStep:
         still, size = jnp.zeros_like(self.gradient), self.params.size
 
         def product(v):
-            return jnp.concatenate(self._respond(still, self._no_memory(), self._clip(v)))
+            return jnp.concatenate(self._respond(still, self._no_memory, self._clip(v)))
 
         def transposed(y):
             return self.back_through_clipping(self._respond_back(y[:size], y[size:])[2])
@@ -182,12 +164,12 @@ class InnerStep:
     def updates_as_preconditioned(self) -> Bool[Array, ""]:
         """Whether `update` and `preconditioned` are one operator.
 
-        They differ where clipping is active and where the update depends on the parameters
-        themselves, as with weight decay. Random changes of each alone tell.
+        Not where clipping is active, or the update depends on the parameters themselves (weight
+        decay). Random changes of each alone tell.
         """
         shape, dtype = (2, *self.gradient.shape), self.gradient.dtype
         v, of_gradient = jax.random.normal(jax.random.key(0), shape, dtype)
-        by_params = self._respond(v, self._no_memory(), jnp.zeros_like(v))[0]
+        by_params = self._respond(v, self._no_memory, jnp.zeros_like(v))[0]
         clipped = self._clip(of_gradient)
         return jnp.all(by_params == 0) & jnp.array_equal(clipped, self.clip_ratio * of_gradient)
 
@@ -195,17 +177,18 @@ class InnerStep:
     def response_scale(self) -> Float[Array, " d"]:
         """Sqrt |D 1|, entry by entry; 1 where that vanishes.
 
-        Where D is diagonal, as in every optimiser that treats parameters one by one, and of one
-        sign, dividing rows and multiplying columns by it makes `preconditioned` symmetric.
+        Where D is diagonal and of one sign, dividing rows and multiplying columns by it makes
+        `preconditioned` symmetric.
         """
         scale = jnp.sqrt(jnp.abs(self._from_gradient(jnp.ones_like(self.gradient))))
         return jnp.where(scale > 0, scale, 1)
 
     def _respond_back(self, to_change: Float[Array, " d"], to_memory: Float[Array, " k"]):
         """Cotangents of (theta, s, c(g)) from those of (u, s')."""
-        at = (self.gradient, self._no_memory(), self.gradient)
+        at = (self.gradient, self._no_memory, self.gradient)
         return jax.linear_transpose(self._respond, *at)((to_change, to_memory))
 
+    @property
     def _no_memory(self) -> Float[Array, " k"]:
         return jnp.zeros(self.memory.size, self.memory.dtype)
 
@@ -213,4 +196,4 @@ class InnerStep:
         return self._clip(self.hessian.product(v))
 
     def _from_gradient(self, change: Float[Array, " d"]) -> Float[Array, " d"]:
-        return self._respond(jnp.zeros_like(change), self._no_memory(), change)[0]
+        return self._respond(jnp.zeros_like(change), self._no_memory, change)[0]

@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from hessdiag.inner.finite_roots import with_finite_roots
+from hessdiag.spectra import Space
 
 Eta = Float[Array, " m"]
 """The unconstrained meta-parameters as a flat vector."""
@@ -33,13 +34,12 @@ class InnerState(NamedTuple):
 class InnerUpdate:
     """One inner update: gradient, clipping, optimiser.
 
-    Roots in the optimiser and the clipping have slope zero where they are zero
-    (`with_finite_roots`): otherwise Adam's derivative were NaN for every parameter whose gradient
-    was always zero. Values stay those of optax to the last bit.
+    Roots in the optimiser and the clipping have slope zero at zero (`with_finite_roots`): else
+    Adam's derivative were NaN for every parameter whose gradient was always zero. Values stay
+    those of optax to the last bit.
 
     Attributes:
-        loss: (params, η, batch) → L, a scalar. η is a flat vector (m,), or None where there is
-            none.
+        loss: (params, η, batch) → L, a scalar; η a flat vector (m,), or None where there is none.
         optimiser: any optax transformation that returns the change of the parameters, its learning
             rate included.
         learning_rate: inner step count → α, or a number: what the operator I − α∇²L uses; None if
@@ -121,3 +121,30 @@ class LossWithoutEta:
         """L(θ, batch)."""
         del eta
         return self.loss(params, batch)
+
+
+def held_memory(
+    opt_state: Any, dtype: Any
+) -> tuple[Float[Array, " k"], Space, Callable[[Float[Array, " k"]], Any]]:
+    """The optimiser's state as derivatives see it: its floating-point leaves, m and v under Adam.
+
+    Counters steer bias corrections and schedules but carry no derivative.
+
+    Args:
+        opt_state: the optimiser's state.
+        dtype: of the flat vector where there are no such leaves to say it.
+
+    Returns:
+        The memory as one flat vector, its space, and flat memory → whole state, counters held.
+    """
+    leaves, structure = jax.tree.flatten(opt_state)
+    moves = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
+    floating = [leaf for leaf, is_floating in zip(leaves, moves, strict=True) if is_floating]
+    space = Space.like(floating, dtype=dtype)
+
+    def merged(flat):
+        memory = iter(space.unravel(flat))
+        held = [next(memory) if m else leaf for leaf, m in zip(leaves, moves, strict=True)]
+        return jax.tree.unflatten(structure, held)
+
+    return space.ravel(floating), space, merged

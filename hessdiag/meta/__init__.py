@@ -2,48 +2,17 @@
 
 from hessdiag.meta import streams
 from hessdiag.meta.adjoint import adjoint_meta_gradient
-from hessdiag.meta.estimators import (
-    ESTIMATORS,
-    Estimator,
-    MetaStep,
-    Options,
-    Sweep,
-)
-from hessdiag.meta.forward import sensitivity_norms
-from hessdiag.meta.horizons import all_horizons, all_horizons_from
+from hessdiag.meta.estimators import ESTIMATORS, Estimator, MetaStep, Options, Sweep
+from hessdiag.meta.horizons import all_horizons, all_horizons_from, outer_growth, sensitivity_norms
 from hessdiag.meta.objectives import Bootstrapped, Objective, Outer, Validation
-from hessdiag.meta.outer_growth import outer_growth
-from hessdiag.meta.start import Start, again
 from hessdiag.meta.streams import Sources, share_one, sources
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System, again
 from hessdiag.meta.terms import Terms, terms
 from hessdiag.meta.unroll import Unroll, point, unroll
 
 __all__ = [
-    "ESTIMATORS",
-    "Bootstrapped",
-    "Estimator",
-    "MetaStep",
-    "Objective",
-    "Options",
-    "Outer",
-    "Sources",
-    "Start",
-    "Sweep",
-    "System",
-    "Terms",
-    "Unroll",
-    "Validation",
-    "adjoint_meta_gradient",
-    "again",
-    "all_horizons",
-    "all_horizons_from",
-    "outer_growth",
-    "point",
-    "sensitivity_norms",
-    "share_one",
-    "sources",
-    "streams",
-    "terms",
-    "unroll",
-]
+    "ESTIMATORS", "Bootstrapped", "Estimator", "MetaStep", "Objective", "Options", "Outer",
+    "Sources", "Start", "Sweep", "System", "Terms", "Unroll", "Validation",
+    "adjoint_meta_gradient", "again", "all_horizons", "all_horizons_from", "outer_growth",
+    "point", "sensitivity_norms", "share_one", "sources", "streams", "terms", "unroll",
+]  # fmt: skip

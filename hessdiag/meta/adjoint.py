@@ -4,15 +4,23 @@ The cotangent of the augmented state x = (θ, s) is carried from point to point.
 those that the unroll stored, or are made again, one inner step at a time.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.inner import FULL, Cut, InnerStep, Outliers, linearised_step, outliers, pull_back
 from hessdiag.meta import streams
-from hessdiag.meta.start import Start, flat_zero, to_eta
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System
 from hessdiag.meta.unroll import Unroll
+
+
+class Pushes(NamedTuple):
+    """What a sweep adds to an objective's derivatives on its way back."""
+
+    to_params: Float[Array, "n+1 d"]  # to the cotangents of θ^(0) … θ^(n)
+    to_eta: Float[Array, " m"]
 
 
 def adjoint_meta_gradient(
@@ -22,6 +30,7 @@ def adjoint_meta_gradient(
     weights: Float[Array, " n"] | None = None,
     cut: Cut = FULL,
     key: PRNGKeyArray | None = None,
+    pushes: Pushes | None = None,
 ) -> Float[Array, " m"]:
     """Σ_i w_i dL'(θ^(i), η, τ̃^(i))/dη, i = 1 … n (eq. 5; with weights, eq. 10).
 
@@ -32,6 +41,7 @@ def adjoint_meta_gradient(
         weights: w_1 … w_n; None means the n-step meta-gradient alone.
         cut: a counterfactual, if not the full meta-gradient.
         key: randomness of the Lanczos start vectors, for cuts with bounds.
+        pushes: what is added to the derivatives of the objective, if anything.
 
     Returns:
         The meta-gradient with respect to the unconstrained η, direct derivatives of the objective
@@ -40,7 +50,8 @@ def adjoint_meta_gradient(
     Raises:
         ValueError: a cut with bounds, but no key.
     """
-    refuse_bounds_without_key(cut, key)
+    if cut.inside is not None and key is None:
+        raise ValueError("cuts with bounds need a key: their eigenpairs are found by Lanczos")
     assert points.outer is not None
     outer = jax.tree.map(lambda leaf: leaf[:, 0], points.outer)
     n = len(points.losses)
@@ -49,31 +60,27 @@ def adjoint_meta_gradient(
         weights = last.astype(outer.to_eta.dtype)
         outer = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[-1], (n, *leaf.shape[1:])), outer)
 
-    def back(carry, at):
+    def back(carry, of_step):
         cotangent, gradient = carry
-        j, state, trajectories, stored, to_params, weight = at
+        j, state, trajectories, stored, to_params, weight, pushed = of_step
         cotangent = cotangent._replace(params=cotangent.params + weight * to_params)
+        if pushed is not None:
+            cotangent = cotangent._replace(params=cotangent.params + pushed)
         step = step_of(system, start, state, trajectories, stored)
         pulled = pull_back(step, cotangent, cut, outliers=left_out(step, cut, key, j))
         return (pulled.cotangent, gradient + pulled.to_eta), None
 
+    after = None if pushes is None else pushes.to_params[1:]
     (cotangent, gradient), _ = jax.lax.scan(
         back,
-        (flat_zero(start), weights @ outer.to_eta),
-        (*before_updates(points), outer.to_params, weights),
+        (start.flat_zero(), weights @ outer.to_eta),
+        (*before_updates(points), outer.to_params, weights, after),
         reverse=True,
     )
-    return gradient + to_eta(start, cotangent)
-
-
-def refuse_bounds_without_key(cut: Cut, key: PRNGKeyArray | None) -> None:
-    """Cuts with bounds need randomness.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if cut.inside is not None and key is None:
-        raise ValueError("cuts with bounds need a key: their eigenpairs are found by Lanczos")
+    if pushes is not None:
+        cotangent = cotangent._replace(params=cotangent.params + pushes.to_params[0])
+        gradient = gradient + pushes.to_eta
+    return gradient + start.to_eta(cotangent)
 
 
 def before_updates(points: Unroll) -> tuple:

@@ -1,18 +1,19 @@
-"""What meta-gradients are taken of: a problem, and the inner update that learns it."""
+"""What meta-gradients are taken of, a problem and the inner update that learns it; and where."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner import Eta, InnerUpdate
+from hessdiag.inner import Cotangent, Eta, InnerState, InnerUpdate, held_memory
 from hessdiag.inner.update import Schedule
 from hessdiag.problems import Problem
-from hessdiag.spectra import Space
+from hessdiag.spectra import Space, linearise
 
 MOST_SHOWN = 64
 """Entries of η that metrics tell one by one."""
@@ -50,16 +51,16 @@ class System:
             clip: gradient → gradient, before the optimiser; None for none.
         """
         space = Space.like(jax.eval_shape(problem.init_eta, jax.random.key(0)))
+        with_targets: Any = getattr(problem, "inner_loss_with_targets", None)
 
         def loss(params, eta, trajectories):
             return problem.inner_loss(params, problem.hyper(space.unravel(eta)), trajectories)
 
         def semi_gradient(params, eta, trajectories):
-            with_targets: Any = getattr(problem, "inner_loss_with_targets")  # noqa: B009
             hyper = problem.hyper(space.unravel(eta))
             return jax.grad(with_targets)(params, params, hyper, trajectories)
 
-        moving = semi_gradient if hasattr(problem, "inner_loss_with_targets") else None
+        moving = None if with_targets is None else semi_gradient
         return cls(problem, InnerUpdate(loss, optimiser, learning_rate, clip, moving), space)
 
     @property
@@ -88,6 +89,45 @@ class System:
         return self.problem.outer_loss(params, self.hyper(eta), trajectories)
 
 
+class Start(NamedTuple):
+    """What is known at iteration t, before anything is drawn."""
+
+    inner: InnerState  # x^(0)
+    eta: Eta  # η_t, frozen through an unroll
+    env_state: Any  # the environments' state, which every rollout continues
+    from_eta: Any = None  # tangents of η → tangents of x^(0) as one vector; None: no such path
+
+    def to_eta(self, cotangent: Cotangent) -> Float[Array, " m"] | float:
+        """What a cotangent of x^(0) is of η: zero where the start does not depend on it."""
+        if self.from_eta is None:
+            return 0.0
+        return jax.linear_transpose(self.from_eta, self.eta)(cotangent)[0]
+
+    def flat_zero(self) -> Cotangent:
+        """The zero cotangent of x."""
+        space = Space.like(self.inner.params)
+        memory = held_memory(self.inner.opt_state, space.dtype)[0]
+        return Cotangent(jnp.zeros(space.size, space.dtype), jnp.zeros_like(memory))
+
+
+def again(system: System, eta: Eta, key: PRNGKeyArray) -> Start:
+    """A start of its own, as in MAML: parameters and environments from a key, and from η_t.
+
+    The parameters may depend on η; meta-gradients then have that path.
+    """
+
+    def begin(eta):
+        params, env_state = system.problem.start(system.eta_space.unravel(eta), key)
+        state = system.update.init(params)
+        space = Space.like(params)
+        flat = Cotangent(space.ravel(params), held_memory(state.opt_state, space.dtype)[0])
+        return flat, (state, env_state)
+
+    _, (state, env_state) = begin(eta)
+    _, from_eta = linearise(lambda eta: begin(eta)[0], eta)
+    return Start(state, eta, env_state, from_eta)
+
+
 def named_entries(tree: Any) -> dict[str, Float[Array, ""]]:
     """The entries of a pytree by name; none where there are more than anybody reads."""
     leaves = jax.tree.leaves(tree)
@@ -110,7 +150,5 @@ def entry_names(tree: Any) -> tuple[str, ...]:
 
 
 def _suffixes(shape: Sequence[int]) -> list[str]:
-    places = [""]
-    for size in shape:
-        places = [f"{place},{k}" if place else str(k) for place in places for k in range(size)]
-    return [f"[{place}]" if place else "" for place in places]
+    """Of every place of an array; none where there is but one."""
+    return [f"[{','.join(map(str, place))}]" if place else "" for place in np.ndindex(*shape)]

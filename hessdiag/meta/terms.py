@@ -1,9 +1,8 @@
 """Eq. 11 term by term: what every inner update contributes, for many horizons and cuts at once.
 
 On the augmented state x = (θ, s) the i-step meta-gradient is Σ_j T^(i) (Π_{j<k<i} A_k) B_j, with
-A_k and B_j the derivatives of inner update k in x and of update j in η (Bonnet et al. 2021, eq. 11,
-with the optimiser's state). One pass back through an unroll carries the cotangents of all horizons
-and of all cuts, and shares its rollouts, linearisations and ∂g/∂η among them.
+A_k and B_j the derivatives of update k in x and of update j in η (Bonnet et al. 2021, eq. 11).
+One pass back carries the cotangents of all horizons and cuts, which share all else.
 """
 
 from collections.abc import Sequence
@@ -15,12 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner import Cotangent, Cut, Outliers, pull_back
+from hessdiag.inner import Cotangent, Cut, InnerState, InnerUpdate, pull_back
 from hessdiag.meta.adjoint import before_updates, left_out, step_of
-from hessdiag.meta.forward import gradient_tangents
-from hessdiag.meta.start import Start, flat_zero, to_eta
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System
 from hessdiag.meta.unroll import Unroll
+from hessdiag.spectra import Space, linearise
 
 FEW = 32
 """Entries of η up to which ∂g/∂η is worth a product for each."""
@@ -72,25 +70,39 @@ def terms(
     sweep = _Sweep(system, start, np.asarray(horizons), tuple(cuts), key, has_mixed)
     outer = jax.tree.map(lambda leaf: leaf[:, validation], points.outer)
     stack = jax.tree.map(
-        lambda leaf: jnp.zeros((len(horizons), *leaf.shape), leaf.dtype), flat_zero(start)
+        lambda leaf: jnp.zeros((len(horizons), *leaf.shape), leaf.dtype), start.flat_zero()
     )
-    ends, seen = jax.lax.scan(
+    ends, (contributions, reach, mixed, number) = jax.lax.scan(
         sweep.back,
         [stack] * len(sweep.cuts),
         (*before_updates(points), outer.to_params),
         reverse=True,
     )
-    contributions, reach, mixed, found = seen
     chosen = sweep.horizons - 1
+
+    def initial(cotangent):
+        return jnp.zeros_like(start.eta) + start.to_eta(cotangent)
+
     return Terms(
         contributions=jnp.moveaxis(contributions, 0, 2),
         direct=outer.to_eta[chosen],
-        initial=jnp.stack([jax.vmap(lambda c: _initial(start, c))(end) for end in ends]),
+        initial=jnp.stack([jax.vmap(initial)(end) for end in ends]),
         reach=jnp.moveaxis(reach, 0, 2),
         outer=jnp.linalg.norm(outer.to_params[chosen], axis=1),
         mixed=mixed,
-        left_out=found,
+        left_out=number,
     )
+
+
+def gradient_tangents(
+    update: InnerUpdate, state: InnerState, eta: Float[Array, " m"], trajectories: Any
+) -> Float[Array, "m d"]:
+    """∂g/∂η, a row per entry of η."""
+    space = Space.like(state.params)
+    _, along = linearise(
+        lambda eta: space.ravel(update.gradient(state.params, eta, trajectories)), eta
+    )
+    return jax.lax.map(along, jnp.eye(eta.size, dtype=eta.dtype))
 
 
 @dataclass(frozen=True)
@@ -104,15 +116,17 @@ class _Sweep:
     key: PRNGKeyArray | None
     has_mixed: bool
 
-    def back(self, cotangents: list[Cotangent], at):
+    def back(self, cotangents: list[Cotangent], of_step):
         """Through inner update j, for every cut and every horizon beyond j."""
-        j, state, trajectories, stored, outer = at
+        j, state, trajectories, stored, outer = of_step
         eta = self.start.eta
         step = step_of(self.system, self.start, state, trajectories, stored)
-        mixed = None
+        mixed, lengths = None, jnp.full(eta.size, jnp.nan, eta.dtype)
         if self.has_mixed:
             mixed = gradient_tangents(self.system.update, state, eta, trajectories)
-        pairs = self._outliers(step, j)
+            lengths = jnp.linalg.norm(mixed, axis=1)
+        bounded = next((cut for cut in self.cuts if cut.inside is not None), None)
+        pairs = None if bounded is None else left_out(step, bounded, self.key, j)
 
         def through(cut: Cut, cotangent: Cotangent):
             pairs_of = pairs if cut.inside is not None else None
@@ -125,17 +139,14 @@ class _Sweep:
         ]
         cotangents, contributions, reach = map(list, zip(*pulled, strict=True))
         number = jnp.asarray(0 if pairs is None else pairs.number, eta.dtype)
-        lengths = jnp.full(eta.size, jnp.nan, eta.dtype)
-        if mixed is not None:
-            lengths = jnp.linalg.norm(mixed, axis=1)
         return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number)
 
     def _each(self, j, cut: Cut, stack: Cotangent, through):
         """The horizons one by one: those that end before j are passed over, not computed."""
         eta = self.start.eta
 
-        def pull(at):
-            cotangent, horizon = at
+        def pull(stacked):
+            cotangent, horizon = stacked
             nothing = (cotangent, jnp.zeros_like(eta), jnp.zeros((), cotangent.params.dtype))
             return jax.lax.cond(
                 horizon > j, lambda c: through(cut, c), lambda _: nothing, cotangent
@@ -143,16 +154,8 @@ class _Sweep:
 
         return jax.lax.map(pull, (stack, jnp.asarray(self.horizons)))
 
-    def _outliers(self, step, j) -> Outliers | None:
-        bounded = next((cut for cut in self.cuts if cut.inside is not None), None)
-        return None if bounded is None else left_out(step, bounded, self.key, j)
-
 
 def _enter(stack: Cotangent, outer: Float[Array, " d"], enters) -> Cotangent:
     """Add T to the cotangents of the horizons that end here."""
     added = jnp.outer(jnp.asarray(enters, outer.dtype), outer)
     return stack._replace(params=stack.params + added)
-
-
-def _initial(start: Start, cotangent: Cotangent) -> Any:
-    return jnp.zeros_like(start.eta) + to_eta(start, cotangent)

@@ -9,9 +9,8 @@ from jaxtyping import Array, Float
 
 from hessdiag.inner import InnerState, InnerStep, linearised_step
 from hessdiag.meta.objectives import Objective, Outer
-from hessdiag.meta.start import Start
 from hessdiag.meta.streams import Sources
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System
 
 
 class Unroll(NamedTuple):

@@ -1,12 +1,10 @@
-"""The advantage actor-critic losses of one trajectory (Bonnet et al. 2021, appendix C.2)."""
+"""The actor-critic losses of one trajectory (Bonnet et al. 2021, appendix C.2); vmap for more."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
-
-from hessdiag.rl.returns import lambda_returns
 
 
 class Transitions(NamedTuple):
@@ -36,10 +34,9 @@ def actor_critic_losses(
 ) -> ActorCriticLosses:
     """The three terms of the A2C loss with λ-return targets.
 
-    Values inside the targets, and the baseline of the advantage, are constants with respect
-    to the network; the targets stay differentiable in γ and λ, in the policy term too, because
-    the meta-gradient runs through them. Hence every derivative, of every order, treats
-    the target values as constants: the Hessian of this loss is symmetric.
+    Values inside the targets, and the baseline of the advantage, are constants with respect to the
+    network, to every order: the Hessian is symmetric. The targets stay differentiable in γ and λ,
+    in the policy term too: the meta-gradient runs through them.
 
     Args:
         logits_tm1: policy logits at s_0 … s_{T−1}.
@@ -62,3 +59,30 @@ def actor_critic_losses(
         critic=0.5 * jnp.mean((targets - v[:-1]) ** 2),
         entropy=-jnp.mean(jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1)),
     )
+
+
+def lambda_returns(
+    r_t: Float[Array, " T"],
+    discount_t: Float[Array, " T"],
+    v_t: Float[Array, " T"],
+    lam: Float[Array, ""] | float,
+) -> Float[Array, " T"]:
+    """λ-returns G_0 … G_{T−1} of the states s_0 … s_{T−1}, differentiable in every argument.
+
+    G_t = r_t + discount_t · ((1 − λ) v_t + λ G_{t+1}), started from G_T = v_T
+    (Sutton & Barto 2018, section 12.1; the targets g_η of Bonnet et al. 2021, appendix C.2).
+
+    Args:
+        r_t: rewards r_1 … r_T, each received on arriving in state t.
+        discount_t: γ times (1 − done), at the same times.
+        v_t: state values v(s_1) … v(s_T); the last one bootstraps.
+        lam: λ in [0, 1].
+    """
+
+    def backwards(g, now):
+        r, discount, v = now
+        g = r + discount * ((1.0 - lam) * v + lam * g)
+        return g, g
+
+    _, returns = jax.lax.scan(backwards, v_t[-1], (r_t, discount_t, v_t), reverse=True)
+    return returns

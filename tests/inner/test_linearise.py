@@ -45,14 +45,14 @@ def jacobian(case):
     """d(θ', s') / d(θ, s) by forward mode through the update that training makes."""
     state = point(case.points.states, 0)
     seen = point(case.seen.trajectories, 0)
-    memory, merged = held_memory(state.opt_state, np.float64)
-    flat, unravel = ravel_pytree((state.params, memory.flat))
+    memory, _, merged = held_memory(state.opt_state, np.float64)
+    flat, unravel = ravel_pytree((state.params, memory))
 
     def update(x):
         params, remembered = unravel(x)
         before = InnerState(params, merged(remembered), state.step)
         after = case.update(before, seen, case.eta)
-        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0].flat))[0]
+        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0]))[0]
 
     return np.asarray(jax.jit(jax.jacfwd(update))(flat))
 

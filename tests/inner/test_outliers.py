@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from hessdiag.inner import FULL, STABLE
-from hessdiag.inner.outliers import outliers, without
+from hessdiag.inner.pullback import outliers, without
 from tests.oracles.steps import inner_step
 
 ALPHA = 0.5  # eigenvalues of ∇²L in [0, 4] are those of H in [−2, 0]

@@ -15,7 +15,7 @@ from hessdiag.meta import (
     sensitivity_norms,
     sources,
 )
-from hessdiag.meta.forward import forward_meta_gradients
+from hessdiag.meta.horizons import forward_meta_gradients
 from hessdiag.statistics.mixing import mix_weights
 from tests.meta.conftest import ALPHA, CLIP, N
 from tests.oracles.meta_gradient import (

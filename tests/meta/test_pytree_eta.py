@@ -19,7 +19,7 @@ from hessdiag.meta import (
     terms,
     unroll,
 )
-from hessdiag.meta.forward import forward_meta_gradients
+from hessdiag.meta.horizons import forward_meta_gradients
 from hessdiag.problems import About, Learning
 from tests.meta.conftest import system_of
 from tests.oracles.meta_gradient import central_differences

@@ -74,13 +74,13 @@ def update_jacobian(update, eta, state, seen):
 
 def augmented_jacobian(update, eta, state, seen):
     """The same of parameters and optimiser state."""
-    memory, merged = held_memory(state.opt_state, np.float64)
-    flat, unravel = ravel_pytree((state.params, memory.flat))
+    memory, _, merged = held_memory(state.opt_state, np.float64)
+    flat, unravel = ravel_pytree((state.params, memory))
 
     def step(x):
         params, remembered = unravel(x)
         after = update(InnerState(params, merged(remembered), state.step), seen, eta)
-        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0].flat))[0]
+        return ravel_pytree((after.params, held_memory(after.opt_state, np.float64)[0]))[0]
 
     return jax.jacfwd(step)(flat)
 

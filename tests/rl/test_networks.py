@@ -3,8 +3,13 @@ import jax.numpy as jnp
 import pytest
 
 from hessdiag import problems
-from hessdiag.rl.conv import FORMS, conv_pool_xla
-from hessdiag.rl.conv_products import conv_pool_products, conv_pool_tiles, conv_pool_winograd
+from hessdiag.rl.conv import (
+    FORMS,
+    conv_pool_products,
+    conv_pool_tiles,
+    conv_pool_winograd,
+    conv_pool_xla,
+)
 from hessdiag.rl.networks import BoardActorCritic, count_parameters
 from tests.oracles.networks import StockBoardActorCritic
 from tests.tolerance import assert_close

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rlax
 
-from hessdiag.rl.returns import lambda_returns
+from hessdiag.rl.actor_critic import lambda_returns
 from tests.tolerance import assert_close
 
 T = 17

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.inner import FULL, Cut, InnerState
-from hessdiag.meta.start import Start
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System
 from hessdiag.meta.unroll import Unroll, point
 
 

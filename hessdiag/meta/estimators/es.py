@@ -15,8 +15,7 @@ from hessdiag.inner import Eta
 from hessdiag.meta import streams
 from hessdiag.meta.estimators.base import MetaStep, Options, kept
 from hessdiag.meta.objectives import Validation
-from hessdiag.meta.start import Start, again
-from hessdiag.meta.system import System
+from hessdiag.meta.system import Start, System, again
 from hessdiag.meta.unroll import point, unroll
 
 

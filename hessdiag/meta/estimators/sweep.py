@@ -1,4 +1,4 @@
-"""Estimators that differentiate through an unroll: weights over horizons × cut × objective."""
+"""Estimators that differentiate through an unroll, composed of what each is made of."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner import Cut
+from hessdiag.inner import FULL, Cut
 from hessdiag.meta import streams
 from hessdiag.meta.adjoint import adjoint_meta_gradient
 from hessdiag.meta.estimators.base import MetaStep, Options, kept
 from hessdiag.meta.objectives import Objective, Validation
-from hessdiag.meta.start import Start
-from hessdiag.meta.system import System
-from hessdiag.meta.unroll import point, unroll
+from hessdiag.meta.score import objective_values, require_log_prob, score_pushes
+from hessdiag.meta.system import Start, System
+from hessdiag.meta.unroll import Unroll, point, unroll
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,15 @@ class Sweep:
         weights: w_1 … w_n; None for the n-step meta-gradient alone.
         cut: which paths it follows.
         objective: what it descends.
+        score: whether it follows the path through what is sampled, too; of the outer loss alone.
+            Ours: the baseline is the mean objective of the other samples; of one sample, none.
     """
 
     options: Options
-    weights: tuple[float, ...] | None
-    cut: Cut
+    weights: tuple[float, ...] | None = None
+    cut: Cut = FULL
     objective: Objective = field(default_factory=Validation)
+    score: bool = False
 
     @property
     def horizon_weights(self) -> np.ndarray:
@@ -42,46 +45,92 @@ class Sweep:
         return np.eye(self.options.n)[-1]
 
     def init(self, system: System, params: Any) -> Any:
-        """What the objective remembers before the first iteration."""
+        """What the objective remembers before the first iteration.
+
+        Raises:
+            UsageError: there are score terms, but the problem has no `log_prob`.
+        """
+        if self.score:
+            require_log_prob(system)
         return self.objective.init(system, params)
 
     def __call__(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
         """The estimate, averaged over samples; training keeps the first one's unroll (eq. 8)."""
-        first = self._single(system, start, key, memory)
         more = self.options.samples - 1
         if more == 0 or self.options.n == 0:
-            return first
+            return self._single(system, start, key, memory)
+        keys = streams.averaged(key, more)
+        baseline, baselines = self._baselines(system, start, key, keys, memory)
+        first = self._single(system, start, key, memory, baseline)
         others = jax.lax.map(
-            lambda key: self._single(system, start, key, memory).meta_gradient,
-            streams.averaged(key, more),
+            lambda pair: self._single(system, start, pair[0], memory, pair[1]).meta_gradient,
+            (keys, baselines),
             batch_size=self.options.chunk,
         )
         mean = (first.meta_gradient + jnp.sum(others, axis=0)) / self.options.samples
         return first._replace(meta_gradient=mean)
 
-    def _single(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
-        """One estimate from one unroll; for n = 0 the unroll only makes the update."""
+    def _baselines(self, system: System, start: Start, key, keys, memory) -> tuple[Any, Any]:
+        """Of the first sample and of the others: the mean objective of all but itself.
+
+        It does not depend on the sample's own trajectories: scores stay free of bias. The price is
+        a second unroll of every sample.
+        """
+        if not self.score:
+            return None, None
+
+        def values(key):
+            return objective_values(system, start, *self._unroll(system, start, key, memory))
+
+        own = jax.lax.map(values, jnp.concatenate([key[None], keys]), batch_size=self.options.chunk)
+        means = (jnp.sum(own, axis=0) - own) / (len(own) - 1)
+        return means[0], means[1:]
+
+    def _unroll(
+        self, system: System, start: Start, key: PRNGKeyArray, memory: Any
+    ) -> tuple[streams.Sources, Unroll]:
+        """Its sources and one unroll; for n = 0 the unroll only makes the update."""
         options = self.options
+        drawn = streams.sources(key, max(options.n, 1))
         points = unroll(
             system,
             start,
-            streams.sources(key, max(options.n, 1)),
+            drawn,
             objective=self.objective if options.n > 0 else None,
             memory=memory,
             at="last" if self.weights is None else "all",
             store=options.n > 0 and not options.remat,
         )
-        state, env_state = kept(points, start, options.keep)
+        return drawn, points
+
+    def _single(
+        self,
+        system: System,
+        start: Start,
+        key: PRNGKeyArray,
+        memory: Any,
+        baseline: Float[Array, " k"] | None = None,
+    ) -> MetaStep:
+        """One estimate from one unroll."""
+        drawn, points = self._unroll(system, start, key, memory)
+        state, env_state = kept(points, start, self.options.keep)
         gradient, value = jnp.zeros_like(start.eta), jnp.asarray(jnp.nan)
         if points.outer is not None:
-            weights = None if self.weights is None else np.asarray(self.weights)
+            weights = jnp.asarray(self.horizon_weights, start.eta.dtype)
+            pushes = None
+            if self.score:
+                advantages = objective_values(system, start, drawn, points)
+                advantages = advantages if baseline is None else advantages - baseline
+                weighted = weights[-len(advantages) :] * advantages
+                pushes = score_pushes(system, start, drawn, points, weighted)
             gradient = adjoint_meta_gradient(
                 system,
                 start,
                 points,
-                None if weights is None else jnp.asarray(weights, start.eta.dtype),
+                None if self.weights is None else weights,
                 cut=self.cut,
                 key=streams.deflation(key),
+                pushes=pushes,
             )
             value, memory = points.outer.value[-1, 0], point(point(points.outer.memory, -1), 0)
         trajectories = point(points.trajectories, 0)

@@ -1,0 +1,106 @@
+"""The path through what is sampled: score terms of an unroll's trajectories.
+
+E[L'(θ^(i), η, τ̃^(i))] depends on η also by the distribution of every τ^(j), j < i, and of τ̃^(i),
+which the derivative at fixed trajectories leaves out. The unbiased estimate adds the objective
+times d/dη log p(τ^(j) | θ^(j)(η), η), through the unroll (E-MAML, Stadie et al. 2018; "SF" in
+Tang 2021): in reverse, pushes to the cotangents of θ^(j) that the sweep goes through anyway.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hessdiag.errors import UsageError
+from hessdiag.meta.adjoint import Pushes
+from hessdiag.meta.streams import Sources
+from hessdiag.meta.system import Start, System
+from hessdiag.meta.unroll import Unroll
+from hessdiag.spectra import Space
+
+
+def require_log_prob(system: System) -> None:
+    """Refuse a problem that does not say how likely its trajectories are (UsageError)."""
+    if not hasattr(system.problem, "log_prob"):
+        raise UsageError(
+            "--estimator: score terms are not allowed with this problem, which has no "
+            "log_prob(params, hyper, trajectories); allowed: estimators without, or a problem "
+            "with it (see hessdiag.problems.Problem)"
+        )
+
+
+def objective_values(
+    system: System, start: Start, drawn: Sources, points: Unroll
+) -> Float[Array, " k"]:
+    """What scores are weighted by, at the k points where the unroll was evaluated.
+
+    The outer loss; or `outer_value`, where the problem's outer loss is a surrogate of it.
+    """
+    assert points.outer is not None
+    of_problem: Any = getattr(system.problem, "outer_value", None)
+    if of_problem is None:
+        return points.outer.value[:, 0]
+    hyper = system.hyper(start.eta)
+    validated = _validated(system, start, drawn, points)
+    return jax.lax.map(lambda pair: of_problem(pair[0], hyper, pair[1]), validated)
+
+
+def score_pushes(
+    system: System,
+    start: Start,
+    drawn: Sources,
+    points: Unroll,
+    advantages: Float[Array, " k"],
+) -> Pushes:
+    """Σ_i A_i (Σ_{j<i} log p(τ^(j) | θ^(j), η) + log p(τ̃^(i) | θ^(i), η)), differentiated.
+
+    The last summand is left out where the problem has an `outer_value`: the derivative of its outer
+    loss has that score already.
+
+    Args:
+        system: a problem with `log_prob`, and its inner update.
+        start: of the unroll.
+        drawn: the sources of the unroll.
+        points: the unroll.
+        advantages: A_i, objective less baseline times w_i, at the last k of the n points.
+    """
+    n, k = len(points.losses), len(advantages)
+    of_horizons = jnp.pad(advantages, (n - k, 0))
+    to_come = jnp.cumsum(of_horizons[::-1])[::-1]  # after τ^(j): of the horizons i > j
+    is_surrogate = hasattr(system.problem, "outer_value")
+    validation = () if is_surrogate else _validated(system, start, drawn, points)[1]
+
+    def total(params, eta):
+        hyper = system.hyper(eta)
+
+        def scores(params, trajectories):
+            log_prob: Any = getattr(system.problem, "log_prob")  # noqa: B009
+            return jax.lax.map(
+                lambda pair: jnp.sum(log_prob(pair[0], hyper, pair[1])), (params, trajectories)
+            )
+
+        inner = to_come @ scores(_rows(params, slice(n)), points.trajectories)
+        if is_surrogate:
+            return inner
+        return inner + advantages @ scores(_rows(params, slice(-k, None)), validation)
+
+    to_params, to_eta = jax.grad(total, argnums=(0, 1))(points.states.params, start.eta)
+    return Pushes(jax.vmap(Space.like(start.inner.params).ravel)(to_params), to_eta)
+
+
+def _validated(system: System, start: Start, drawn: Sources, points: Unroll) -> tuple[Any, Any]:
+    """(θ^(i), τ̃^(i)) where the objective was evaluated: sampled again, from the same keys."""
+    assert points.outer is not None
+    last = slice(-len(points.outer.value), None)
+    params, env_states = _rows((points.states.params, points.env_states), last)
+
+    def sample(of_point):
+        params, env_state, key = of_point
+        return system.rollout(params, start.eta, env_state, key)[1]
+
+    return params, jax.lax.map(sample, (params, env_states, drawn.validation[last, 0]))
+
+
+def _rows(stacked: Any, rows: slice) -> Any:
+    return jax.tree.map(lambda leaf: leaf[rows], stacked)
