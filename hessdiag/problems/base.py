@@ -66,7 +66,10 @@ class Problem(Protocol):
     - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss with its
       bootstrap targets made of other parameters, nothing stopped. The operator "semi-gradient" is
       measured on it;
-    - `log_prob(params, hyper, trajectories)`, per trajectory, for estimators with score terms;
+    - `log_prob(params, hyper, trajectories)`, per trajectory (B,), for estimators with score terms;
+    - `outer_value(params, hyper, trajectories)`, what is to be small on average, where `outer_loss`
+      is a surrogate whose derivative has the score of its own trajectories (−log π · A, DiCE);
+      without it the outer loss itself is, and estimators with score terms add that score;
     - `divergence(params, target_params, hyper, trajectories)`, a scalar that is smallest where both
       behave alike, for bootstrapped meta-gradients; else half the squared distance is taken.
     """

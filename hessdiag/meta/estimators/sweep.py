@@ -83,7 +83,7 @@ class Sweep:
             return objective_values(system, start, *self._unroll(system, start, key, memory))
 
         own = jax.lax.map(values, jnp.concatenate([key[None], keys]), batch_size=self.options.chunk)
-        means = (jnp.sum(own, axis=0) - own) / (len(own) - 1)
+        means = (jnp.sum(own, axis=0, keepdims=True) - own) / (len(own) - 1)
         return means[0], means[1:]
 
     def _unroll(
