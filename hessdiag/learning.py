@@ -31,7 +31,7 @@ class Learning:
     transform: str | None = setting(
         None,
         "from η to every meta-parameter; the problem's own if not given",
-        choices=names_in("hessdiag.problems.transforms", "TRANSFORMS"),
+        choices=names_in("hessdiag.problems.scalars", "TRANSFORMS"),
     )
     keep: str = setting(
         "1",

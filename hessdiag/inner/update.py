@@ -105,8 +105,7 @@ def OptaxUpdate(
             rate included, such as `optax.adam(1e-3)`.
         learning_rate: step index, counted from the first of the measured steps, → α, or a number:
             only for the operator I − α∇²L.
-        clip: gradient → gradient, what comes before the optimiser; None for none, or where
-            clipping is part of `optimiser`.
+        clip: gradient → gradient, before the optimiser; None where `optimiser` clips itself, too.
     """
     return InnerUpdate(LossWithoutEta(loss), optimiser, learning_rate, clip)
 

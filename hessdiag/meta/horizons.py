@@ -38,9 +38,6 @@ def all_horizons(
         n: the longest horizon, n ≥ 1.
         objective: what is descended; the outer loss on fresh trajectories if None.
         memory: what the objective remembers.
-
-    Returns:
-        Row i−1 is the i-step meta-gradient with respect to the unconstrained η.
     """
     drawn = sources(key, n)
     return all_horizons_from(system, start, drawn, objective=objective, memory=memory)[:, 0]

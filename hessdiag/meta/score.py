@@ -41,29 +41,19 @@ def objective_values(
     of_problem: Any = getattr(system.problem, "outer_value", None)
     if of_problem is None:
         return points.outer.value[:, 0]
-    hyper = system.hyper(start.eta)
-    validated = _validated(system, start, drawn, points)
+    hyper, validated = system.hyper(start.eta), _validated(system, start, drawn, points)
     return jax.lax.map(lambda pair: of_problem(pair[0], hyper, pair[1]), validated)
 
 
 def score_pushes(
-    system: System,
-    start: Start,
-    drawn: Sources,
-    points: Unroll,
-    advantages: Float[Array, " k"],
+    system: System, start: Start, drawn: Sources, points: Unroll, advantages: Float[Array, " k"]
 ) -> Pushes:
     """Σ_i A_i (Σ_{j<i} log p(τ^(j) | θ^(j), η) + log p(τ̃^(i) | θ^(i), η)), differentiated.
 
     The last summand is left out where the problem has an `outer_value`: the derivative of its outer
     loss has that score already.
 
-    Args:
-        system: a problem with `log_prob`, and its inner update.
-        start: of the unroll.
-        drawn: the sources of the unroll.
-        points: the unroll.
-        advantages: A_i, objective less baseline times w_i, at the last k of the n points.
+    A_i is the objective less its baseline, times w_i, at the last k of the n points.
     """
     n, k = len(points.losses), len(advantages)
     of_horizons = jnp.pad(advantages, (n - k, 0))

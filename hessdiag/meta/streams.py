@@ -1,7 +1,7 @@
-"""Random streams: every key that anything is drawn from, by name.
+"""Random streams by name: no integer is folded into a key anywhere else.
 
-No integer is folded into a key anywhere else. Streams of a sample depend on its key and on the step
-alone, so that unrolls of different lengths share their beginnings (common random numbers).
+Streams of a sample depend on its key and on the step alone, so that unrolls of different lengths
+share their beginnings (common random numbers).
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ _OF_WHOLE_UNROLLS = 2**31  # above the numbers of any unroll's steps
 
 
 class RunKeys(NamedTuple):
-    """The randomness of one run, a key per purpose."""
+    """The randomness of one run."""
 
     seed: int
     init: PRNGKeyArray

@@ -42,14 +42,7 @@ class System:
         *,
         clip: Any = None,
     ) -> "System":
-        """The system of a problem and an optimiser.
-
-        Args:
-            problem: the learning problem.
-            optimiser: of the inner updates; gives changes of the parameters.
-            learning_rate: inner step count → α.
-            clip: gradient → gradient, before the optimiser; None for none.
-        """
+        """The system of a problem and an optimiser; arguments as in `InnerUpdate`."""
         space = Space.like(jax.eval_shape(problem.init_eta, jax.random.key(0)))
         with_targets: Any = getattr(problem, "inner_loss_with_targets", None)
 

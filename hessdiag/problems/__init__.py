@@ -11,17 +11,6 @@ from hessdiag.problems.scalars import (
 )
 
 __all__ = [
-    "BUILT_IN",
-    "About",
-    "Learning",
-    "MetaParameter",
-    "NamedScalars",
-    "Problem",
-    "callable_at",
-    "factory",
-    "hyper_parameters",
-    "initial_eta",
-    "make",
-    "settings_of",
-    "with_transform",
-]
+    "BUILT_IN", "About", "Learning", "MetaParameter", "NamedScalars", "Problem", "callable_at",
+    "factory", "hyper_parameters", "initial_eta", "make", "settings_of", "with_transform",
+]  # fmt: skip

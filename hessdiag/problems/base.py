@@ -56,16 +56,14 @@ class About:
 class Problem(Protocol):
     """A learning problem: frozen settings, and pure functions that JAX can transform.
 
-    Any object with these members works everywhere a built-in problem does; frozen dataclasses
-    are the natural choice, because their fields become settings of the command line. Where η are a
-    few named scalars, `hessdiag.problems.NamedScalars` gives `init_eta` and `hyper`.
+    Any object with these members will do; the fields of a dataclass become settings of the command
+    line. Of a few named scalars, `hessdiag.problems.NamedScalars` gives `init_eta` and `hyper`.
 
     Members that a problem may have besides:
 
     - `meta_parameters`, a sequence of `MetaParameter`: names of the entries of η;
-    - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss with its
-      bootstrap targets made of other parameters, nothing stopped. The operator "semi-gradient" is
-      measured on it;
+    - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss, its
+      bootstrap targets made of other parameters, nothing stopped: for the operator "semi-gradient";
     - `log_prob(params, hyper, trajectories)`, per trajectory (B,), for estimators with score terms;
     - `outer_value(params, hyper, trajectories)`, what is to be small on average, where `outer_loss`
       is a surrogate whose derivative has the score of its own trajectories (−log π · A, DiCE);
@@ -93,20 +91,17 @@ class Problem(Protocol):
         ...
 
     def start(self, eta: Eta, key: PRNGKeyArray) -> tuple[Params, EnvState]:
-        """Fresh parameters θ^(0) and environment state.
+        """Fresh parameters θ^(0) and environment state; they may depend on η, as in MAML.
 
-        They may depend on η, as in MAML: where training starts every unroll again
-        (`Learning.keep` "0"), the meta-gradient has that path, too.
+        Where training starts every unroll again (`Learning.keep` "0"), the meta-gradient has that
+        path, too.
         """
         ...
 
     def rollout(
         self, params: Params, hyper: Hyper, env_state: EnvState, key: PRNGKeyArray
     ) -> tuple[EnvState, Trajectories]:
-        """Sample trajectories, continuing from `env_state`.
-
-        The result is a constant with respect to `params` and `hyper` (no score-function term).
-        """
+        """Sample trajectories, continuing from `env_state`: constants for all derivatives."""
         ...
 
     def inner_loss(
@@ -118,10 +113,7 @@ class Problem(Protocol):
     def outer_loss(
         self, params: Params, hyper: Hyper, trajectories: Trajectories
     ) -> Float[Array, ""]:
-        """The validation loss L' that the meta-learner descends.
-
-        Its direct derivative in `hyper` counts.
-        """
+        """The validation loss L' of the meta-learner; its direct derivative in `hyper` counts."""
         ...
 
     def metrics(self, params: Params, trajectories: Trajectories) -> Mapping[str, Float[Array, ""]]:

@@ -17,11 +17,7 @@ BUILT_IN = {
 
 
 def factory(name: str) -> Callable[..., Problem]:
-    """The function or class that makes the problem called `name`.
-
-    Args:
-        name: a key of `BUILT_IN`, or ``module:factory``, importable from the current directory
-            or the Python path.
+    """What makes the problem called `name`: a key of `BUILT_IN`, or ``module:factory``.
 
     Raises:
         UsageError: the name is unknown, or its module or factory cannot be imported.
@@ -35,12 +31,8 @@ def factory(name: str) -> Callable[..., Problem]:
 def callable_at(path: str, *, flag: str) -> Callable[..., Any]:
     """What stands at ``module:attribute``, importable from the current directory or Python's path.
 
-    Args:
-        path: where it is.
-        flag: who asks for it, for the messages.
-
     Raises:
-        UsageError: it cannot be imported, or cannot be called.
+        UsageError: it cannot be imported, or cannot be called; the message names the `flag`.
     """
     module, colon, attribute = path.partition(":")
     if not colon:
@@ -48,22 +40,26 @@ def callable_at(path: str, *, flag: str) -> Callable[..., Any]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        made = getattr(importlib.import_module(module), attribute)
+        named = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a user's module may raise on import
         raise UsageError(
             f"{flag}: {path!r} could not be imported ({type(error).__name__}: {error})"
         ) from error
-    if not callable(made):
-        raise UsageError(f"{flag}: {path!r} is a {type(made).__name__}; allowed: a callable")
-    return made
+    if not callable(named):
+        raise UsageError(f"{flag}: {path!r} is a {type(named).__name__}; allowed: a callable")
+    return named
 
 
 def settings_of(name: str) -> dict[str, Any]:
     """The settings of a problem with their defaults; empty for a factory without fields."""
-    made = factory(name)
-    if not dataclasses.is_dataclass(made):
-        return {}
-    return {field.name: _default(field) for field in dataclasses.fields(made) if _optional(field)}
+    maker, missing = factory(name), dataclasses.MISSING
+    defaults = {}
+    for field in dataclasses.fields(maker) if dataclasses.is_dataclass(maker) else ():
+        if field.default is not missing:
+            defaults[field.name] = field.default
+        elif field.default_factory is not missing:
+            defaults[field.name] = field.default_factory()
+    return defaults
 
 
 def make(name: str, settings: Mapping[str, Any]) -> Problem:
@@ -72,15 +68,14 @@ def make(name: str, settings: Mapping[str, Any]) -> Problem:
     Raises:
         UsageError: see `factory`; or a setting is unknown to the problem or refused by it.
     """
-    made = factory(name)
-    allowed = settings_of(name)
+    maker, allowed = factory(name), settings_of(name)
     for key in settings:
         if allowed and key not in allowed:
             raise UsageError(
                 f"problem.{key}: {name!r} has no such setting; allowed: {', '.join(allowed)}"
             )
     try:
-        problem = made(**settings)
+        problem = maker(**settings)
     except UsageError:
         raise
     except Exception as error:  # a user's factory
@@ -88,7 +83,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Problem:
             f"--env: {name!r} could not be made with {dict(settings)} "
             f"({type(error).__name__}: {error})"
         ) from error
-    missing = [member for member in _required() if not hasattr(problem, member)]
+    required = [member for member in vars(Problem) if not member.startswith("_")]
+    missing = [member for member in required if not hasattr(problem, member)]
     if "start" in missing and hasattr(problem, "init"):
         raise UsageError(
             f"--env: {name!r} has the members of an earlier version; rename init(key) to "
@@ -101,18 +97,3 @@ def make(name: str, settings: Mapping[str, Any]) -> Problem:
             "see hessdiag.problems.Problem"
         )
     return problem
-
-
-def _optional(field: dataclasses.Field) -> bool:
-    missing = dataclasses.MISSING
-    return field.default is not missing or field.default_factory is not missing
-
-
-def _default(field: dataclasses.Field) -> Any:
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    return cast(Callable[[], Any], field.default_factory)()
-
-
-def _required() -> list[str]:
-    return [member for member in vars(Problem) if not member.startswith("_")]

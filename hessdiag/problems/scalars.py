@@ -1,15 +1,35 @@
 """η as a few named scalars: hyper-parameters ζ = transform(η), and back."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.errors import UsageError
 from hessdiag.problems.base import MetaParameter
-from hessdiag.problems.transforms import TRANSFORMS, Transform
+
+
+class Transform(NamedTuple):
+    """A monotone map, its inverse, and the open interval of its values."""
+
+    forward: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
+    low: float
+    high: float
+
+
+TRANSFORMS = {
+    "sigmoid": Transform(jax.nn.sigmoid, lambda zeta: jnp.log(zeta) - jnp.log1p(-zeta), 0.0, 1.0),
+    "identity": Transform(lambda eta: eta, lambda zeta: zeta, -np.inf, np.inf),
+    "exp": Transform(jnp.exp, jnp.log, 0.0, np.inf),
+    "softplus": Transform(
+        jax.nn.softplus, lambda zeta: zeta + jnp.log(-jnp.expm1(-zeta)), 0.0, np.inf
+    ),
+}
 
 
 class NamedScalars:

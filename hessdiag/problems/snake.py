@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -118,9 +118,7 @@ class Snake(NamedScalars):
         """Fresh parameters and a batch of reset environments."""
         del eta
         network_key, environment_key = jax.random.split(key)
-        environments = reset(
-            self.environment, environment_key, batch_size=self.batch_size, observe=_grid
-        )
+        environments = reset(self.environment, environment_key, self.batch_size, observe=_grid)
         return self.network.init(network_key, environments.observation), environments
 
     def rollout(self, params, hyper, env_state: EnvironmentState, key):
@@ -150,8 +148,7 @@ class Snake(NamedScalars):
     def outer_loss(self, params, hyper, trajectories: Trajectory):
         """The policy term alone, with γ' and λ'."""
         del hyper
-        losses = self._losses(params, trajectories, gamma=self.outer_gamma, lam=self.outer_lambda)
-        return losses.policy
+        return self._losses(params, trajectories, self.outer_gamma, self.outer_lambda).policy
 
     def metrics(self, params, trajectories: Trajectory) -> Mapping:
         """Mean return of the episodes that ended, how many did, and reward per step."""
@@ -164,27 +161,18 @@ class Snake(NamedScalars):
         }
 
     def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
-        losses = self._losses(
-            params,
-            trajectories,
-            gamma=hyper["gamma"],
-            lam=hyper["lambda"],
-            target_params=target_params,
-        )
+        gamma, lam = hyper["gamma"], hyper["lambda"]
+        losses = self._losses(params, trajectories, gamma, lam, target_params)
         return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
 
     def _losses(
-        self, params, trajectories: Trajectory, *, gamma, lam, target_params=None
+        self, params, trajectories: Trajectory, gamma, lam, target_params=None
     ) -> ActorCriticLosses:
         logits, v = self._outputs(params, trajectories)
         target_v = None if target_params is None else self._outputs(target_params, trajectories)[1]
 
-        def one(logits_tm1, v, transitions, target_v):
-            return actor_critic_losses(
-                logits_tm1, v, transitions, gamma=gamma, lam=lam, target_v=target_v
-            )
-
-        losses = jax.vmap(one)(logits[:, :-1], v, trajectories.transitions, target_v)
+        of_trajectory = partial(actor_critic_losses, gamma=gamma, lam=lam)
+        losses = jax.vmap(of_trajectory)(logits[:, :-1], v, trajectories.transitions, target_v)
         return jax.tree.map(jnp.mean, losses)
 
     def _outputs(self, params, trajectories: Trajectory):

@@ -27,10 +27,10 @@ def actor_critic_losses(
     logits_tm1: Float[Array, "T A"],
     v: Float[Array, " T+1"],
     transitions: Transitions,
+    target_v: Float[Array, " T+1"] | None = None,
     *,
     gamma: Float[Array, ""] | float,
     lam: Float[Array, ""] | float,
-    target_v: Float[Array, " T+1"] | None = None,
 ) -> ActorCriticLosses:
     """The three terms of the A2C loss with λ-return targets.
 
@@ -42,10 +42,10 @@ def actor_critic_losses(
         logits_tm1: policy logits at s_0 … s_{T−1}.
         v: state values at s_0 … s_T.
         transitions: actions, rewards and discounts.
-        gamma: discount γ.
-        lam: λ of the λ-returns.
         target_v: values that targets and baseline are made of, differentiable; by default `v`, held
             constant.
+        gamma: discount γ.
+        lam: λ of the λ-returns.
 
     Returns:
         Policy loss −mean(A log π(a)), critic loss mean(½ (g − v)²), and mean entropy.

@@ -26,9 +26,9 @@ class Trajectory(NamedTuple):
     finished_return: Float[Array, "B T"]  # return of the episode that ended here, else 0
 
 
-def reset(environment, key: PRNGKeyArray, *, batch_size: int, observe) -> EnvironmentState:
-    """Reset a batch of environments."""
-    state, timestep = environment.reset(_raw_keys(key, batch_size))
+def reset(environment, key: PRNGKeyArray, batch_size: int, *, observe) -> EnvironmentState:
+    """Reset a batch of environments; Jumanji's take raw uint32 keys."""
+    state, timestep = environment.reset(jax.random.key_data(jax.random.split(key, batch_size)))
     return EnvironmentState(state, observe(timestep.observation), jnp.zeros(batch_size))
 
 
@@ -41,7 +41,7 @@ def rollout(
     length: int,
     observe: Callable[[Any], Array],
 ) -> tuple[EnvironmentState, Trajectory]:
-    """Play `length` steps in every environment of the batch, actions sampled from the policy.
+    """Play on in every environment of the batch, actions sampled from the policy.
 
     Args:
         environment: a Jumanji environment, vmapped and with auto-reset.
@@ -50,9 +50,6 @@ def rollout(
         key: randomness of the actions (the environments carry their own).
         length: steps per environment, T.
         observe: Jumanji observation → the array that the policy sees.
-
-    Returns:
-        The state to continue from, and the trajectories.
     """
 
     def step(now: EnvironmentState, key: PRNGKeyArray):
@@ -68,8 +65,3 @@ def rollout(
     observation = jnp.concatenate([observation, end.observation[None]])
     stacked = Trajectory(observation, seen, finished)
     return end, jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), stacked)
-
-
-def _raw_keys(key: PRNGKeyArray, num: int) -> Array:
-    """Jumanji's environments take raw uint32 keys."""
-    return jax.random.key_data(jax.random.split(key, num))

@@ -12,32 +12,20 @@ from hessdiag.meta.unroll import Unroll, point
 
 @dataclass(frozen=True)
 class Options:
-    """What estimators are made of; each reads what it needs.
+    """What estimators are made of; each reads what it needs."""
 
-    Attributes:
-        n: inner updates ahead; 0 leaves the hyper-parameters fixed.
-        kappa: mixing factor κ; None means 1 − 1/n (Bonnet et al. 2021, section 3.5).
-        trace_decay: μ of the accumulative trace.
-        cut: what the meta-gradient differentiates through, if not everything.
-        samples: K, independent estimates that are averaged (eq. 9).
-        chunk: how many of them are computed at once.
-        remat: linearise inner steps again in the reverse sweep (memory: a state and a batch of
-            trajectories per step); else the unroll stores their linearisations.
-        keep: inner updates that training keeps.
-        target_updates: updates that make the target of a bootstrapped objective.
-        perturbation: σ, standard deviation of what evolution strategies add to η.
-    """
-
-    n: int = 1
-    kappa: float | None = None
-    trace_decay: float = 0.9
-    cut: Cut = FULL
-    samples: int = 1
-    chunk: int = 1
+    n: int = 1  # inner updates ahead; 0 leaves the hyper-parameters fixed
+    kappa: float | None = None  # mixing factor κ; None: 1 − 1/n (Bonnet et al. 2021, section 3.5)
+    trace_decay: float = 0.9  # μ of the accumulative trace
+    cut: Cut = FULL  # what the meta-gradient differentiates through
+    samples: int = 1  # K, independent estimates that are averaged (eq. 9)
+    chunk: int = 1  # how many of them are computed at once
+    # Linearise inner steps again in the reverse sweep (memory: a state and a batch of trajectories
+    # per step); else the unroll stores their linearisations.
     remat: bool = True
-    keep: int = 1
-    target_updates: int = 1
-    perturbation: float = 0.1
+    keep: int = 1  # inner updates that training keeps
+    target_updates: int = 1  # that make the target of a bootstrapped objective
+    perturbation: float = 0.1  # σ, standard deviation of what evolution strategies add to η
 
 
 class MetaStep(NamedTuple):
@@ -65,14 +53,7 @@ class Estimator(Protocol):
         ...
 
     def __call__(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
-        """One meta-gradient at a start.
-
-        Args:
-            system: the problem and its inner update.
-            start: x^(0), η and the environments' state.
-            key: randomness of everything.
-            memory: of the objective.
-        """
+        """One meta-gradient at a start, from a key and what its objective remembers."""
         ...
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from hessdiag.inner import FULL, Cut
 from hessdiag.meta import streams
@@ -86,9 +86,7 @@ class Sweep:
         means = (jnp.sum(own, axis=0, keepdims=True) - own) / (len(own) - 1)
         return means[0], means[1:]
 
-    def _unroll(
-        self, system: System, start: Start, key: PRNGKeyArray, memory: Any
-    ) -> tuple[streams.Sources, Unroll]:
+    def _unroll(self, system: System, start: Start, key, memory) -> tuple[streams.Sources, Unroll]:
         """Its sources and one unroll; for n = 0 the unroll only makes the update."""
         options = self.options
         drawn = streams.sources(key, max(options.n, 1))
@@ -103,14 +101,7 @@ class Sweep:
         )
         return drawn, points
 
-    def _single(
-        self,
-        system: System,
-        start: Start,
-        key: PRNGKeyArray,
-        memory: Any,
-        baseline: Float[Array, " k"] | None = None,
-    ) -> MetaStep:
+    def _single(self, system: System, start: Start, key, memory, baseline=None) -> MetaStep:
         """One estimate from one unroll."""
         drawn, points = self._unroll(system, start, key, memory)
         state, env_state = kept(points, start, self.options.keep)
@@ -133,6 +124,5 @@ class Sweep:
                 pushes=pushes,
             )
             value, memory = points.outer.value[-1, 0], point(point(points.outer.memory, -1), 0)
-        trajectories = point(points.trajectories, 0)
-        loss = points.losses[0]
-        return MetaStep(gradient, state, env_state, trajectories, loss, value, memory)
+        first = point(points.trajectories, 0)
+        return MetaStep(gradient, state, env_state, first, points.losses[0], value, memory)
