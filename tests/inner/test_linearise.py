@@ -13,7 +13,7 @@ from hessdiag.inner.products import step_at
 from hessdiag.meta import point
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
 from hessdiag.spectra import dense_matrix
-from tests.meta.conftest import CLIP, N, make_case
+from tests.meta.conftest import CLIP, N, shared_case
 
 UNRESOLVED = 1e9  # slopes of Adam's step in v, of parameters whose gradient is rounding
 NAMES = ("paper", "preconditioned", "update", "augmented")
@@ -23,7 +23,7 @@ NAMES = ("paper", "preconditioned", "update", "augmented")
 def case(request):
     """Under Adam with active clipping and dead units, in double precision."""
     with jax.enable_x64(True):
-        yield make_case(request.param)
+        yield shared_case(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +76,22 @@ def test_update_is_the_jacobian_of_the_parameters(matrices, jacobian):
 
 
 @pytest.fixture(scope="module")
-def products(case):
+def small():
+    """The one of the two whose products of dense matrices are small."""
+    with jax.enable_x64(True):
+        yield shared_case("mrp")
+
+
+@pytest.fixture(scope="module")
+def products(small):
     """P - I over all inner steps of the unroll by products, its transpose, and dense factors."""
 
     @jax.jit
     def steps():
-        states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
+        states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
         return jax.lax.map(
-            lambda at: linearised_step(case.update, at[0], at[1], case.eta),
-            (states, case.seen.trajectories),
+            lambda pair: linearised_step(small.update, *pair, small.eta),
+            (states, small.seen.trajectories),
         )
 
     @partial(jax.jit, static_argnames="name")
@@ -120,15 +127,15 @@ def test_products_over_steps_are_those_of_the_dense_matrices(products, name):
 
 
 @pytest.mark.slow
-def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, products):
+def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(small, products):
     """By forward mode through the updates that training makes, the memory moving along."""
-    first = point(case.points.states, 0)
+    first = point(small.points.states, 0)
     flat, unravel = ravel_pytree(first.params)
 
     def last(x):
         state = first._replace(params=unravel(x))
         for j in range(N):
-            state = case.update(state, point(case.seen.trajectories, j), case.eta)
+            state = small.update(state, point(small.seen.trajectories, j), small.eta)
         return ravel_pytree(state.params)[0]
 
     expected = np.asarray(jax.jit(jax.jacfwd(last))(flat)) - np.eye(len(flat))
@@ -138,12 +145,12 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(case, pro
 
 
 @pytest.fixture(scope="module")
-def measured(case):
+def measured(small):
     """What a probe measures along the same inner steps."""
     settings = InnerLoopSettings(max_matvecs=120, tolerance=1e-6, departure_probes=4)
-    loop = InnerLoop(lambda at: linearised_step(case.update, at[0], at[1], case.eta), settings)
-    states = jax.tree.map(lambda leaf: leaf[:N], case.points.states)
-    return loop.measure((states, case.seen.trajectories), jax.random.key(0))
+    loop = InnerLoop(lambda pair: linearised_step(small.update, *pair, small.eta), settings)
+    states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
+    return loop.measure((states, small.seen.trajectories), jax.random.key(0))
 
 
 @pytest.mark.slow
@@ -186,7 +193,7 @@ def test_paper_is_minus_alpha_times_the_dense_hessian(case, matrices):
 def test_preconditioned_is_the_optimisers_response_to_a_gradient_of_clipped_length(case, matrices):
     """D by forward mode through the optimiser alone, at the clipped gradient."""
     state, seen = point(case.points.states, 0), point(case.seen.trajectories, 0)
-    gradient = case.update.gradient(state.params, case.eta, seen)
+    gradient = jax.jit(case.update.gradient)(state.params, case.eta, seen)
     clipped, unravel = ravel_pytree(case.update.clipped(gradient))
     norm = float(jnp.linalg.norm(ravel_pytree(gradient)[0]))
     assert norm > CLIP

@@ -17,6 +17,7 @@ def optimised() -> bool:
 
 @pytest.fixture(scope="module")
 def adam():
+    """Made here: its programs, too, are compiled as users compile them."""
     with jax.enable_x64(True):
         yield make_case("mrp")
 

@@ -1,5 +1,7 @@
 """Every way to compute a meta-gradient against references that share no code with it."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from hessdiag.meta import (
     Validation,
     adjoint_meta_gradient,
     all_horizons,
+    point,
     sensitivity_norms,
     sources,
 )
@@ -27,18 +30,20 @@ from tests.oracles.meta_gradient import (
 from tests.tolerance import assert_close
 
 
-@pytest.fixture(scope="module")
-def reference(adam_case):
+@functools.cache
+def differences(case):
     """(N, m): the i-step meta-gradients by central differences through optax's own Adam."""
-    case = adam_case
     tx = optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(ALPHA))
     start = fed(tx, case.params, case.history)
     inner, outer = case.losses
-    rows = []
-    for horizon in range(1, N + 1):
-        loss = jax.jit(replayed_outer_loss(inner, outer, start, tx, horizon=horizon))
-        rows.append(central_differences(loss, np.asarray(case.eta)))
-    return np.stack(rows)
+    losses = [replayed_outer_loss(inner, outer, start, tx, horizon=i + 1) for i in range(N)]
+    together = jax.jit(lambda eta: jnp.stack([loss(eta) for loss in losses]))
+    return central_differences(together, np.asarray(case.eta)).T
+
+
+@pytest.fixture(scope="module")
+def reference(adam_case):
+    return differences(adam_case)
 
 
 def assert_near(actual, expected):
@@ -48,9 +53,8 @@ def assert_near(actual, expected):
 
 def test_the_case_has_dead_units_and_active_clipping(adam_case):
     case = adam_case
-    gradient = case.update.gradient(
-        case.state.params, case.eta, jax.tree.map(lambda leaf: leaf[0], case.seen.trajectories)
-    )
+    first = point(case.seen.trajectories, 0)
+    gradient = jax.jit(case.update.gradient)(case.state.params, case.eta, first)
     assert any(bool(jnp.any(leaf == 0)) for leaf in jax.tree.leaves(gradient))
     assert float(optax.tree.norm(gradient)) > CLIP
 
@@ -71,13 +75,13 @@ def test_the_cheaper_sweep_equals_central_differences(adam_case, reference):
     assert_near(sweep(case.start), reference)
 
 
-def test_sensitivity_norms_are_those_of_the_jacobians(adam_case):
-    case = adam_case
+def test_sensitivity_norms_are_those_of_the_jacobians(adam_mrp):
+    case = adam_mrp
 
     def unrolled(eta):
         state, seen = case.state, []
         for j in range(N):
-            trajectories = jax.tree.map(lambda leaf, j=j: leaf[j], case.seen.trajectories)
+            trajectories = point(case.seen.trajectories, j)
             state = case.update.apply(state, case.update.gradient(state.params, eta, trajectories))
             seen.append(state.params)
         return seen
@@ -92,57 +96,67 @@ def test_sensitivity_norms_are_those_of_the_jacobians(adam_case):
     np.testing.assert_allclose(norms, np.sqrt(np.asarray(squares)), rtol=1e-9)
 
 
-@pytest.mark.parametrize(("n", "remat"), [(1, True), (2, False), (3, True), (3, False)])
-def test_n_step_equals_central_differences(adam_case, reference, n, remat):
-    estimator = ESTIMATORS["n-step"](Options(n=n, remat=remat))
-    assert_near(estimate(adam_case, estimator), reference[n - 1])
+def test_n_step_equals_central_differences(adam_case, reference):
+    """Training keeps the first inner update (eq. 5)."""
+    case = adam_case
+    step = stepping(case, ESTIMATORS["n-step"](Options(n=N)))(case.key)
+    assert_near(step.meta_gradient, reference[N - 1])
+    assert_close(step.state.params, point(case.points.states.params, 1))
 
 
-@pytest.mark.parametrize(("kappa", "remat"), [(None, True), (0.0, False), (1.0, True)])
-def test_mix_is_the_weighted_sum(adam_case, reference, kappa, remat):
-    estimator = ESTIMATORS["mix"](Options(n=N, kappa=kappa, remat=remat))
-    assert_near(estimate(adam_case, estimator), mix_weights(N, kappa) @ reference)
+@pytest.mark.parametrize(("n", "remat"), [(1, True), (2, False), (3, False)])
+def test_shorter_horizons_and_stored_steps_equal_central_differences(adam_mrp, n, remat):
+    step = stepping(adam_mrp, ESTIMATORS["n-step"](Options(n=n, remat=remat)))(adam_mrp.key)
+    assert_near(step.meta_gradient, differences(adam_mrp)[n - 1])
+
+
+def test_mix_is_the_weighted_sum(adam_case, reference):
+    """On stored steps."""
+    step = stepping(adam_case, ESTIMATORS["mix"](Options(n=N, remat=False)))(adam_case.key)
+    assert_near(step.meta_gradient, mix_weights(N) @ reference)
+
+
+@pytest.mark.parametrize("kappa", [0.0, 1.0])
+def test_mix_at_the_ends_of_kappa(adam_mrp, kappa):
+    step = stepping(adam_mrp, ESTIMATORS["mix"](Options(n=N, kappa=kappa)))(adam_mrp.key)
+    assert_near(step.meta_gradient, mix_weights(N, kappa) @ differences(adam_mrp))
 
 
 def test_equals_equation_11_under_sgd(sgd_case):
     """Bonnet et al. 2021, eq. 11: exact for plain SGD, term by term with dense Hessians."""
     case = sgd_case
-    sweep = all_horizons(case.system, case.start, case.key, n=N)
+    sweep = jax.jit(lambda: all_horizons(case.system, case.start, case.key, n=N))()
     for horizon in range(1, N + 1):
         explicit = equation_11(case.system, case.eta, case.seen, horizon=horizon, alpha=ALPHA)
         assert_close(sweep[horizon - 1], explicit, rounding=1e5)
-    assert_close(
-        adjoint_meta_gradient(case.system, case.start, case.points), explicit, rounding=1e5
-    )
+    adjoint = jax.jit(lambda at: adjoint_meta_gradient(case.system, case.start, at))(case.points)
+    assert_close(adjoint, explicit, rounding=1e5)
 
 
-def test_zero_steps_leave_the_hyper_parameters_alone(adam_case):
-    case = adam_case
-    made = one_step(case, ESTIMATORS["n-step"](Options(n=0)), case.key)
-    np.testing.assert_array_equal(made.meta_gradient, np.zeros(case.eta.size))
-    assert_close(made.state.params, jax.tree.map(lambda leaf: leaf[1], case.points.states).params)
+def test_zero_steps_leave_the_hyper_parameters_alone(adam_mrp):
+    case = adam_mrp
+    step = stepping(case, ESTIMATORS["n-step"](Options(n=0)))(case.key)
+    np.testing.assert_array_equal(step.meta_gradient, np.zeros(case.eta.size))
+    assert_close(step.state.params, point(case.points.states.params, 1))
 
 
-def test_training_keeps_the_first_inner_update(adam_case):
-    case = adam_case
-    made = one_step(case, ESTIMATORS["n-step"](Options(n=N)), case.key)
-    first = case.update(
-        case.state, jax.tree.map(lambda leaf: leaf[0], case.seen.trajectories), case.eta
-    )
-    assert_close(made.state.params, first.params)
+@pytest.fixture(scope="module")
+def singles(sgd_case):
+    """Three estimates of one sample each, from the keys of a Monte-Carlo one."""
+    step = stepping(sgd_case, ESTIMATORS["n-step"](Options(n=2)))
+    keys = [jax.random.fold_in(sgd_case.key, 2**31 + k) for k in range(2)]
+    return [step(key) for key in (sgd_case.key, *keys)]
 
 
 @pytest.mark.parametrize("chunk", [1, 2])
-def test_monte_carlo_is_the_mean_of_single_estimates(sgd_case, chunk):
+def test_monte_carlo_is_the_mean_of_single_estimates(sgd_case, singles, chunk):
     """Bonnet et al. 2021, eq. 9; θ moves by the first batch alone (eq. 8)."""
-    case = sgd_case
-    single = ESTIMATORS["n-step"](Options(n=2))
-    keys = [case.key, *(jax.random.fold_in(case.key, 2**31 + k) for k in range(2))]
-    mean = np.mean([one_step(case, single, key).meta_gradient for key in keys], axis=0)
-    averaged = one_step(case, ESTIMATORS["n-step"](Options(n=2, samples=3, chunk=chunk)), case.key)
-    assert_close(averaged.meta_gradient, mean, rounding=1e4)
-    assert_close(averaged.state.params, one_step(case, single, case.key).state.params)
-    assert np.abs(mean - one_step(case, single, case.key).meta_gradient).max() > 0
+    estimator = ESTIMATORS["n-step"](Options(n=2, samples=3, chunk=chunk))
+    averaged = stepping(sgd_case, estimator)(sgd_case.key)
+    mean = np.mean([single.meta_gradient for single in singles], axis=0)
+    assert_close(averaged.meta_gradient, mean)
+    assert_close(averaged.state.params, singles[0].state.params)
+    assert np.abs(mean - singles[0].meta_gradient).max() > 0
 
 
 def test_validation_is_independent_of_what_the_inner_updates_saw(sgd_case):
@@ -162,11 +176,6 @@ def test_mix_weights_sum_to_one_and_follow_equation_10():
     np.testing.assert_allclose(mix_weights(3, 0.0), [1, 0, 0])
 
 
-def estimate(case, estimator):
-    """The meta-gradient of an estimator at a case."""
-    return one_step(case, estimator, case.key).meta_gradient
-
-
-def one_step(case, estimator, key):
-    """A compiled meta step at a case."""
-    return jax.jit(lambda key: estimator(case.system, case.start, key, ()))(key)
+def stepping(case, estimator):
+    """A compiled meta step at a case, of a key."""
+    return jax.jit(lambda key: estimator(case.system, case.start, key, ()))

@@ -17,7 +17,7 @@ from hessdiag.meta import (
     streams,
     unroll,
 )
-from tests.meta.conftest import ALPHA, N, make_case, system_of
+from tests.meta.conftest import ALPHA, N, make_case, shared_case, system_of
 from tests.meta.test_pytree_eta import Adapting
 
 
@@ -25,7 +25,7 @@ from tests.meta.test_pytree_eta import Adapting
 def case():
     """Under plain SGD, where a target one update ahead is known in closed form."""
     with jax.enable_x64(True):
-        yield make_case("mrp", "sgd", clip=0.0)
+        yield shared_case("mrp", "sgd", clip=0.0)
 
 
 def test_one_update_ahead_is_the_outer_gradient_times_the_rate(case):

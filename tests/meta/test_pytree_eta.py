@@ -128,22 +128,28 @@ def test_both_sweeps_have_the_paths_through_the_start_and_the_objective(case, re
     assert not np.any(parts.initial[0, :, of_weights:])
 
 
-@pytest.mark.parametrize("remat", [True, False])
-def test_estimators_have_these_paths_too(case, reference, remat):
+WEIGHTS = {"n-step": np.array([0, 0, 1]), "mix": np.array([4, 2, 1]) / 7}
+
+
+@pytest.mark.parametrize(
+    ("name", "remat", "keep"), [("n-step", True, 0), ("mix", True, 1), ("mix", False, N)]
+)
+def test_estimators_have_these_paths_and_keep_what_is_asked_for(case, reference, name, remat, keep):
+    """Of an unroll: 1, the first update (eq. 5); n, all of them; 0, none."""
     system, eta, key = case
+    estimator = ESTIMATORS[name](Options(n=N, kappa=0.5, remat=remat, keep=keep))
 
     @jax.jit
-    def estimates(eta):
+    def estimate(eta):
         start = again(system, eta, streams.start(key))
-        options = Options(n=N, kappa=0.5, remat=remat, keep=0)
-        return [
-            ESTIMATORS[name](options)(system, start, key, ()).meta_gradient
-            for name in ("n-step", "mix")
-        ]
+        points = unroll(system, start, sources(key, N))
+        return estimator(system, start, key, ()), points, start.env_state
 
-    n_step, mix = estimates(eta)
-    assert_near(n_step, reference[-1])
-    assert_near(mix, np.array([4, 2, 1]) / 7 @ reference)
+    step, points, first = estimate(eta)
+    assert_near(step.meta_gradient, WEIGHTS[name] @ reference)
+    kept = jax.tree.map(lambda leaf: leaf[keep], points.states.params)
+    np.testing.assert_allclose(step.state.params["w"], kept["w"], rtol=1e-12)
+    np.testing.assert_allclose(step.env_state, [first, *points.env_states][keep])
 
 
 def test_entries_are_named_by_where_they_stand(case):
@@ -152,16 +158,3 @@ def test_entries_are_named_by_where_they_stand(case):
     assert system.names[2] == "start.w[0,0]"
     assert system.names[-1] == f"weights[{SIZE - 1}]"
     assert len(set(system.names)) == SIZE * 2 + 2 + SIZE
-
-
-def test_an_unroll_keeps_what_is_asked_for(case):
-    """1, the first update (eq. 5); n, all of them; 0, none."""
-    system, eta, key = case
-    start = again(system, eta, streams.start(key))
-    points = unroll(system, start, sources(key, N))
-    for keep in (0, 1, N):
-        step = ESTIMATORS["n-step"](Options(n=N, keep=keep))(system, start, key, ())
-        kept = jax.tree.map(lambda leaf, k=keep: leaf[k], points.states.params)
-        np.testing.assert_allclose(step.state.params["w"], kept["w"], rtol=1e-12)
-        env_state = start.env_state if keep == 0 else points.env_states[keep - 1]
-        np.testing.assert_allclose(step.env_state, env_state)

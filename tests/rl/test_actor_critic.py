@@ -66,6 +66,6 @@ def test_hessian_is_symmetric_although_targets_are_stopped():
         made = losses(flat[: T * ACTIONS].reshape(T, ACTIONS), flat[T * ACTIONS :], transitions)
         return made.policy + 0.5 * made.critic - 0.01 * made.entropy
 
-    hessian = np.asarray(jax.hessian(loss)(jnp.concatenate([logits.ravel(), values])))
+    hessian = np.asarray(jax.jit(jax.hessian(loss))(jnp.concatenate([logits.ravel(), values])))
     assert np.abs(hessian).max() > 1e-2
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-7)

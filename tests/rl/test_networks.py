@@ -34,30 +34,32 @@ def test_snake_network_has_the_papers_parameter_count():
     assert count_parameters(params) == 24_895
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_forward_equals_flax(form):
+def derivatives(network, params, x):
+    """Outputs, gradient of a loss, and a product of its Hessian."""
+
+    def loss(params):
+        logits, value = outputs = network.apply(params, x)
+        return jnp.mean(jax.nn.log_softmax(logits) ** 2) + jnp.mean(value**2), outputs
+
+    @jax.jit
+    def all_of_them(params):
+        return jax.jvp(jax.grad(loss, has_aux=True), (params,), (params,))
+
+    return all_of_them(params)
+
+
+@pytest.fixture(scope="module")
+def stock():
+    """Boards, parameters, and what flax makes of them."""
     x = boards(12, 12)
-    ours = BoardActorCritic(actions=4, conv_form=form)
-    params = warm_params(ours, x)
-    assert_close(ours.apply(params, x), StockBoardActorCritic().apply(params, x))
+    params = jax.jit(lambda: warm_params(BoardActorCritic(actions=4), x))()
+    return x, params, derivatives(StockBoardActorCritic(), params, x)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_gradient_and_hessian_product_equal_flax(form):
-    x = boards(12, 12)
-    ours, stock = BoardActorCritic(actions=4, conv_form=form), StockBoardActorCritic()
-    params = warm_params(ours, x)
-    direction = warm_params(ours, x)
-
-    def loss(network, params):
-        logits, value = network.apply(params, x)
-        return jnp.mean(jax.nn.log_softmax(logits) ** 2) + jnp.mean(value**2)
-
-    def both(network):
-        gradient = jax.grad(lambda p: loss(network, p))
-        return jax.jvp(gradient, (params,), (direction,))
-
-    assert_close(jax.jit(lambda: both(ours))(), jax.jit(lambda: both(stock))())
+def test_outputs_gradient_and_hessian_product_equal_flax(stock, form):
+    x, params, expected = stock
+    assert_close(derivatives(BoardActorCritic(actions=4, conv_form=form), params, x), expected)
 
 
 @pytest.mark.parametrize("form", [conv_pool_tiles, conv_pool_winograd])
