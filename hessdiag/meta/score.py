@@ -50,25 +50,24 @@ def score_pushes(
 ) -> Pushes:
     """Σ_i A_i (Σ_{j<i} log p(τ^(j) | θ^(j), η) + log p(τ̃^(i) | θ^(i), η)), differentiated.
 
-    The last summand is left out where the problem has an `outer_value`: the derivative of its outer
-    loss has that score already.
-
-    A_i is the objective less its baseline, times w_i, at the last k of the n points.
+    A_i is the objective less its baseline, times w_i, at the last k of the n points. Where the
+    problem has an `outer_value`, the derivative of its outer loss has the last score already.
     """
+    problem: Any = system.problem
     n, k = len(points.losses), len(advantages)
     of_horizons = jnp.pad(advantages, (n - k, 0))
     to_come = jnp.cumsum(of_horizons[::-1])[::-1]  # after τ^(j): of the horizons i > j
-    is_surrogate = hasattr(system.problem, "outer_value")
+    is_surrogate = hasattr(problem, "outer_value")
     validation = () if is_surrogate else _validated(system, start, drawn, points)[1]
 
     def total(params, eta):
         hyper = system.hyper(eta)
 
-        def scores(params, trajectories):
-            log_prob: Any = getattr(system.problem, "log_prob")  # noqa: B009
-            return jax.lax.map(
-                lambda pair: jnp.sum(log_prob(pair[0], hyper, pair[1])), (params, trajectories)
-            )
+        def scores(*sampled):
+            def of_point(pair):
+                return jnp.sum(problem.log_prob(pair[0], hyper, pair[1]))
+
+            return jax.lax.map(of_point, sampled)
 
         inner = to_come @ scores(_rows(params, slice(n)), points.trajectories)
         if is_surrogate:

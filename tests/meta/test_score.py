@@ -12,10 +12,11 @@ import pytest
 from hessdiag.errors import UsageError
 from hessdiag.meta import (
     ESTIMATORS,
+    Bootstrapped,
     Options,
-    Start,
     Sweep,
     System,
+    again,
     point,
     sources,
     streams,
@@ -35,7 +36,7 @@ ETA = np.array([0.3, -0.4, 0.5])
 
 @dataclass(frozen=True)
 class Bandit:
-    """Two arms. η: a bonus and a weight in the inner loss, and a bias of the arms sampled.
+    """Two arms. η: a bonus in the inner loss, its weight, a bias of sampling; and the start.
 
     The environments' state is the list of what rollouts give, for enumeration; None samples.
     """
@@ -51,8 +52,8 @@ class Bandit:
         return {"bonus": eta[0], "weight": jnp.exp(eta[1]), "bias": eta[2]}
 
     def start(self, eta, key):
-        del eta, key
-        return {"logit": jnp.asarray(-0.2)}, None
+        del key
+        return {"logit": 0.3 * eta[0] - 0.2}, None
 
     def rollout(self, params, hyper, env_state, key):
         if env_state is not None:
@@ -126,7 +127,7 @@ def mean_estimate(estimator, problem, n):
 
     def weighted(script):
         params, likely = PLAIN.start(eta, None)[0], 1.0
-        start = Start(system.update.init(params), eta, script)
+        start = again(system, eta, jax.random.key(0))._replace(env_state=script)
         for j in range(n + 1):
             likely *= probability(params, eta, script[j])
             params = descended(params, eta, script[j])
@@ -168,8 +169,7 @@ def test_the_reverse_sweep_is_the_derivative_of_the_explicit_surrogate(x64, samp
     n, problem = 2, Bandit()
     system = system_of(problem, "adam", clip=0.1)
     eta, key = system.init_eta(jax.random.key(0)), jax.random.key(1)
-    params, env_state = problem.start(eta, key)
-    start = Start(system.update.init(params), eta, env_state)
+    start = again(system, eta, key)
     estimator = ESTIMATORS["score"](Options(n=n, samples=samples, chunk=2))
     estimate = jax.jit(lambda key: estimator(system, start, key, ()).meta_gradient)(key)
     keys = [key, *streams.averaged(key, samples - 1)]
@@ -184,7 +184,8 @@ def test_the_reverse_sweep_is_the_derivative_of_the_explicit_surrogate(x64, samp
 
     def replayed(eta, inner, validation):
         """(L', log p of everything sampled) on given trajectories."""
-        state, log_prob, hyper = start.inner, 0.0, problem.hyper(eta)
+        state, log_prob = system.update.init(problem.start(eta, key)[0]), 0.0
+        hyper = problem.hyper(eta)
         for arms in inner:
             log_prob += jnp.sum(problem.log_prob(state.params, hyper, arms))
             state = system.update(state, arms, eta)
@@ -212,3 +213,8 @@ def test_a_problem_that_cannot_say_how_likely_trajectories_are_is_refused():
 
 def test_probes_do_not_take_it_for_a_sum_over_horizons():
     assert "score" not in horizon_weights(2, None)
+
+
+def test_scores_are_of_the_outer_loss_alone():
+    with pytest.raises(ValueError, match="no other objective"):
+        Sweep(Options(), objective=Bootstrapped(), score=True)

@@ -37,6 +37,11 @@ class Sweep:
     objective: Objective = field(default_factory=Validation)
     score: bool = False
 
+    def __post_init__(self):
+        """Refuse scores of another objective (ValueError)."""
+        if self.score and self.objective != Validation():
+            raise ValueError("score terms are those of the outer loss: no other objective has them")
+
     @property
     def horizon_weights(self) -> np.ndarray:
         """w_1 … w_n, of the n-step meta-gradient alone as well."""
