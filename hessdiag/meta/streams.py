@@ -4,6 +4,7 @@ Streams of a sample depend on its key and on the step alone, so that unrolls of 
 share their beginnings (common random numbers).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -86,14 +87,13 @@ def apart(key: PRNGKeyArray, n: int) -> PRNGKeyArray:
     return jax.random.fold_in(key, 2 * n + 4)
 
 
-def start(key: PRNGKeyArray) -> PRNGKeyArray:
-    """Where a sample's unroll starts, if it starts again."""
-    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 2))
+def _below_whole_unrolls(label: int) -> Callable[[PRNGKeyArray], PRNGKeyArray]:
+    return lambda key: jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - label))
 
 
-def deflation(key: PRNGKeyArray) -> PRNGKeyArray:
-    """Start vectors of the eigenpairs that cuts leave out, step by step."""
-    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 1))
+deflation = _below_whole_unrolls(1)  # start vectors of the eigenpairs that cuts leave out
+start = _below_whole_unrolls(2)  # where a sample's unroll starts, if it starts again
+directions = _below_whole_unrolls(3)  # in η, that evolution strategies try
 
 
 def numbered(key: PRNGKeyArray, k: Int[Array, ""] | int) -> PRNGKeyArray:
@@ -120,11 +120,6 @@ def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:
     """Of the further samples that a Monte-Carlo meta-gradient averages (eq. 9)."""
     labels = jnp.uint32(_OF_WHOLE_UNROLLS) + jnp.arange(more, dtype=jnp.uint32)
     return jax.vmap(lambda label: jax.random.fold_in(key, label))(labels)
-
-
-def directions(key: PRNGKeyArray) -> PRNGKeyArray:
-    """Of the directions in η that evolution strategies try."""
-    return jax.random.fold_in(key, jnp.uint32(_OF_WHOLE_UNROLLS - 3))
 
 
 def target(validation: PRNGKeyArray, updates: int) -> tuple[PRNGKeyArray, PRNGKeyArray]:

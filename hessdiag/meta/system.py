@@ -21,17 +21,11 @@ MOST_SHOWN = 64
 
 @dataclass(frozen=True)
 class System:
-    """A problem with its inner update; η is a flat vector (m,) here, whatever pytree it is there.
-
-    Attributes:
-        problem: the learning problem.
-        update: its inner update.
-        eta_space: the space of the problem's η.
-    """
+    """A problem with its inner update; η is a flat vector (m,) here, whatever it is there."""
 
     problem: Problem
     update: InnerUpdate
-    eta_space: Space
+    eta_space: Space  # of the problem's η
 
     @classmethod
     def of(

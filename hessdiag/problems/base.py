@@ -19,37 +19,22 @@ Trajectories = Any
 
 @dataclass(frozen=True)
 class MetaParameter:
-    """One meta-learned hyper-parameter.
+    """One meta-learned hyper-parameter."""
 
-    Attributes:
-        name: how reports call it.
-        start: its value at the start of training, after the transform.
-        transform: map from the unconstrained η to the hyper-parameter: "sigmoid", "identity",
-            "exp" or "softplus".
-        group: what studies average it with; by itself where none is given.
-    """
-
-    name: str
-    start: float
-    transform: str = "sigmoid"
-    group: str | None = None
+    name: str  # how reports call it
+    start: float  # its value at the start of training, after the transform
+    transform: str = "sigmoid"  # from the unconstrained η: or "identity", "exp", "softplus"
+    group: str | None = None  # what studies average it with; by itself where none is given
 
 
 @dataclass(frozen=True)
 class About:
-    """What people are told about a problem.
+    """What people are told about a problem."""
 
-    Attributes:
-        summary: one line.
-        headline: the entry of `Problem.metrics` that the learning curve shows.
-        choices: what is ours where the paper is silent, a sentence each.
-        presets: settings by preset name that differ from the general ones
-            (see `hessdiag.train.presets`), e.g. ``{"laptop": {"train.iterations": 3000}}``.
-    """
-
-    summary: str
-    headline: str
-    choices: Sequence[str] = ()
+    summary: str  # one line
+    headline: str  # the entry of `Problem.metrics` that the learning curve shows
+    choices: Sequence[str] = ()  # what is ours where the paper is silent, a sentence each
+    # By preset name what differs from the general one: {"laptop": {"train.iterations": 3000}}
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

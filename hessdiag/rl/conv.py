@@ -33,17 +33,10 @@ _OUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]], float)
 
 
 class ConvPool(nn.Module):
-    """3×3 convolution (zero padded, stride 1) → ReLU → 2×2 max-pool (stride 2).
+    """3×3 convolution (zero padded, stride 1) → ReLU → 2×2 max-pool (stride 2)."""
 
-    Attributes:
-        features: number of output maps.
-        form: "tiles", "winograd", "xla", or "auto": the cheaper of the first two on CPU, XLA
-            elsewhere.
-        param_dtype: dtype of kernel and bias.
-    """
-
-    features: int
-    form: str = "auto"
+    features: int  # number of output maps
+    form: str = "auto"  # the cheaper of "tiles" and "winograd" on CPU, "xla" elsewhere
     param_dtype: DTypeLike = jnp.float32
 
     @nn.compact

@@ -11,14 +11,9 @@ from hessdiag.rl.conv import ConvPool
 
 
 class ValueMLP(nn.Module):
-    """A value network: hidden layers with ReLU, one output.
+    """A value network: hidden layers with ReLU, one output."""
 
-    Attributes:
-        hidden: widths of the hidden layers.
-        param_dtype: dtype of the parameters.
-    """
-
-    hidden: Sequence[int]
+    hidden: Sequence[int]  # widths
     param_dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -30,22 +25,13 @@ class ValueMLP(nn.Module):
 
 
 class BoardActorCritic(nn.Module):
-    """Two convolution blocks and a linear layer, shared by a policy head and a value head.
-
-    Attributes:
-        actions: number of actions.
-        maps: feature maps of each of the two convolution blocks.
-        torso: width of the shared linear layer.
-        head: hidden width of each head.
-        conv_form: see `hessdiag.rl.conv.ConvPool`.
-        param_dtype: dtype of the parameters.
-    """
+    """Two convolution blocks and a linear layer, shared by a policy head and a value head."""
 
     actions: int
-    maps: int = 32
-    torso: int = 40
-    head: int = 30
-    conv_form: str = "auto"
+    maps: int = 32  # feature maps of each block
+    torso: int = 40  # width of the shared linear layer
+    head: int = 30  # hidden width of each head
+    conv_form: str = "auto"  # see `hessdiag.rl.conv.ConvPool`
     param_dtype: DTypeLike = jnp.float32
 
     @nn.compact

@@ -90,7 +90,7 @@ def products(small):
     def steps():
         states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
         return jax.lax.map(
-            lambda pair: linearised_step(small.update, *pair, small.eta),
+            lambda pair: linearised_step(small.update, pair[0], pair[1], small.eta),
             (states, small.seen.trajectories),
         )
 
@@ -148,7 +148,9 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(small, pr
 def measured(small):
     """What a probe measures along the same inner steps."""
     settings = InnerLoopSettings(max_matvecs=120, tolerance=1e-6, departure_probes=4)
-    loop = InnerLoop(lambda pair: linearised_step(small.update, *pair, small.eta), settings)
+    loop = InnerLoop(
+        lambda pair: linearised_step(small.update, pair[0], pair[1], small.eta), settings
+    )
     states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
     return loop.measure((states, small.seen.trajectories), jax.random.key(0))
 
