@@ -43,13 +43,15 @@ def case(name: str, dtype: type = np.float64) -> tuple[Any, Any, Any, Any]:
     params, inputs, labels = mlp_problem(dtype, sizes=(4, 5, 3))
     optimiser = OPTIMISERS[name]
     state = optimiser.init(params)
+
+    @jax.jit
+    def updated(params, state, inputs):
+        gradient = clip_to(jax.grad(mlp_loss)(params, inputs, labels))
+        change, state = optimiser.update(gradient, state, params)
+        return optax.apply_updates(params, change), state
+
     for step in range(2):
-
-        def seen(p, step=step):
-            return mlp_loss(p, inputs + 0.1 * step, labels)
-
-        change, state = optimiser.update(clip_to(jax.grad(seen)(params)), state, params)
-        params = optax.apply_updates(params, change)
+        params, state = updated(params, state, inputs + 0.1 * step)
     return optimiser, params, state, lambda p: mlp_loss(p, inputs, labels)
 
 
