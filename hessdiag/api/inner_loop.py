@@ -12,15 +12,14 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag import spectra
-from hessdiag.api.inner_loop_programs import inner_loop_programs
 from hessdiag.api.notes import not_converged, not_finite
 from hessdiag.api.plots import inner_loop_figure
+from hessdiag.api.programs import inner_loop_programs
 from hessdiag.api.result import Result, compact_table, described, provenance
 from hessdiag.inner import InnerState, InnerUpdate
 from hessdiag.probes.inner_loop import (
     OPERATORS,
     InnerLoopSettings,
-    InnerLoopSpectra,
     inner_loop_variables,
     operator_names,
 )
@@ -85,8 +84,7 @@ class InnerLoopResult(Result):
         """A row for each inner step or term, from the first one on, a column for each operator."""
         data = self.dataset.isel(operator_unroll=0)
         names = data["operator"].values
-        heading = "term i" if rows == "term" else "inner step"
-        table = compact_table(title, heading, *names)
+        table = compact_table(title, "term i" if rows == "term" else "inner step", *names)
         for number in data[rows].values[first:]:
             row = data.sel({rows: number})
             table.add_row(str(number), *(text(row.sel(operator=name)) for name in names))
@@ -114,9 +112,9 @@ def inner_loop_spectra(
 ) -> InnerLoopResult:
     """Run an inner loop and measure what each of its steps multiplies perturbations by.
 
-    Programs are compiled at the first call, and those of the last few updates are kept: a call with
-    an equal update (the same functions), equal options and equal shapes compiles nothing again. As
-    under `jax.jit`, what a function closes over is then what it was when it was traced.
+    A call with an equal update (the same functions), equal options and equal shapes as one of the
+    last few compiles nothing again. As under `jax.jit`, what a function closes over is then what it
+    was when it was traced.
 
     Args:
         update: The inner update.
@@ -149,11 +147,7 @@ def inner_loop_spectra(
     if isinstance(batches, list):
         batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
     settings = InnerLoopSettings(
-        operators=tuple(operators),
-        products=products,
-        starts=starts,
-        max_matvecs=max_matvecs,
-        tolerance=tolerance,
+        tuple(operators), products, starts=starts, max_matvecs=max_matvecs, tolerance=tolerance
     )
     require_sound_compiler()
     programs = inner_loop_programs(update, chunk_size, settings)
@@ -164,22 +158,13 @@ def inner_loop_spectra(
         )
     points = programs.points(state, batches)
     measured = [programs.loop.measure(points, jax.random.key(seed), progress=progress)]
-    n = len(jax.tree.leaves(batches)[0])
-    dataset = _dataset(measured, n)
-    dataset.attrs |= provenance(seed, tolerance, spectra.Space.like(state[0]).dtype)
-    return InnerLoopResult(dataset)
-
-
-def _dataset(measured: list[InnerLoopSpectra], n: int) -> xarray.Dataset:
+    steps = np.arange(len(jax.tree.leaves(batches)[0]))
     dataset = schema.described(
         inner_loop_variables(measured),
-        coords={
-            "inner_step": np.arange(n),
-            "operator": operator_names(measured),
-            "term": np.arange(1, n + 1),
-        },
+        coords={"inner_step": steps, "operator": operator_names(measured), "term": 1 + steps},
+        attrs=provenance(seed, tolerance, spectra.Space.like(state[0]).dtype),
     )
-    return described(dataset, _COORDINATES)
+    return InnerLoopResult(described(dataset, _COORDINATES))
 
 
 def _radius(cell: xarray.Dataset) -> str:

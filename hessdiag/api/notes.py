@@ -14,11 +14,7 @@ _UPDATE = (
 
 
 def not_finite(data: xarray.Dataset) -> list[str]:
-    """Sentences about products that were not finite, one for each cause; none if all were.
-
-    Args:
-        data: The dataset of an `InnerLoopResult`.
-    """
+    """Sentences about products of an `InnerLoopResult` that were not finite, one for each cause."""
     sound = np.isfinite(data["hessian_max"].isel(unroll=0).values)
     sentences = []
     if not sound.all():
@@ -30,11 +26,7 @@ def not_finite(data: xarray.Dataset) -> list[str]:
 
 
 def not_converged(data: xarray.Dataset) -> list[str]:
-    """Sentences about what missed the tolerance or is in doubt; none if nothing is.
-
-    Args:
-        data: The dataset of an `InnerLoopResult`.
-    """
+    """Sentences about what of such a dataset missed the tolerance or is in doubt."""
     hessians = data.isel(unroll=0)
     sentences = _missed("Hessian", hessians, "converged", "hessian_max")
     apart = hessians["start_disagreement"].values

@@ -12,11 +12,7 @@ _MARKERS = "osD^v"  # smaller ones over larger ones: equal operators stay visibl
 
 
 def spectrum_figure(data: xarray.Dataset) -> Figure:
-    """Density and cumulative measure over an asinh axis of eigenvalues.
-
-    Args:
-        data: The dataset of a `SpectrumResult`.
-    """
+    """Density and cumulative measure of a `SpectrumResult`, over an asinh axis of eigenvalues."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     density, cumulative = figure.subplots(1, 2)
     axis = data["grid"].values
@@ -47,11 +43,7 @@ def spectrum_figure(data: xarray.Dataset) -> Figure:
 
 
 def inner_loop_figure(data: xarray.Dataset) -> Figure:
-    """Spectral radius by inner step, and norm of the products by their length.
-
-    Args:
-        data: The dataset of an `InnerLoopResult`.
-    """
+    """Spectral radius by inner step, norm of products by length, of an `InnerLoopResult`."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     radius, norm = figure.subplots(1, 2)
     first = data.isel(operator_unroll=0)

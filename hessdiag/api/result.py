@@ -28,12 +28,7 @@ def compact_table(title: str, *headings: str) -> Table:
 
 
 def described(dataset: xarray.Dataset, long_names: Mapping[str, str]) -> xarray.Dataset:
-    """The dataset with long names, and the unit 1 for all that is a number.
-
-    Args:
-        dataset: Changed in place.
-        long_names: Of some variables or coordinates; names that the dataset lacks are passed over.
-    """
+    """The dataset, changed in place: long names of variables that it has, and the unit 1."""
     for name in long_names.keys() & set(dataset.variables):
         dataset[name].attrs["long_name"] = long_names[name]
         if dataset[name].dtype.kind in "biuf":
@@ -42,13 +37,7 @@ def described(dataset: xarray.Dataset, long_names: Mapping[str, str]) -> xarray.
 
 
 def provenance(seed: int, tolerance: float, dtype: DTypeLike) -> dict[str, Any]:
-    """Where numbers come from, as attributes of their dataset.
-
-    Args:
-        seed: Of start vectors and probes.
-        tolerance: At which values counted as converged.
-        dtype: Of the products.
-    """
+    """Where numbers come from, as attributes of their dataset; the dtype is the products'."""
     versions = {name: importlib.metadata.version(name) for name in ("hessdiag", "jax")}
     return {
         "seed": seed,
@@ -96,13 +85,10 @@ class Result(abc.ABC):
     __repr__ = __str__
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the result.
+        """Draw the result as a matplotlib figure, which a notebook displays.
 
         Args:
             path: Where to save it, as PNG, SVG or PDF by its suffix; None to leave it unsaved.
-
-        Returns:
-            The matplotlib figure, which a notebook displays.
         """
         with styled(self.slug):
             figure = self.figure()
@@ -111,14 +97,11 @@ class Result(abc.ABC):
         return figure
 
     def save(self, path: str | Path) -> Path:
-        """Write the dataset as NetCDF; `xarray.open_dataset` reads it.
+        """Write the dataset as NetCDF, which `xarray.open_dataset` reads; return the path.
 
         Args:
             path: The file, replaced if it exists; whole or not there, also if the process is
                 killed. Its folder must exist.
-
-        Returns:
-            The path.
 
         Raises:
             OSError: If the file cannot be written.

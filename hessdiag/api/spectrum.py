@@ -11,13 +11,8 @@ from rich.table import Table
 
 from hessdiag import spectra
 from hessdiag.api.plots import spectrum_figure
+from hessdiag.api.programs import Build, Loss, SpectrumPrograms, spectrum_programs
 from hessdiag.api.result import Result, compact_table, described, provenance
-from hessdiag.api.spectrum_programs import (
-    Build,
-    Loss,
-    SpectrumPrograms,
-    spectrum_programs,
-)
 from hessdiag.report.numbers import plain, with_error
 from hessdiag.train.self_test import require_sound_compiler
 
@@ -112,9 +107,8 @@ def spectrum(
 
     Small problems (`spectra.DENSE_LIMIT` parameters) are solved whole by LAPACK.
 
-    Programs are compiled at the first call. Those of the last few losses and operators are kept: a
-    call with the same function, options and shapes compiles nothing again. As under `jax.jit`, what
-    a function closes over is then what it was when it was traced.
+    A call with the same function, options and shapes as one of the last few compiles nothing again.
+    As under `jax.jit`, what a function closes over is then what it was when it was traced.
 
     Args:
         loss: (params, batch) -> scalar, a mean over the batch. It must give the same value each
@@ -152,11 +146,17 @@ def spectrum(
             f"{named} is not deterministic: the same product, run or traced again, is another; "
             "fix random keys and the order of the data"
         )
-    runs = _runs(programs, params, batch, start_key, starts, matvecs, tolerance)
+    at = (params, batch)
+    if space.size <= spectra.DENSE_LIMIT:
+        runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*at)))]
+    else:
+        cost = {"starts": starts, "matvecs": matvecs}
+        decompositions = programs.decompositions(*at, start_key, float(tolerance), **cost)
+        runs = spectra.ritz_values_per_start(decompositions)
     dataset = _dataset(runs, spectra.extremes(runs))
-    parts = [_trace(programs, params, batch, runs, trace_key, matvecs)]
+    parts = [_trace(programs, at, runs, trace_key, matvecs)]
     if top:
-        parts.append(_top(programs, params, batch, runs, top_key, top, tolerance))
+        parts.append(_top(programs, at, runs, top_key, top, tolerance))
     for variables, spent in parts:
         dataset = dataset.assign(variables)
         dataset["matvecs"] = dataset["matvecs"] + spent
@@ -178,16 +178,6 @@ def _convergence(data: xarray.Dataset) -> str:
     return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
 
 
-def _runs(
-    programs: SpectrumPrograms, params, batch, key, starts, matvecs, tolerance
-) -> list[spectra.RitzValues]:
-    if spectra.Space.like(params).size <= spectra.DENSE_LIMIT:
-        return [spectra.matrix_spectrum(np.asarray(programs.matrix(params, batch)))]
-    at = (params, batch, key, float(tolerance))
-    runs = programs.decompositions(*at, starts=starts, matvecs=matvecs)
-    return spectra.ritz_values_per_start(runs)
-
-
 def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
     axis = spectra.grid(runs, _GRID)
     total, total_error = spectra.cumulative(runs, axis)
@@ -196,15 +186,11 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     known = 1.0 if np.isfinite(ends.highest) else np.nan
     shares = {"negative": split.above, "zero": split.zero, "undecided": split.undecided}
     fields = ("lowest", "lowest_error", "highest", "highest_error")
+    fields += ("orthogonality", "matvecs", "converged")
     numbers = {name: getattr(ends, name) for name in fields}
+    numbers["start_disagreement"] = ends.disagreement
     for name, (share, error) in shares.items():
         numbers |= {f"mass_{name}": known * share, f"mass_{name}_error": known * error}
-    numbers |= {
-        "start_disagreement": ends.disagreement,
-        "orthogonality": ends.orthogonality,
-        "matvecs": ends.matvecs,
-        "converged": ends.converged,
-    }
     arrays: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         "density": (("grid",), spectra.density(runs, axis)),
         "cumulative": (("grid",), total),
@@ -216,33 +202,31 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     return xarray.Dataset(numbers | arrays, coords={"grid": axis})
 
 
-def _trace(programs: SpectrumPrograms, params, batch, runs, key, matvecs: int) -> tuple[dict, int]:
+def _trace(programs: SpectrumPrograms, at, runs, key, matvecs: int) -> tuple[dict, int]:
     """The trace with its error, and the products spent on it."""
     if runs[0].exact:
         return {"trace": np.sum(runs[0].values), "trace_error": np.sum(runs[0].errors)}, 0
-    trace = programs.trace(params, batch, key, matvecs=matvecs)
+    trace = programs.trace(*at, key, matvecs=matvecs)
     numbers = {"trace": float(trace.estimate), "trace_error": float(trace.standard_error)}
     return numbers, int(trace.matvecs)
 
 
-def _top(
-    programs: SpectrumPrograms, params, batch, runs, key, num: int, tolerance: float
-) -> tuple[dict, int]:
+def _top(programs: SpectrumPrograms, at, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
     """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
     if runs[0].exact:
         values, errors, spent = runs[0].values, runs[0].errors, 0
         converged = np.isfinite(values)
     else:
-        space = spectra.Space.like(params)
-        found = spectra.eigenpairs(
-            lambda v: programs.product(params, batch, v),
+        space = spectra.Space.like(at[0])
+        pairs = spectra.eigenpairs(
+            lambda v: programs.product(*at, v),
             jax.random.normal(key, (space.size,), space.dtype),
             num=num,
             max_matvecs=40 * num,
             tolerance=tolerance,
         )
-        values, errors, spent = found.values, found.errors, found.matvecs
-        converged = found.converged
+        values, errors, spent = pairs.values, pairs.errors, pairs.matvecs
+        converged = pairs.converged
     order = np.argsort(-np.abs(values))[:num]
     rows = {
         "top_value": (("rank",), values[order]),

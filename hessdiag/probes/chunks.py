@@ -42,11 +42,10 @@ class Chunks:
         for start in range(0, num, size):
             places = np.arange(start, start + size) % num  # the last chunk is filled up
             chunk = self.program(state, keys[start] if size == 1 else keys[places])
-            chunk = jax.device_get(chunk)
-            left = num - start
-            chunks.append(jax.tree.map(lambda leaf, left=left: _stacked(leaf, size)[:left], chunk))
+            chunks.append(jax.device_get(chunk))
             progress(min(start + size, num))
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *chunks)
+        join = np.stack if size == 1 else np.concatenate
+        return jax.tree.map(lambda *parts: join(parts)[:num], *chunks)
 
 
 def require_finite(values: Any, what: str) -> None:
@@ -57,8 +56,3 @@ def require_finite(values: Any, what: str) -> None:
     """
     if not np.isfinite(values).all():
         raise NotFiniteError(f"NaN or infinity in {what} of a probe")
-
-
-def _stacked(leaf: Any, size: int) -> np.ndarray:
-    """A chunk with its samples along axis 0."""
-    return np.asarray(leaf)[None] if size == 1 else np.asarray(leaf)

@@ -1,6 +1,7 @@
 """What makes the meta-gradient noisy, measured at one training state: terms, cuts, sources."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ from hessdiag.probes.chunks import Chunks, require_finite
 from hessdiag.probes.measured import Measured
 
 SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
+_WHAT = "the terms of the meta-gradients"
 
 
 class Nested(NamedTuple):
@@ -55,17 +57,16 @@ class MechanismProbe:
     """
 
     def __init__(self, measured: Measured):
-        settings, n = measured.settings, measured.n
-        every = tuple(range(1, n + 1))
+        settings = measured.settings
+        every = tuple(range(1, measured.n + 1))
         self.horizons = settings.horizons or every
         self.covers_all_horizons = bool(measured.cuts) and self.horizons == every
         self._samples = settings.samples if measured.cuts else 0
         self._nested = settings.nested
-        programs = _Programs(measured, self.horizons)
-        self._decompose = Chunks(programs.decompose, settings.chunk)
-        self._outer_growth = Chunks(programs.outer_growth, settings.chunk)
-        self._by_source = Chunks(programs.by_source, settings.chunk)
-        self._sensitivities = jax.jit(programs.sensitivities)
+        self._decompose = Chunks(partial(_decompose, measured, self.horizons), settings.chunk)
+        self._outer_growth = Chunks(partial(_outer_growth, measured), settings.chunk)
+        self._by_source = Chunks(partial(_by_source, measured), settings.chunk)
+        self._sensitivities = jax.jit(partial(_sensitivities, measured))
 
     @property
     def units(self) -> int:
@@ -93,23 +94,21 @@ class MechanismProbe:
         Raises:
             NotFiniteError: a term is NaN or infinite.
         """
+
+        def drawn(chunks: Chunks, number: int, before: int) -> Any:
+            return chunks.sample(state, keys[:number], progress=lambda k: progress(before + k))
+
         parts = growth = nested = norms = None
         if self._samples:
-            chosen, done = keys[: self._samples], self._samples
-            parts = self._decompose.sample(state, chosen, progress=progress)
+            parts = drawn(self._decompose, self._samples, 0)
             require_finite(parts.contributions, _WHAT)
-            growth = self._outer_growth.sample(state, chosen, progress=lambda k: progress(done + k))
+            growth = drawn(self._outer_growth, self._samples, self._samples)
             require_finite(growth, _WHAT)
             if growth.shape[-1] <= FEW:
-                norms = np.stack(
-                    [np.asarray(self._sensitivities(state, k)) for k in chosen[:SENSITIVITIES]]
-                )
+                few = keys[: min(self._samples, SENSITIVITIES)]
+                norms = np.stack([np.asarray(self._sensitivities(state, key)) for key in few])
         if self._nested:
-            before = 2 * self._samples
-            pairs = self._by_source.sample(
-                state, keys[: self._nested], progress=lambda k: progress(before + k)
-            )
-            nested = Nested(*pairs)
+            nested = Nested(*drawn(self._by_source, self._nested, 2 * self._samples))
             require_finite(nested.pairs, _WHAT)
         return Sampled(parts, growth, nested, norms)
 
@@ -123,57 +122,42 @@ class MechanismProbe:
         return {"reach": reach, "outer_std": sampled.outer_growth.std(axis=0, ddof=1)}
 
 
-_WHAT = "the terms of the meta-gradients"
-
-
-class _Programs:
-    """What is compiled, each from a training state and a sample's key."""
-
-    def __init__(self, measured: Measured, horizons: tuple[int, ...]):
-        self._measured = measured
-        self._horizons = horizons
-
-    def decompose(self, state: Any, key: PRNGKeyArray) -> Terms:
-        """The terms of all cuts and horizons."""
-        measured = self._measured
-        start = measured.start(state, key)
-        points = unroll(measured.system, start, sources(key, measured.n), objective=Validation())
-        return terms(
-            measured.system,
-            start,
-            points,
-            horizons=self._horizons,
-            cuts=tuple(measured.cuts.values()),
-            key=streams.deflation(key),
-        )
-
-    def outer_growth(self, state: Any, key: PRNGKeyArray):
-        """Of other samples: not the noise of what E6 predicts."""
-        measured = self._measured
-        drawn = sources(streams.apart(key, measured.n), measured.n)
-        return outer_growth(measured.system, measured.start(state, key), drawn)
-
-    def sensitivities(self, state: Any, key: PRNGKeyArray):
-        """|∂θ^(i)/∂η_k| of the sample's own unroll."""
-        measured = self._measured
-        drawn = sources(key, measured.n)
-        return sensitivity_norms(measured.system, measured.start(state, key), drawn)
-
-    def by_source(self, state: Any, key: PRNGKeyArray):
-        """A pair that shares all inner trajectories, and one sample per shared inner step."""
-        measured, n = self._measured, self._measured.n
-        start = measured.start(state, key)
-        drawn = sources(key, n, validations=2)
-        others = sources(streams.nested(key, n), n * n)
-
-        def alone(j):
-            fresh = jax.tree.map(lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others)
-            return all_horizons_from(measured.system, start, share_one(drawn, fresh, j))[:, 0]
-
-        pair = jnp.moveaxis(all_horizons_from(measured.system, start, drawn), 1, 0)
-        return pair, jax.lax.map(alone, jnp.arange(n))
-
-
 def relative_reach(parts: Terms) -> np.ndarray:
     """(K, horizons, n) what T reads of a unit of each inner gradient, over |T|."""
     return np.asarray(parts.reach)[:, 0] / np.asarray(parts.outer)[..., None]
+
+
+def _decompose(
+    measured: Measured, horizons: tuple[int, ...], state: Any, key: PRNGKeyArray
+) -> Terms:
+    """The terms of all cuts and horizons."""
+    start = measured.start(state, key)
+    points = unroll(measured.system, start, sources(key, measured.n), objective=Validation())
+    cuts, deflation = tuple(measured.cuts.values()), streams.deflation(key)
+    return terms(measured.system, start, points, horizons=horizons, cuts=cuts, key=deflation)
+
+
+def _outer_growth(measured: Measured, state: Any, key: PRNGKeyArray):
+    """Of other samples: not the noise of what E6 predicts."""
+    drawn = sources(streams.apart(key, measured.n), measured.n)
+    return outer_growth(measured.system, measured.start(state, key), drawn)
+
+
+def _sensitivities(measured: Measured, state: Any, key: PRNGKeyArray):
+    """|∂θ^(i)/∂η_k| of the sample's own unroll."""
+    drawn = sources(key, measured.n)
+    return sensitivity_norms(measured.system, measured.start(state, key), drawn)
+
+
+def _by_source(measured: Measured, state: Any, key: PRNGKeyArray):
+    """A pair that shares all inner trajectories, and one sample per shared inner step."""
+    n, start = measured.n, measured.start(state, key)
+    drawn = sources(key, n, validations=2)
+    others = sources(streams.nested(key, n), n * n)
+
+    def alone(j):
+        fresh = jax.tree.map(lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others)
+        return all_horizons_from(measured.system, start, share_one(drawn, fresh, j))[:, 0]
+
+    pair = jnp.moveaxis(all_horizons_from(measured.system, start, drawn), 1, 0)
+    return pair, jax.lax.map(alone, jnp.arange(n))

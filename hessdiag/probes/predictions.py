@@ -1,6 +1,7 @@
 """What explanations predict for the growth at a probe, from what the probe measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -28,8 +29,7 @@ def prediction_variables(
     Raises:
         UsageError: one of those fails.
     """
-    evidence = _evidence(measured, spectra, of_terms)
-    predicted = predictions(evidence, more)
+    predicted = predictions(_evidence(measured, spectra, of_terms), more)
     ends = zip(*predicted.values(), strict=True)
     values = with_ends("prediction", Interval(*map(np.stack, ends)))
     for name, coherent in (("mix_prediction", False), ("mix_prediction_coherent", True)):
@@ -42,40 +42,33 @@ def _evidence(
 ) -> Evidence:
     shifted = [[step.shifted for step in loop.hessians if step.shifted] for loop in spectra]
     return Evidence(
-        radius_minus_one=np.array([[s.spectral_radius_minus_one for s in row] for row in shifted]),
-        radius_error=np.array(
-            [[s.spectral_radius_minus_one_error for s in row] for row in shifted]
-        ),
+        radius_minus_one=_array("spectral_radius_minus_one", shifted),
+        radius_error=_array("spectral_radius_minus_one_error", shifted),
         memory=measured.memory,
-        operator_radii=_operator_radii(spectra),
-        product_norms=_product_norms(spectra),
+        operator_radii={
+            name: _radii(rows) for name, rows in _by_name(loop.operators for loop in spectra)
+        },
+        product_norms={
+            name: 1.0 + _array("norm.minus_one", rows)
+            for name, rows in _by_name(loop.products for loop in spectra)
+        },
         **of_terms,
     )
 
 
-def _operator_radii(spectra: Sequence[InnerLoopSpectra]) -> dict[str, Radii]:
-    """Spectral radii of the operators that are not symmetric, on the unrolls that have them."""
-    names = list(dict.fromkeys(name for loop in spectra for name in loop.operators))
-    radii = {}
-    for name in names:
-        rows = [loop.operators[name] for loop in spectra if name in loop.operators]
-        converged = np.array([[step.ritz.converged for step in row] for row in rows])
-        minus_one = np.array([[step.radius.minus_one for step in row] for row in rows])
-        error = np.array([[step.radius.estimate for step in row] for row in rows])
-        radii[name] = Radii(np.where(converged, minus_one, np.nan), error)
-    return radii
+def _radii(rows: list) -> Radii:
+    converged = _array("ritz.converged", rows)
+    minus_one = np.where(converged, _array("radius.minus_one", rows), np.nan)
+    return Radii(minus_one, _array("radius.estimate", rows))
 
 
-def _product_norms(spectra: Sequence[InnerLoopSpectra]) -> dict[str, np.ndarray]:
-    """(U, n) norms of the products, by operator, on the unrolls that have them."""
-    names = list(dict.fromkeys(name for loop in spectra for name in loop.products))
-    return {
-        name: np.array(
-            [
-                [1.0 + product.norm.minus_one for product in loop.products[name]]
-                for loop in spectra
-                if name in loop.products
-            ]
-        )
-        for name in names
-    }
+def _by_name(loops: Iterable[Mapping[str, list]]) -> Iterator[tuple[str, list]]:
+    """Each operator with its results, by unroll and step, on the unrolls that have it."""
+    loops = list(loops)
+    for name in dict.fromkeys(name for loop in loops for name in loop):
+        yield name, [loop[name] for loop in loops if name in loop]
+
+
+def _array(path: str, rows: Sequence[Sequence]) -> np.ndarray:
+    """An attribute of all results, (unrolls, steps)."""
+    return np.array([[*map(attrgetter(path), row)] for row in rows])

@@ -60,12 +60,12 @@ class Probe:
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
         """
-        names = list(self._measured.system.names)
-        if self._measured.n == 0:
-            return xarray.Dataset(
-                coords={"meta_parameter": names}, attrs=self._attributes(iteration)
-            )
-        settings, steps = self._measured.settings, _Steps(progress)
+        measured, settings = self._measured, self._measured.settings
+        attributes = self._attributes(iteration)
+        if measured.n == 0:
+            names = list(measured.system.names)
+            return xarray.Dataset(coords={"meta_parameter": names}, attrs=attributes)
+        steps = _Steps(progress)
         samples = streams.samples(keys.probe, iteration, settings.samples)
         spectra = self._spectra.measure(
             state,
@@ -77,18 +77,17 @@ class Probe:
         meta_gradients = self._meta_gradients(state, samples, sampled, steps)
         seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(
-            self._measured, spectra, self._mechanism.evidence(sampled), self._explanations
+            measured, spectra, self._mechanism.evidence(sampled), self._explanations
         )
         variables = (
-            spread_variables(self._measured, meta_gradients, seed=seed)
+            spread_variables(measured, meta_gradients, seed=seed)
             | predicted
             | inner_loop_variables(spectra)
             | mechanism_variables(
-                sampled, spectra, self._mechanism.horizons, self._measured, seed=[*seed, 1]
+                sampled, spectra, self._mechanism.horizons, measured, seed=[*seed, 1]
             )
         )
-        coords = self._coords(labels, spectra)
-        return described(variables, coords=coords, attrs=self._attributes(iteration))
+        return described(variables, coords=self._coords(labels, spectra), attrs=attributes)
 
     def _meta_gradients(self, state, samples, sampled: Sampled, steps: "_Steps") -> np.ndarray:
         """(K, n, m): sums of the terms where these are of all horizons, else sampled."""
@@ -111,10 +110,8 @@ class Probe:
             "term": horizons,
         }
         if measured.cuts:
-            coords |= {
-                "cut": list(measured.cuts),
-                "cut_horizon": np.array(self._mechanism.horizons),
-            }
+            coords["cut"] = list(measured.cuts)
+            coords["cut_horizon"] = np.array(self._mechanism.horizons)
         return coords
 
     def _attributes(self, iteration: int) -> dict[str, Any]:

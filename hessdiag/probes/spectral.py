@@ -1,6 +1,7 @@
 """Spectra of the inner updates along unrolls, on those unrolls' trajectories."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import jax
@@ -11,7 +12,6 @@ from hessdiag.inner import linearised_step
 from hessdiag.meta import sources, streams, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.probes.measured import Measured
-from hessdiag.probes.settings import ProbeSettings
 
 
 class SpectralProbe:
@@ -20,20 +20,24 @@ class SpectralProbe:
     def __init__(self, measured: Measured):
         settings = measured.settings
         self._n = measured.n
-        self._unrolls = settings.unrolls
-        self._operator_unrolls = settings.operator_unrolls
         self._points = jax.jit(lambda state, key: _points(measured, state, key))
         moving = "semi-gradient" in settings.operators
-        self._loop = InnerLoop(
+        wanted = {
+            field.name: getattr(settings, field.name, None) for field in fields(InnerLoopSettings)
+        }
+        wanted["paths"] = settings.products and bool(settings.counterfactuals)
+        whole = InnerLoop(
             lambda point: linearised_step(measured.system.update, *point, semi_gradient=moving),
-            inner_loop_settings(settings),
+            InnerLoopSettings(**wanted),
         )
-        self._hessians = self._loop.of_hessians_alone()
+        num_whole = min(settings.operator_unrolls, settings.unrolls)
+        hessians = whole.of_hessians_alone()
+        self._loops = [whole] * num_whole + [hessians] * (settings.unrolls - num_whole)
 
     @property
     def units(self) -> int:
         """Calls of `progress` in one measurement."""
-        return sum(self._which(k).units(self._n) for k in range(self._unrolls))
+        return sum(loop.units(self._n) for loop in self._loops)
 
     def measure(
         self,
@@ -55,28 +59,11 @@ class SpectralProbe:
             For every unroll; the first `operator_unrolls` have all operators, the others Hessians.
         """
         return [
-            self._which(k).measure(
+            loop.measure(
                 self._points(state, key), streams.numbered(lanczos_key, k), progress=progress
             )
-            for k, key in enumerate(keys)
+            for k, (loop, key) in enumerate(zip(self._loops, keys, strict=False))
         ]
-
-    def _which(self, k: int) -> InnerLoop:
-        return self._loop if k < self._operator_unrolls else self._hessians
-
-
-def inner_loop_settings(settings: ProbeSettings) -> InnerLoopSettings:
-    """What a probe measures along each unroll."""
-    return InnerLoopSettings(
-        operators=settings.operators,
-        products=settings.products,
-        paths=settings.products and bool(settings.counterfactuals),
-        starts=settings.starts,
-        min_matvecs=settings.min_matvecs,
-        max_matvecs=settings.max_matvecs,
-        tolerance=settings.tolerance,
-        departure_probes=settings.departure_probes,
-    )
 
 
 def _points(measured: Measured, state: Any, key: PRNGKeyArray):

@@ -29,12 +29,7 @@ class SpreadProbe:
     def sample(
         self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]
     ) -> np.ndarray:
-        """Meta-gradients (K, n, m), a chunk at a time.
-
-        Args:
-            state: the training state; every sample starts from it.
-            keys: K keys, one per sample.
-            progress: called with the number of samples done, after each chunk.
+        """Meta-gradients (K, n, m) of K keys from a training state, as `Chunks.sample` draws them.
 
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
@@ -49,16 +44,9 @@ def spread_variables(
 ) -> Values:
     """Spread of every estimator that is a weighted sum over horizons (eq. 7 for the bias)."""
     settings = measured.settings
+    options = {"confidence": settings.confidence, "resamples": settings.resamples}
     estimates = [mixed(meta_gradients, [*weights]) for weights in measured.weights.values()]
-    spreads = [
-        measure_spread(
-            estimate,
-            confidence=settings.confidence,
-            resamples=settings.resamples,
-            rng=np.random.default_rng(seed),
-        )
-        for estimate in estimates
-    ]
+    spreads = [measure_spread(e, rng=np.random.default_rng(seed), **options) for e in estimates]
     values: Values = {"meta_gradient": meta_gradients}
     for name in Spread._fields:
         ends = zip(*(getattr(spread, name) for spread in spreads), strict=True)

@@ -3,7 +3,7 @@ import weakref
 
 import pytest
 
-from hessdiag.api.kept import NUM_KEPT, kept
+from hessdiag.api.programs import NUM_KEPT, kept
 
 
 class Made:

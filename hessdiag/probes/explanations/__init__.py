@@ -1,8 +1,12 @@
 """What explanations predict for the growth of the meta-gradient's standard deviation."""
 
 from hessdiag.probes.explanations.evidence import Evidence, Explanation, Radii
-from hessdiag.probes.explanations.own import explanations_at
-from hessdiag.probes.explanations.registry import EXPLANATIONS, SPECTRAL, predictions
+from hessdiag.probes.explanations.registry import (
+    EXPLANATIONS,
+    SPECTRAL,
+    explanations_at,
+    predictions,
+)
 
 __all__ = [
     "EXPLANATIONS",

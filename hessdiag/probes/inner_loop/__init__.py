@@ -1,6 +1,5 @@
 """Spectra of every operator along an inner loop."""
 
-from hessdiag.probes.inner_loop.gradient_paths import gradient_path
 from hessdiag.probes.inner_loop.labelled import inner_loop_variables, operator_names
 from hessdiag.probes.inner_loop.loop import InnerLoop
 from hessdiag.probes.inner_loop.measured import (
@@ -10,6 +9,7 @@ from hessdiag.probes.inner_loop.measured import (
     PathNorm,
     ProductNorm,
 )
+from hessdiag.probes.inner_loop.norms import gradient_path
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, OPERATORS, InnerLoopSettings
 
 __all__ = [

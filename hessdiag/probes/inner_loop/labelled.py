@@ -8,13 +8,35 @@ import numpy as np
 
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
 from hessdiag.probes.values import Values
-from hessdiag.spectra.complex_ritz import ComplexRitzValues, SpectralRadius
+from hessdiag.record.schema import SCHEMA
+from hessdiag.spectra.complex_ritz import ComplexRitzValues
 from hessdiag.spectra.density import cumulative, density, grid
 from hessdiag.spectra.normality import Departure
 from hessdiag.spectra.ritz import padded
 
 GRID = 256  # points of the density's axis
 
+# The attribute behind every variable, by what has it.
+_HESSIAN = {
+    "hessian_min": "ends.lowest",
+    "hessian_min_error": "ends.lowest_error",
+    "hessian_max": "ends.highest",
+    "hessian_max_error": "ends.highest_error",
+    "symmetry_defect": "symmetry_defect",
+    "start_disagreement": "ends.disagreement",
+    "orthogonality": "ends.orthogonality",
+    "matvecs": "ends.matvecs",
+    "converged": "ends.converged",
+}
+_SHIFTED = {
+    "paper_low": "low_minus_one",
+    "paper_low_error": "low_minus_one_error",
+    "paper_high": "high_minus_one",
+    "paper_high_error": "high_minus_one_error",
+    "spectral_radius_minus_one": "spectral_radius_minus_one",
+    "spectral_radius_minus_one_error": "spectral_radius_minus_one_error",
+    "exceeds_one": "exceeds_one",
+}
 _MASSES = {
     "mass_above_zero": "above",
     "mass_inside": "inside",
@@ -22,32 +44,8 @@ _MASSES = {
     "mass_at_zero": "zero",
     "mass_undecided": "undecided",
 }
-_ENDS = {
-    "hessian_min": "ends.lowest",
-    "hessian_max": "ends.highest",
-}
-_SHIFTED_ENDS = {
-    "paper_low": "shifted.low_minus_one",
-    "paper_high": "shifted.high_minus_one",
-    "spectral_radius_minus_one": "shifted.spectral_radius_minus_one",
-}
-
-
-def _with_errors(paths: Mapping[str, str]) -> dict[str, str]:
-    return {**paths, **{f"{name}_error": f"{path}_error" for name, path in paths.items()}}
-
-
-_HESSIAN = {
-    **_with_errors(_ENDS),
-    "symmetry_defect": "symmetry_defect",
-    "start_disagreement": "ends.disagreement",
-    "orthogonality": "ends.orthogonality",
-    "matvecs": "ends.matvecs",
-    "converged": "ends.converged",
-}
-_SHIFTED = {**_with_errors(_SHIFTED_ENDS), "exceeds_one": "shifted.exceeds_one"}
 _RUN = {"ritz_value": "values", "ritz_weight": "weights", "ritz_error": "errors"}
-_NUMBERS = {
+_OPERATOR = {
     "operator_radius_minus_one": "radius.minus_one",
     "operator_radius_error": "radius.error",
     "operator_radius_estimate": "radius.estimate",
@@ -58,21 +56,19 @@ _NUMBERS = {
     "operator_frobenius": "departure.frobenius",
     "operator_matvecs": "ritz.matvecs",
     "operator_converged": "ritz.converged",
-}
-_VALUES = {
     "operator_value_real": "ritz.values.real",
     "operator_value_imag": "ritz.values.imag",
     "operator_value_error": "ritz.errors",
     "operator_value_estimate": "ritz.estimates",
 }
-_NORMS = {
+_PRODUCT = {
     "product_norm_minus_one": "norm.minus_one",
     "product_norm_error": "norm.error",
     "product_exceeds_one": "norm.exceeds_one",
     "product_matvecs": "matvecs",
     "product_converged": "converged",
 }
-_PATHS = {
+_PATH = {
     "path_norm": "value",
     "path_norm_error": "error",
     "path_matvecs": "matvecs",
@@ -91,10 +87,10 @@ def inner_loop_variables(loops: Sequence[InnerLoopSpectra]) -> Values:
     rates = [step.alpha for step in hessians[0]]
     values = _columns(_HESSIAN, hessians)
     if None not in rates:
-        values |= _columns(_SHIFTED, hessians) | _masses(hessians)
+        values |= _columns(_SHIFTED, _read("shifted", hessians))
+        values |= _masses(_read("masses", hessians))
         values["learning_rate"] = np.array(rates)
-    runs = [[step.runs for step in row] for row in hessians]
-    values |= _padded_columns(_RUN, runs, 3) | _densities(hessians)
+    values |= _columns(_RUN, _read("runs", hessians)) | _densities(hessians)
     return values | _other_operators([loop for loop in loops if loop.operators or loop.products])
 
 
@@ -111,44 +107,41 @@ def _other_operators(loops: Sequence[InnerLoopSpectra]) -> Values:
     values: Values = {}
     names = operator_names(loops)
     if names:
-        steps = range(len(loops[0].hessians))
-        spectra = [[[_spectrum(loop, n, j) for n in names] for j in steps] for loop in loops]
-        values |= _columns(_NUMBERS, spectra) | _padded_columns(_VALUES, spectra, 3)
+        by_step = [list(zip(*(_spectra(loop, n) for n in names), strict=True)) for loop in loops]
+        values |= _columns(_OPERATOR, by_step)
     if names and set(names) <= set(loops[0].products):
-        norms = [list(zip(*(loop.products[n] for n in names), strict=True)) for loop in loops]
-        values |= _columns(_NORMS, norms)
+        by_term = [list(zip(*(loop.products[n] for n in names), strict=True)) for loop in loops]
+        values |= _columns(_PRODUCT, by_term)
     if loops and all(loop.paths for loop in loops):
-        values |= _columns(_PATHS, [loop.paths for loop in loops])
+        values |= _columns(_PATH, [loop.paths for loop in loops])
     return values
 
 
 def _columns(paths: Mapping[str, str], results: Any) -> Values:
-    """Values of nested lists of results, one level of lists for each dimension."""
-    read = {name: _read(path, results) for name, path in paths.items()}
-    return {name: np.array(of, _dtype(name)) for name, of in read.items()}
+    """Attributes of results in nested lists, one level for each dimension; vectors are padded."""
+    columns = {}
+    for name, path in paths.items():
+        *outer, last = SCHEMA[name].dims
+        values = _read(path, results)
+        ragged = last.endswith("ritz")
+        columns[name] = padded(values, len(outer)) if ragged else np.array(values, _dtype(name))
+    return columns
 
 
 def _dtype(name: str) -> Any:
-    if "exceeds_one" in name:
-        return object
-    return _DTYPES.get(name.rpartition("_")[2], float)
-
-
-def _padded_columns(paths: Mapping[str, str], results: Any, depth: int) -> Values:
-    """The same of vectors, padded with NaN to the longest, along the last dimension."""
-    return {name: padded(_read(path, results), depth) for name, path in paths.items()}
+    return object if "exceeds_one" in name else _DTYPES.get(name.rpartition("_")[2], float)
 
 
 def _read(path: str, results: Any) -> Any:
     """An attribute of every one of nested lists of results."""
     if isinstance(results, list | tuple) and not hasattr(results, "_fields"):
-        return [_read(path, each) for each in results]
+        return [_read(path, result) for result in results]
     return attrgetter(path)(results)
 
 
-def _masses(hessians: Sequence[Sequence[HessianSpectrum]]) -> Values:
+def _masses(masses: Any) -> Values:
     """Shares of the spectrum, with their standard errors over starts."""
-    pairs = {name: np.array(_read(f"masses.{of}", hessians)) for name, of in _MASSES.items()}
+    pairs = {name: np.array(_read(field, masses)) for name, field in _MASSES.items()}
     shares = {name: pair[..., 0] for name, pair in pairs.items()}
     return shares | {f"{name}_se": pair[..., 1] for name, pair in pairs.items()}
 
@@ -169,10 +162,8 @@ def _densities(hessians: list[list[HessianSpectrum]]) -> Values:
     }
 
 
-def _spectrum(loop: InnerLoopSpectra, name: str, j: int) -> OperatorSpectrum:
-    if name == "paper":
-        return _of_paper(loop.hessians[j])
-    return loop.operators[name][j]
+def _spectra(loop: InnerLoopSpectra, name: str) -> list[OperatorSpectrum]:
+    return [_of_paper(h) for h in loop.hessians] if name == "paper" else loop.operators[name]
 
 
 def _of_paper(spectrum: HessianSpectrum) -> OperatorSpectrum:
@@ -181,14 +172,14 @@ def _of_paper(spectrum: HessianSpectrum) -> OperatorSpectrum:
     assert spectrum.alpha is not None
     alpha, run, shifted = spectrum.alpha, spectrum.runs[0], spectrum.shifted
     squares = [np.sum(r.weights * r.values**2) * spectrum.size for r in spectrum.runs]
-    error = shifted.spectral_radius_minus_one_error
+    errors, error = alpha * run.errors, shifted.spectral_radius_minus_one_error
     return OperatorSpectrum(
         ritz=ComplexRitzValues(
             values=-alpha * run.values + 0j,
-            residuals=alpha * run.errors,
-            conditions=np.ones_like(run.errors),
-            estimates=alpha * run.errors,
-            errors=alpha * run.errors,
+            residuals=errors,
+            conditions=np.ones_like(errors),
+            estimates=errors,
+            errors=errors,
             matvecs=spectrum.ends.matvecs,
             converged=spectrum.ends.converged,
             orthogonality=spectrum.ends.orthogonality,

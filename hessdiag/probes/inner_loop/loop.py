@@ -15,10 +15,9 @@ from jaxtyping import Array, Key, PyTree
 
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
-from hessdiag.probes.inner_loop.gradient_paths import GradientPaths
 from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
-from hessdiag.probes.inner_loop.product_norms import ProductNorms, of_one_step
+from hessdiag.probes.inner_loop.norms import Norms, of_one_step
 from hessdiag.probes.inner_loop.radii import Radii
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings
 
@@ -34,11 +33,7 @@ class InnerLoop:
         settings: What is measured.
     """
 
-    def __init__(
-        self,
-        linearise: Callable[[Any], InnerStep],
-        settings: InnerLoopSettings,
-    ):
+    def __init__(self, linearise: Callable[[Any], InnerStep], settings: InnerLoopSettings):
         self._settings = settings
         self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
         self._is_alike = jax.jit(
@@ -46,8 +41,7 @@ class InnerLoop:
         )
         self._hessians = Hessians(settings)
         self._radii = Radii(settings)
-        self._norms = ProductNorms(settings)
-        self._paths = GradientPaths(settings)
+        self._norms = Norms(settings)
 
     def of_hessians_alone(self) -> Self:
         """The same programs for Hessians, without other operators and products."""
@@ -91,12 +85,12 @@ class InnerLoop:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
             update = "preconditioned" if alike and "update" not in computed else "update"
-            products = self._norms.measure(
+            products = self._norms.products(
                 steps, first + computed, keys.products, paper, update, progress
             )
             products = _with_copies(products, first + names, progress)
         operators = _with_copies(operators, names, progress)
-        paths = self._paths.measure(steps, keys.paths, progress) if self._settings.paths else []
+        paths = self._norms.paths(steps, keys.paths, progress) if self._settings.paths else []
         return InnerLoopSpectra(hessians, operators, products, paths)
 
     def _measured_hessians(self, steps: InnerStep, key, progress: Progress):
@@ -116,10 +110,10 @@ def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:
     return names
 
 
-def _with_copies(made: dict[str, list], names: tuple[str, ...], progress: Progress):
+def _with_copies(computed: dict[str, list], names: tuple[str, ...], progress: Progress):
     """Results under every name that was asked for."""
-    for name in [name for name in names if name not in made]:
-        made[name] = made["preconditioned"]
-        for _ in made[name]:
+    sources = {name: name if name in computed else "preconditioned" for name in names}
+    for name, source in sources.items():
+        for _ in computed[source] if name != source else ():
             progress()
-    return {name: made[name] for name in names}
+    return {name: computed[source] for name, source in sources.items()}

@@ -11,71 +11,42 @@ from hessdiag.spectra.ritz import Extremes, RitzValues, ShiftedExtremes
 
 @dataclass(frozen=True)
 class HessianSpectrum:
-    """The Hessian of the inner loss at one inner step.
+    """The Hessian of the inner loss at one inner step; the last three need a learning rate."""
 
-    Attributes:
-        runs: Ritz values of every start, or the dense spectrum.
-        ends: Extremes.
-        symmetry_defect: Measured asymmetry.
-        size: Number of parameters.
-        alpha: Learning rate of the step; None if it has none.
-        shifted: Extremes of I + H = I - alpha Hessian, minus one; None without a learning rate.
-        masses: Where the eigenvalues of H lie; None without a learning rate.
-    """
-
-    runs: list[RitzValues]
+    runs: list[RitzValues]  # of every start, or the dense spectrum
     ends: Extremes
     symmetry_defect: float
-    size: int
-    alpha: float | None
-    shifted: ShiftedExtremes | None
-    masses: MassSplit | None
+    size: int  # number of parameters
+    alpha: float | None  # learning rate of the step
+    shifted: ShiftedExtremes | None  # ends of I + H = I - alpha Hessian, minus one
+    masses: MassSplit | None  # where the eigenvalues of H lie
 
 
 @dataclass(frozen=True)
 class OperatorSpectrum:
-    """A non-symmetric operator I + N at one inner step, in balanced coordinates.
+    """A non-symmetric operator I + N at one inner step, in balanced coordinates."""
 
-    Attributes:
-        ritz: Eigenvalue estimates of N.
-        radius: Spectral radius of I + N, minus one.
-        departure: Departure from normality and norm of the balanced N.
-    """
-
-    ritz: ComplexRitzValues
-    radius: SpectralRadius
-    departure: Departure
+    ritz: ComplexRitzValues  # eigenvalue estimates of N
+    radius: SpectralRadius  # of I + N, minus one
+    departure: Departure  # from normality, and the norm of the balanced N
 
 
 @dataclass(frozen=True)
 class ProductNorm:
-    """Norm of a product over the last inner steps, as a map of the parameters.
-
-    Attributes:
-        norm: |P| - 1.
-        matvecs: Products with P'P spent; none where the norm is known from another operator.
-        converged: Whether the tolerance was met.
-    """
+    """Norm of a product over the last inner steps, as a map of the parameters."""
 
     norm: NormMinusOne
-    matvecs: int
+    matvecs: int  # products with P'P spent; none where the norm is known from another operator
     converged: bool
 
 
 @dataclass(frozen=True)
 class PathNorm:
-    """Norm of the derivative of the last theta in one inner gradient.
+    """Norm of the derivative of the last theta in one inner gradient."""
 
-    Attributes:
-        value: The largest singular value.
-        error: Some singular value lies within it.
-        matvecs: Products spent, and as many transposed ones.
-        converged: Whether the tolerance was met.
-    """
-
-    value: float
-    error: float
-    matvecs: int
+    value: float  # the largest singular value
+    error: float  # some singular value lies within it
+    matvecs: int  # products spent, and as many transposed ones
     converged: bool
 
 

@@ -9,14 +9,14 @@ from jaxtyping import Array, Float, Int, Key
 from hessdiag.inner.products import named_operator, step_at
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
-from hessdiag.probes.inner_loop.balancing import balancing_scales
 from hessdiag.probes.inner_loop.measured import OperatorSpectrum
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings
-from hessdiag.probes.inner_loop.warm_start import warm_start
 from hessdiag.spectra.arnoldi import arnoldi, outermost_vector
-from hessdiag.spectra.balancing import balanced
-from hessdiag.spectra.complex_ritz import complex_ritz_values, spectral_radius_minus_one
+from hessdiag.spectra.balancing import balanced, balancing_scale
+from hessdiag.spectra.complex_ritz import complex_ritz_values
 from hessdiag.spectra.normality import departure_from_normality
+
+_SWEEPS = 4  # of balancing; each costs a product and a transposed one
 
 
 class Radii:
@@ -34,7 +34,7 @@ class Radii:
         key: Key[Array, ""],
         progress: Callable[[], None],
     ) -> dict[str, list[OperatorSpectrum]]:
-        """Spectra by operator, per inner step."""
+        """Spectra by operator, per inner step; progress is called after each."""
         if not names:
             return {}
         scale_key, key = jax.random.split(key)
@@ -46,12 +46,7 @@ class Radii:
         }
 
     def _along(
-        self,
-        steps: InnerStep,
-        name: str,
-        scale: Float[Array, "n k"],
-        key: Key[Array, ""],
-        progress: Callable[[], None],
+        self, steps: InnerStep, name: str, scale: Float[Array, "n k"], key, progress
     ) -> Iterator[OperatorSpectrum]:
         """One operator at every inner step, each started from where the last one ended."""
         warm = jnp.zeros_like(scale[0])
@@ -64,9 +59,7 @@ class Radii:
             yield OperatorSpectrum(ritz, spectral_radius_minus_one(ritz), departure)
             progress()
 
-    def _decomposed(
-        self, steps: InnerStep, j: Int[Array, ""], scale, key: Key[Array, ""], warm, *, name: str
-    ):
+    def _decomposed(self, steps: InnerStep, j: Int[Array, ""], scale, key, warm, *, name: str):
         operator = balanced(named_operator(step_at(steps, j), name), scale).minus_identity
         assert operator is not None
         start_key, probe_key = jax.random.split(key)
@@ -83,3 +76,40 @@ class Radii:
             operator, probe_key, num_probes=self._settings.departure_probes
         )
         return run._replace(basis=None), departure, outermost_vector(run, shift=1.0)
+
+
+def warm_start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
+    """A random direction, which finds what a similar run had nothing of, and what that one found.
+
+    Args:
+        key: Of the random direction.
+        warm: A unit vector; zero if there is none. A run that failed leaves none, either: its Ritz
+            vector is not finite.
+    """
+    random = jax.random.normal(key, warm.shape, warm.dtype)
+    there = jnp.all(jnp.isfinite(warm))
+    return random / jnp.linalg.norm(random) + jnp.where(there, warm, 0)
+
+
+def balancing_scales(
+    steps: InnerStep, key: Key[Array, ""], *, names: tuple[str, ...]
+) -> dict[str, Float[Array, "n k"]]:
+    """For each named operator, a diagonal per stacked step that makes it nearly balanced.
+
+    The augmented operator is balanced by products, the others have the closed form.
+    """
+    responses = jax.lax.map(lambda step: step.response_scale, steps)
+    scales = {name: responses for name in names if name != "augmented"}
+    if "semi-gradient" in names:
+        scales["semi-gradient"] = jnp.ones_like(responses)
+    if "augmented" in names:
+        keys = jax.random.split(key, len(steps.gradient))
+        scales["augmented"] = jax.lax.map(_augmented_scale, (steps, keys))
+    return scales
+
+
+def _augmented_scale(step_and_key: tuple[InnerStep, Key[Array, ""]]) -> Float[Array, " k"]:
+    step, key = step_and_key
+    memory = jnp.ones(step.memory.size, step.memory.dtype)
+    known = jnp.concatenate([step.response_scale, memory])
+    return known * balancing_scale(balanced(step.augmented, known), key, sweeps=_SWEEPS)

@@ -1,14 +1,27 @@
-"""The compiled programs behind one spectrum."""
+"""The compiled programs behind the front door, kept from one call to the next.
+
+Whatever is a number, parameters, batches, tolerance and keys, is an argument of a program: a loss
+is traced again only where shapes, dtypes or structures change.
+"""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
-from hessdiag.api.kept import kept
+from hessdiag.inner import InnerState, InnerUpdate, linearised_step
+from hessdiag.inner.update import LossWithoutEta
+from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
+
+NUM_KEPT = 4
+"""Programs kept of each kind: enough to take turns with a few operators of one loss.
+
+Few, for as long as a program is kept, so is all that its loss closes over, and its constants.
+"""
 
 Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
 """(params, batch) -> scalar."""
@@ -17,11 +30,27 @@ Build = Callable[[PyTree[Float[Array, "..."]], Any], spectra.Operator]
 """(params, batch) -> an operator on the space of params."""
 
 
+def kept[Made](make: Callable[..., Made]) -> Callable[..., Made]:
+    """The same function of positional arguments, which remembers what it made of the last ones.
+
+    Equal arguments are the same. Where one cannot be hashed, such as a callable that holds arrays,
+    all is made anew at each call.
+    """
+    remembered = functools.lru_cache(maxsize=NUM_KEPT)(make)
+
+    @functools.wraps(make, updated=())
+    def make_or_remember(*arguments: Hashable) -> Made:
+        try:
+            hash(arguments)
+        except TypeError:
+            return make(*arguments)
+        return remembered(*arguments)
+
+    return make_or_remember
+
+
 class SpectrumPrograms:
     """Products of one operator, inside programs that are compiled at first use.
-
-    Whatever is a number, parameters, batch, tolerance and keys, is an argument: the loss is traced
-    again only where shapes, dtypes or structures change.
 
     Args:
         loss: Whose Hessian is meant; unused where there is an operator.
@@ -51,24 +80,42 @@ class SpectrumPrograms:
     def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
         operator = self._build(params, batch)
         vectors = jax.random.normal(key, (starts, operator.size), operator.dtype)
-        return jax.lax.map(
-            lambda v: spectra.lanczos(
-                operator, v, max_matvecs=matvecs, min_matvecs=matvecs, tolerance=tolerance
-            ),
-            vectors,
-        )
+        options = {"max_matvecs": matvecs, "min_matvecs": matvecs, "tolerance": tolerance}
+        return jax.lax.map(lambda v: spectra.lanczos(operator, v, **options), vectors)
 
     def _traced(self, params, batch, key, *, matvecs):
         num_matvecs = max(4, matvecs // 2 * 2)
         return spectra.xtrace(self._build(params, batch), key, num_matvecs=num_matvecs)
 
 
-@kept
-def spectrum_programs(
-    loss: Loss | None, operator: Build | None, chunk_size: int | None
-) -> SpectrumPrograms:
-    """The programs of these arguments, which `SpectrumPrograms` explains, or those kept of them."""
-    return SpectrumPrograms(loss, operator, chunk_size)
+class InnerLoopPrograms:
+    """One inner loop's run and measurement, inside programs that are compiled at first use.
+
+    Args:
+        update: The inner update.
+        chunk_size: Examples per chunk of its loss, or None.
+        settings: What is measured.
+
+    Attributes:
+        repeats: (state, batch) -> whether gradient and update are the same each time.
+        points: (state, stacked batches) -> the points of the inner steps, for `loop`.
+        loop: Measures them.
+    """
+
+    def __init__(self, update: InnerUpdate, chunk_size: int | None, settings: InnerLoopSettings):
+        if chunk_size is not None:
+            assert isinstance(update.loss, LossWithoutEta)
+            chunked = LossWithoutEta(spectra.chunked(update.loss.loss, chunk_size))
+            update = dataclasses.replace(update, loss=chunked)
+        self.repeats = spectra.repeat_check(
+            lambda state, batch: (update.gradient(state[0], None, batch), update(state, batch))
+        )
+        self.points = jax.jit(lambda state, batches: _points(update, state, batches))
+        self.loop = InnerLoop(lambda point: linearised_step(update, *point), settings)
+
+
+spectrum_programs = kept(SpectrumPrograms)
+inner_loop_programs = kept(InnerLoopPrograms)
 
 
 def _hessian(loss: Loss, chunk_size: int | None) -> Build:
@@ -97,3 +144,11 @@ def _on_params(operator: spectra.Operator, params) -> spectra.Operator:
             f"a symmetric map of the {size} of params to as many"
         )
     return operator
+
+
+def _points(update: InnerUpdate, state, batches):
+    def step(state, batch):
+        return update(state, batch), state
+
+    _, states = jax.lax.scan(step, InnerState(*state), batches)
+    return states, batches
