@@ -35,7 +35,7 @@ class Chunks:
         Args:
             state: the training state; every sample starts from it.
             keys: a key per sample.
-            progress: called with the number of samples done, after each chunk.
+            progress: called after each chunk with the number of its samples.
         """
         num, size = len(keys), self._size
         chunks = []
@@ -43,7 +43,7 @@ class Chunks:
             places = np.arange(start, start + size) % num  # the last chunk is filled up
             chunk = self.program(state, keys[start] if size == 1 else keys[places])
             chunks.append(jax.device_get(chunk))
-            progress(min(start + size, num))
+            progress(min(size, num - start))
         join = np.stack if size == 1 else np.concatenate
         return jax.tree.map(lambda *parts: join(parts)[:num], *chunks)
 

@@ -14,27 +14,14 @@ from hessdiag.probes.settings import ProbeSettings
 
 @dataclass(frozen=True)
 class Measured:
-    """The object of a probe; nothing in it changes along training.
+    """The object of a probe; nothing in it changes along training."""
 
-    Attributes:
-        system: the problem and its inner update.
-        start: a training state and a sample's key → where the sample's unroll starts.
-        n: the longest horizon.
-        settings: what is measured, and how exactly.
-        cuts: the full meta-gradient first, then the counterfactuals wanted, by name; or none.
-        weights: of the estimators that are weighted sums over horizons, by name: w_1 … w_i of the
-            i-step one for i = 1 … n.
-        mixing: the weights of eq. 10, for what explanations predict of an average over horizons.
-        headline: the one of these that training uses, or comes closest to.
-        memory: decay β₁ of the optimiser's first moment; None where it has none.
-    """
-
-    system: System
-    start: Callable[[Any, PRNGKeyArray], Start]
-    n: int
+    system: System  # the problem and its inner update
+    start: Callable[[Any, PRNGKeyArray], Start]  # of a sample's unroll, by training state and key
+    n: int  # the longest horizon
     settings: ProbeSettings
-    cuts: Mapping[str, Cut]
-    weights: Mapping[str, Sequence[np.ndarray]]
-    mixing: Sequence[np.ndarray]
-    headline: str
-    memory: float | None
+    cuts: Mapping[str, Cut]  # none, or the full meta-gradient first, then the counterfactuals
+    weights: Mapping[str, Sequence[np.ndarray]]  # w_1 … w_i of i-step sums over horizons, i = 1 … n
+    mixing: Sequence[np.ndarray]  # those of eq. 10, for predictions for an average over horizons
+    headline: str  # the estimator of `weights` that training uses, or comes closest to
+    memory: float | None  # decay β₁ of the optimiser's first moment; None where it has none

@@ -39,7 +39,7 @@ class Nested(NamedTuple):
 class Sampled(NamedTuple):
     """What one probe sampled; None for what is not wanted."""
 
-    terms: Terms | None
+    terms: Any  # stacked `Terms`, (K, …)
     outer_growth: np.ndarray | None  # (K, n, m): T^(i)·∂θ^(1)/∂η, of other samples
     nested: Nested | None
     sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|; None where η has many entries
@@ -89,26 +89,23 @@ class MechanismProbe:
         Args:
             state: the training state; every sample starts from it.
             keys: a key per sample.
-            progress: called with the units done.
+            progress: called after each chunk with the units in it.
 
         Raises:
             NotFiniteError: a term is NaN or infinite.
         """
-
-        def drawn(chunks: Chunks, number: int, before: int) -> Any:
-            return chunks.sample(state, keys[:number], progress=lambda k: progress(before + k))
-
         parts = growth = nested = norms = None
         if self._samples:
-            parts = drawn(self._decompose, self._samples, 0)
+            parts = self._decompose.sample(state, keys, progress=progress)
             require_finite(parts.contributions, _WHAT)
-            growth = drawn(self._outer_growth, self._samples, self._samples)
+            growth = self._outer_growth.sample(state, keys, progress=progress)
             require_finite(growth, _WHAT)
             if growth.shape[-1] <= FEW:
-                few = keys[: min(self._samples, SENSITIVITIES)]
-                norms = np.stack([np.asarray(self._sensitivities(state, key)) for key in few])
+                few = [self._sensitivities(state, key) for key in keys[:SENSITIVITIES]]
+                norms = np.stack(jax.device_get(few))
         if self._nested:
-            nested = Nested(*drawn(self._by_source, self._nested, 2 * self._samples))
+            pairs = self._by_source.sample(state, keys[: self._nested], progress=progress)
+            nested = Nested(*pairs)
             require_finite(nested.pairs, _WHAT)
         return Sampled(parts, growth, nested, norms)
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from hessdiag.meta import Terms
 from hessdiag.probes.inner_loop import InnerLoopSpectra
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.mechanism import Nested, Sampled, relative_reach
@@ -35,10 +34,9 @@ def mechanism_variables(
     options = {"confidence": settings.confidence, "resamples": settings.resamples, "rng": rng}
     values: Values = {}
     if sampled.terms is not None:
-        terms = Terms(*map(np.asarray, sampled.terms))
-        values |= _of_terms(terms, options)
+        values |= _of_terms(sampled.terms, options)
         if horizons[-1] == measured.n:
-            values |= _alignments(terms, [*measured.cuts], spectra)
+            values |= _alignments(sampled.terms, [*measured.cuts], spectra)
     if sampled.nested is not None:
         values |= _shares(sampled.nested, options)
     if sampled.sensitivities is not None:
@@ -46,7 +44,7 @@ def mechanism_variables(
     return values
 
 
-def _of_terms(terms: Terms, options: dict[str, Any]) -> Values:
+def _of_terms(terms: Any, options: dict[str, Any]) -> Values:
     """Cuts, terms and their alignment; the sizes of a term's factors are sample means."""
     contributions = terms.contributions[:, 0]
     cut = cut_growth(terms.meta_gradients, **options)
@@ -67,7 +65,7 @@ def _of_terms(terms: Terms, options: dict[str, Any]) -> Values:
     }
 
 
-def _alignments(terms: Terms, cuts: Sequence[str], spectra: Sequence[InnerLoopSpectra]) -> Values:
+def _alignments(terms: Any, cuts: Sequence[str], spectra: Sequence[InnerLoopSpectra]) -> Values:
     """How much of the most that its factors allow each term is, on the unrolls with spectra.
 
     On the augmented state a term is T G ∂g/∂η with G the derivative of the last θ in the gradient
@@ -95,7 +93,7 @@ def _alignments(terms: Terms, cuts: Sequence[str], spectra: Sequence[InnerLoopSp
     return values
 
 
-def _alignment(terms: Terms, cut: int, carried: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+def _alignment(terms: Any, cut: int, carried: np.ndarray, mixed: np.ndarray) -> np.ndarray:
     """(U, n, m): terms at the longest horizon over the product of the norms of their factors."""
     unrolls = len(carried)
     bound = terms.outer[:unrolls, -1, None, None] * carried[..., None] * mixed

@@ -10,7 +10,7 @@ from hessdiag.meta import streams
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables, operator_names
 from hessdiag.probes.measured import Measured
-from hessdiag.probes.mechanism import MechanismProbe, Sampled
+from hessdiag.probes.mechanism import MechanismProbe
 from hessdiag.probes.mechanism_variables import mechanism_variables
 from hessdiag.probes.predictions import prediction_variables
 from hessdiag.probes.spectral import SpectralProbe
@@ -19,11 +19,7 @@ from hessdiag.record.schema import described
 
 
 class Probe:
-    """Probes one object along training; the training state is read, never changed.
-
-    Args:
-        measured: what is probed.
-    """
+    """Probes one object along training; the training state is read, never changed."""
 
     def __init__(self, measured: Measured):
         self._measured = measured
@@ -39,12 +35,7 @@ class Probe:
         return samples + self._spectra.units + self._mechanism.units
 
     def __call__(
-        self,
-        state: Any,
-        iteration: int,
-        *,
-        keys: streams.RunKeys,
-        progress: Callable[[int], None],
+        self, state: Any, iteration: int, *, keys: streams.RunKeys, progress: Callable[[int], None]
     ) -> xarray.Dataset:
         """Measure at `state`.
 
@@ -65,16 +56,22 @@ class Probe:
         if measured.n == 0:
             names = list(measured.system.names)
             return xarray.Dataset(coords={"meta_parameter": names}, attrs=attributes)
-        steps = _Steps(progress)
+        done = 0
+
+        def advance(units: int = 1) -> None:
+            nonlocal done
+            done += units
+            progress(done)
+
         samples = streams.samples(keys.probe, iteration, settings.samples)
-        spectra = self._spectra.measure(
-            state,
-            samples[: settings.unrolls],
-            streams.start_vectors(keys.lanczos, iteration),
-            progress=steps.unit,
-        )
-        sampled = self._mechanism.sample(state, samples, progress=steps.part(self._mechanism.units))
-        meta_gradients = self._meta_gradients(state, samples, sampled, steps)
+        start_vectors = streams.start_vectors(keys.lanczos, iteration)
+        unrolls = samples[: settings.unrolls]
+        spectra = self._spectra.measure(state, unrolls, start_vectors, progress=advance)
+        sampled = self._mechanism.sample(state, samples, progress=advance)
+        if self._mechanism.covers_all_horizons:  # their sums are what would be sampled
+            meta_gradients = sampled.terms.meta_gradients[:, 0]
+        else:
+            meta_gradients = self._spread.sample(state, samples, progress=advance)
         seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(
             measured, spectra, self._mechanism.evidence(sampled), self._explanations
@@ -88,13 +85,6 @@ class Probe:
             )
         )
         return described(variables, coords=self._coords(labels, spectra), attrs=attributes)
-
-    def _meta_gradients(self, state, samples, sampled: Sampled, steps: "_Steps") -> np.ndarray:
-        """(K, n, m): sums of the terms where these are of all horizons, else sampled."""
-        if sampled.terms is not None and self._mechanism.covers_all_horizons:
-            return np.asarray(sampled.terms.meta_gradients)[:, 0]
-        part = steps.part(self._measured.settings.samples)
-        return self._spread.sample(state, samples, progress=part)
 
     def _coords(self, labels: list[str], spectra: list[InnerLoopSpectra]) -> dict[str, Any]:
         measured = self._measured
@@ -121,22 +111,3 @@ class Probe:
             "confidence": self._measured.settings.confidence,
             "headline_estimator": self._measured.headline,
         }
-
-
-class _Steps:
-    """Progress of a probe, added up over its parts."""
-
-    def __init__(self, progress: Callable[[int], None]):
-        self._progress = progress
-        self._done = 0
-
-    def unit(self) -> None:
-        """One more unit is done."""
-        self._done += 1
-        self._progress(self._done)
-
-    def part(self, units: int) -> Callable[[int], None]:
-        """What a part of so many units is to call with how many of them it has done."""
-        before = self._done
-        self._done += units
-        return lambda num: self._progress(before + num)

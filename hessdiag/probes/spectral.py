@@ -22,13 +22,12 @@ class SpectralProbe:
         self._n = measured.n
         self._points = jax.jit(lambda state, key: _points(measured, state, key))
         moving = "semi-gradient" in settings.operators
-        wanted = {
-            field.name: getattr(settings, field.name, None) for field in fields(InnerLoopSettings)
-        }
-        wanted["paths"] = settings.products and bool(settings.counterfactuals)
+        names = {field.name for field in fields(InnerLoopSettings)} - {"paths"}
+        shared = {name: getattr(settings, name) for name in names}
+        paths = settings.products and bool(settings.counterfactuals)
         whole = InnerLoop(
             lambda point: linearised_step(measured.system.update, *point, semi_gradient=moving),
-            InnerLoopSettings(**wanted),
+            InnerLoopSettings(**shared, paths=paths),
         )
         num_whole = min(settings.operator_unrolls, settings.unrolls)
         hessians = whole.of_hessians_alone()
@@ -47,16 +46,13 @@ class SpectralProbe:
         *,
         progress: Callable[[], None],
     ) -> list[InnerLoopSpectra]:
-        """Spectra on the unrolls with the given keys.
+        """Spectra of every unroll; the first `operator_unrolls` have all operators.
 
         Args:
             state: the training state.
             keys: keys of the unrolls, the same as the meta-gradients' of those samples.
             lanczos_key: randomness of start vectors and probes.
             progress: called after each spectrum.
-
-        Returns:
-            For every unroll; the first `operator_unrolls` have all operators, the others Hessians.
         """
         return [
             loop.measure(

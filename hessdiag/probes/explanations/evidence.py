@@ -18,27 +18,20 @@ class Radii(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What explanations may use; what was not measured is None.
+    """What explanations may use of U unrolls; what was not measured is None."""
 
-    Attributes:
-        radius_minus_one: (U, n) spectral radius of I + H_j minus one, on U unrolls.
-        radius_error: (U, n) its error.
-        memory: decay β₁ of the optimiser's first moment; None where it has none.
-        operator_radii: by operator, the spectral radii minus one.
-        product_norms: by operator, (U', n) ‖P_1‖ … ‖P_n‖, P_i over the last i − 1 inner steps.
-        reach: (n, n) entry (i−1, j): mean over samples of |∂g^(j)-cotangent| / |T^(i)|, the norm
-            of ∂θ^(i)/∂g^(j) along T^(i); NaN at horizons not measured.
-        outer_std: (n, m) standard deviation of T^(i)·∂θ^(1)/∂η over samples, inner trajectories
-            and validation drawn anew in each, apart from the meta-gradients' samples.
-    """
-
-    radius_minus_one: np.ndarray
-    radius_error: np.ndarray
-    memory: float | None
-    operator_radii: Mapping[str, Radii] = field(default_factory=dict)
+    radius_minus_one: np.ndarray  # (U, n) spectral radius of I + H_j minus one
+    radius_error: np.ndarray  # (U, n)
+    memory: float | None  # decay β₁ of the optimiser's first moment; None where it has none
+    operator_radii: Mapping[str, Radii] = field(default_factory=dict)  # by operator
     product_norms: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """(U', n) ‖P_1‖ … ‖P_n‖ by operator, P_i over the last i − 1 inner steps."""
     reach: np.ndarray | None = None
+    """(n, n) entry (i−1, j): mean over samples of |∂g^(j)-cotangent| / |T^(i)|, the norm of
+    ∂θ^(i)/∂g^(j) along T^(i); NaN at horizons not measured."""
     outer_std: np.ndarray | None = None
+    """(n, m) standard deviation of T^(i)·∂θ^(1)/∂η over samples, inner trajectories and validation
+    drawn anew in each, apart from the meta-gradients' samples."""
 
     @property
     def n(self) -> int:

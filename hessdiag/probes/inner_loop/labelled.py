@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from hessdiag import spectra
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
 from hessdiag.probes.values import Values
 from hessdiag.record.schema import SCHEMA
 from hessdiag.spectra.complex_ritz import ComplexRitzValues
-from hessdiag.spectra.density import cumulative, density, grid
 from hessdiag.spectra.normality import Departure
-from hessdiag.spectra.ritz import padded
+from hessdiag.spectra.spectral_radius import SpectralRadius
 
 GRID = 256  # points of the density's axis
 
@@ -122,14 +122,10 @@ def _columns(paths: Mapping[str, str], results: Any) -> Values:
     columns = {}
     for name, path in paths.items():
         *outer, last = SCHEMA[name].dims
-        values = _read(path, results)
-        ragged = last.endswith("ritz")
-        columns[name] = padded(values, len(outer)) if ragged else np.array(values, _dtype(name))
+        values, ragged = _read(path, results), last.endswith("ritz")
+        dtype = object if "exceeds_one" in name else _DTYPES.get(name.split("_")[-1], float)
+        columns[name] = spectra.padded(values, len(outer)) if ragged else np.array(values, dtype)
     return columns
-
-
-def _dtype(name: str) -> Any:
-    return object if "exceeds_one" in name else _DTYPES.get(name.rpartition("_")[2], float)
 
 
 def _read(path: str, results: Any) -> Any:
@@ -151,15 +147,11 @@ def _densities(hessians: list[list[HessianSpectrum]]) -> Values:
     axis, smoothed, total, error = np.empty((4, len(hessians), len(hessians[0]), GRID))
     for at in np.ndindex(axis.shape[:2]):
         runs = hessians[at[0]][at[1]].runs
-        axis[at] = grid(runs, GRID)
-        smoothed[at] = density(runs, axis[at])
-        total[at], error[at] = cumulative(runs, axis[at])
-    return {
-        "density_grid": axis,
-        "density": smoothed,
-        "cumulative": total,
-        "cumulative_se": error,
-    }
+        axis[at] = spectra.grid(runs, GRID)
+        smoothed[at] = spectra.density(runs, axis[at])
+        total[at], error[at] = spectra.cumulative(runs, axis[at])
+    names = ("density_grid", "density", "cumulative", "cumulative_se")
+    return dict(zip(names, (axis, smoothed, total, error), strict=True))
 
 
 def _spectra(loop: InnerLoopSpectra, name: str) -> list[OperatorSpectrum]:

@@ -19,9 +19,7 @@ from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
 from hessdiag.probes.inner_loop.norms import Norms, of_one_step
 from hessdiag.probes.inner_loop.radii import Radii
-from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings
-
-Progress = Callable[[], None]
+from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings, Progress
 
 
 class InnerLoop:
@@ -74,46 +72,29 @@ class InnerLoop:
         Raises:
             NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
+        settings, names = self._settings, self._others
         steps, keys = self._linearise(points), streams.along_inner_loop(key)
-        hessians, lowest = self._measured_hessians(steps, keys.hessians, progress)
-        names = self._others
+        hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
         alike = bool(names) and bool(self._is_alike(steps))
-        computed = _without_copies(names, alike)
+        copied = alike and {"preconditioned", "update"} <= set(names)
+        computed = tuple(name for name in names if not (copied and name == "update"))
+
+        def with_copies(results: dict[str, list], names: tuple[str, ...]) -> dict[str, list]:
+            """Where the update is the preconditioned operator, it is not measured again."""
+            for _ in results["preconditioned"] if copied else ():
+                progress()
+            return {n: results[n if n in results else "preconditioned"] for n in names}
+
         operators = self._radii.measure(steps, computed, keys.operators, progress)
         products = {}
-        if self._settings.products:
+        if settings.products:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
             update = "preconditioned" if alike and "update" not in computed else "update"
             products = self._norms.products(
                 steps, first + computed, keys.products, paper, update, progress
             )
-            products = _with_copies(products, first + names, progress)
-        operators = _with_copies(operators, names, progress)
-        paths = self._norms.paths(steps, keys.paths, progress) if self._settings.paths else []
+            products = with_copies(products, first + names)
+        operators = with_copies(operators, names)
+        paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
         return InnerLoopSpectra(hessians, operators, products, paths)
-
-    def _measured_hessians(self, steps: InnerStep, key, progress: Progress):
-        """The spectrum at every inner step, and the lowest Ritz vector at the last."""
-        hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
-        for j in range(len(steps.gradient)):
-            hessian, lowest = self._hessians.measure(steps, j, streams.numbered(key, j))
-            hessians.append(hessian)
-            progress()
-        return hessians, lowest
-
-
-def _without_copies(names: tuple[str, ...], alike: bool) -> tuple[str, ...]:
-    """The operators to compute: where it is the preconditioned one, the update is not repeated."""
-    if alike and {"preconditioned", "update"} <= set(names):
-        return tuple(name for name in names if name != "update")
-    return names
-
-
-def _with_copies(computed: dict[str, list], names: tuple[str, ...], progress: Progress):
-    """Results under every name that was asked for."""
-    sources = {name: name if name in computed else "preconditioned" for name in names}
-    for name, source in sources.items():
-        for _ in computed[source] if name != source else ():
-            progress()
-    return {name: computed[source] for name, source in sources.items()}

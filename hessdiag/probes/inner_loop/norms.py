@@ -1,16 +1,14 @@
-"""Norms of the products P_i over the last inner steps, and of the paths from inner gradients.
+"""Norms of the products P_i over the last inner steps, and of the paths G from inner gradients.
 
-On the augmented state a term of eq. 11 is T P_i N_i with N_i the derivative of (theta, s) in eta.
-N_i splits into the derivative of the inner gradient g in eta and the optimiser's response to g, and
-the response taken into P_i leaves the path G = d theta^(n) / d g^(j): no unit of the optimiser's
-memory enters its norm. Under gradient descent G is -alpha P_i, and all is as eq. 11 is printed.
-
-Under Adam the norm is that of the parameters with the smallest gradients, alpha (1 - beta_1) / eps
-and more for those of dead units, though no term uses them: it is the most that G does to anything.
+A term of eq. 11 is T P_i N_i with N_i the derivative of (theta, s) in eta: the optimiser's response
+to the inner gradient g, times dg/d eta. The response taken into P_i leaves G = d theta^(n) / d g,
+whose norm no unit of the optimiser's memory enters; under gradient descent it is -alpha P_i. Under
+Adam the norm is that of the parameters with the smallest gradients, alpha (1 - beta_1) / eps and
+more for those of dead units, though no term uses them: it is the most that G does to anything.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -18,23 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from hessdiag import spectra
 from hessdiag.inner.products import product_over_steps, step_at
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, PathNorm, ProductNorm
 from hessdiag.probes.inner_loop.radii import warm_start
-from hessdiag.probes.inner_loop.settings import InnerLoopSettings
-from hessdiag.spectra.checks import NonSymmetricOperatorError
-from hessdiag.spectra.gram import (
-    NormMinusOne,
-    gram,
-    gram_minus_identity,
-    norm_minus_one,
-    operator_norm,
-)
-from hessdiag.spectra.lanczos import LanczosDecomposition, end_vector, lanczos
-from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import extremes, ritz_values
+from hessdiag.probes.inner_loop.settings import InnerLoopSettings, Progress
+from hessdiag.spectra import LanczosDecomposition, Operator
+from hessdiag.spectra.gram import NormMinusOne
 
 
 class Measured(NamedTuple):
@@ -47,10 +37,8 @@ class Measured(NamedTuple):
 def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measured | None:
     """The norm of I - alpha H, which is symmetric: its spectral radius, if there is an alpha.
 
-    Args:
-        hessian: Of the step.
-        lowest: Its lowest Ritz vector: what I - alpha H stretches most, where it stretches at all
-            and alpha is no more than the curvature bears.
+    The Hessian's lowest Ritz vector is what it stretches most, where it stretches at all and alpha
+    is no more than the curvature bears.
     """
     shift = hessian.shifted
     if shift is None:
@@ -93,15 +81,14 @@ class Norms:
         self._of_product = jax.jit(self._product_decomposed, static_argnames="name")
         self._of_path = jax.jit(self._path_decomposed)
 
-    def paths(
-        self, steps: InnerStep, key: Key[Array, ""], progress: Callable[[], None]
-    ) -> list[PathNorm]:
+    def paths(self, steps: InnerStep, key: Key[Array, ""], progress: Progress) -> list[PathNorm]:
         """The norm of G for every inner step, the oldest first; progress is called after each."""
         norms = []
         for j in range(len(steps.gradient)):
             decomposition = self._of_path(steps, j, streams.numbered(key, j))
-            run = ritz_values(decomposition, rounds=np.inf)  # whatever the memory's units are
-            norms.append(PathNorm(*operator_norm(extremes([run])), run.matvecs, run.converged))
+            run = spectra.ritz_values(decomposition, rounds=np.inf)  # whatever the memory's units
+            norm = spectra.operator_norm(spectra.extremes([run]))
+            norms.append(PathNorm(*norm, run.matvecs, run.converged))
             progress()
         return norms
 
@@ -112,7 +99,7 @@ class Norms:
         key: Key[Array, ""],
         paper: Measured | None,
         update: str,
-        progress: Callable[[], None],
+        progress: Progress,
     ) -> dict[str, list[ProductNorm]]:
         """The norms of P_1 .. P_n by operator.
 
@@ -139,7 +126,7 @@ class Norms:
         return norms
 
     def _along(
-        self, steps: InnerStep, name: str, key, one_step: Measured | None, progress
+        self, steps: InnerStep, name: str, key, one_step: Measured | None, progress: Progress
     ) -> Iterator[Measured]:
         """Each started from the last one's singular vector; that of one step may be known."""
         n = len(steps.gradient)
@@ -157,31 +144,23 @@ class Norms:
             progress()
 
     def _product_decomposed(self, steps: InnerStep, first, key, warm, *, name: str):
-        square = gram_minus_identity(product_over_steps(steps, first, name))
-        run = self._decomposed(square, warm_start(key, warm), keep_basis=True)
-        return run._replace(basis=None), end_vector(run, "highest")
+        square = spectra.gram_minus_identity(product_over_steps(steps, first, name))
+        run = self._decomposed(square, warm_start(key, warm))
+        return run._replace(basis=None), spectra.end_vector(run, "highest")
 
     def _path_decomposed(self, steps: InnerStep, j, key) -> LanczosDecomposition:
         start = jax.random.normal(key, steps.gradient[0].shape, steps.gradient.dtype)
-        return self._decomposed(gram(gradient_path(steps, j)), start)
+        return self._decomposed(spectra.gram(gradient_path(steps, j)), start)._replace(basis=None)
 
-    def _decomposed(self, square: Operator, start, **options) -> LanczosDecomposition:
-        return lanczos(
-            square,
-            start,
-            max_matvecs=self._settings.max_matvecs,
-            tolerance=self._settings.tolerance,
-            ends="highest",
-            check_every=1,
-            **options,
-        )
+    def _decomposed(self, square: Operator, start) -> LanczosDecomposition:
+        return spectra.lanczos(square, start, ends="highest", **self._settings.krylov)
 
 
 def _norm_of(decomposition: LanczosDecomposition) -> ProductNorm:
     """The norm of a run on A'A - I; NaN where it cannot be had, which spoils no other."""
     try:
-        run = ritz_values(decomposition, rounds=1.0)
-    except NonSymmetricOperatorError:
+        run = spectra.ritz_values(decomposition, rounds=1.0)
+    except spectra.NonSymmetricOperatorError:
         nothing = NormMinusOne(np.nan, np.nan, "undecided")
         return ProductNorm(nothing, int(decomposition.active), False)
-    return ProductNorm(norm_minus_one(extremes([run])), run.matvecs, run.converged)
+    return ProductNorm(spectra.norm_minus_one(spectra.extremes([run])), run.matvecs, run.converged)

@@ -1,20 +1,18 @@
 """Spectral radii of the non-symmetric operators along an inner loop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from hessdiag import spectra
 from hessdiag.inner.products import named_operator, step_at
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import OperatorSpectrum
-from hessdiag.probes.inner_loop.settings import InnerLoopSettings
-from hessdiag.spectra.arnoldi import arnoldi, outermost_vector
-from hessdiag.spectra.balancing import balanced, balancing_scale
-from hessdiag.spectra.complex_ritz import complex_ritz_values
-from hessdiag.spectra.normality import departure_from_normality
+from hessdiag.probes.inner_loop.settings import InnerLoopSettings, Progress
+from hessdiag.spectra.arnoldi import outermost_vector
 
 _SWEEPS = 4  # of balancing; each costs a product and a transposed one
 
@@ -28,11 +26,7 @@ class Radii:
         self._decompose = jax.jit(self._decomposed, static_argnames="name")
 
     def measure(
-        self,
-        steps: InnerStep,
-        names: tuple[str, ...],
-        key: Key[Array, ""],
-        progress: Callable[[], None],
+        self, steps: InnerStep, names: tuple[str, ...], key: Key[Array, ""], progress: Progress
     ) -> dict[str, list[OperatorSpectrum]]:
         """Spectra by operator, per inner step; progress is called after each."""
         if not names:
@@ -46,7 +40,7 @@ class Radii:
         }
 
     def _along(
-        self, steps: InnerStep, name: str, scale: Float[Array, "n k"], key, progress
+        self, steps: InnerStep, name: str, scale, key, progress: Progress
     ) -> Iterator[OperatorSpectrum]:
         """One operator at every inner step, each started from where the last one ended."""
         warm = jnp.zeros_like(scale[0])
@@ -55,24 +49,17 @@ class Radii:
                 steps, j, scale[j], streams.numbered(key, j), warm, name=name
             )
             departure = jax.device_get(departure)
-            ritz = complex_ritz_values(decomposition, departure=float(departure.upper))
-            yield OperatorSpectrum(ritz, spectral_radius_minus_one(ritz), departure)
+            ritz = spectra.complex_ritz_values(decomposition, departure=float(departure.upper))
+            yield OperatorSpectrum(ritz, spectra.spectral_radius_minus_one(ritz), departure)
             progress()
 
     def _decomposed(self, steps: InnerStep, j: Int[Array, ""], scale, key, warm, *, name: str):
-        operator = balanced(named_operator(step_at(steps, j), name), scale).minus_identity
+        operator = spectra.balanced(named_operator(step_at(steps, j), name), scale).minus_identity
         assert operator is not None
         start_key, probe_key = jax.random.split(key)
-        run = arnoldi(
-            operator,
-            warm_start(start_key, warm),
-            max_matvecs=self._settings.max_matvecs,
-            tolerance=self._settings.tolerance,
-            shift=1.0,
-            check_every=1,
-            keep_basis=True,
-        )
-        departure = departure_from_normality(
+        start = warm_start(start_key, warm)
+        run = spectra.arnoldi(operator, start, shift=1.0, **self._settings.krylov)
+        departure = spectra.departure_from_normality(
             operator, probe_key, num_probes=self._settings.departure_probes
         )
         return run._replace(basis=None), departure, outermost_vector(run, shift=1.0)
@@ -112,4 +99,5 @@ def _augmented_scale(step_and_key: tuple[InnerStep, Key[Array, ""]]) -> Float[Ar
     step, key = step_and_key
     memory = jnp.ones(step.memory.size, step.memory.dtype)
     known = jnp.concatenate([step.response_scale, memory])
-    return known * balancing_scale(balanced(step.augmented, known), key, sweeps=_SWEEPS)
+    scale = spectra.balancing_scale(spectra.balanced(step.augmented, known), key, sweeps=_SWEEPS)
+    return known * scale

@@ -1,6 +1,10 @@
 """What is measured along an inner loop, and how exactly."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+Progress = Callable[[], None]
 
 OPERATORS = ("paper", "preconditioned", "update", "augmented")
 """What an inner step multiplies by, from the published approximation to the exact map."""
@@ -13,23 +17,25 @@ ALL_OPERATORS = (*OPERATORS, "semi-gradient")
 class InnerLoopSettings:
     """What is measured, and how exactly.
 
-    Attributes:
-        operators: Some of `ALL_OPERATORS`. The paper's, which the Hessian's spectrum gives for
-            nothing, is measured in any case where there is a learning rate.
-        products: Whether norms of products over inner steps are measured, too.
-        paths: Whether norms of the derivatives of the last theta in every inner gradient are.
-        starts: Random start vectors of each Hessian's spectrum.
-        min_matvecs: Products per start of a Hessian at the least, for the density.
-        max_matvecs: Products per run at the most.
-        tolerance: Residual, relative to the norm, at which the wanted ends count as converged.
-        departure_probes: Random vectors behind each departure from normality.
+    The paper's operator, which the Hessian's spectrum gives for nothing, is measured in any case
+    where there is a learning rate.
     """
 
-    operators: tuple[str, ...] = OPERATORS
-    products: bool = True
-    paths: bool = False
-    starts: int = 2
-    min_matvecs: int = 0
-    max_matvecs: int = 48
-    tolerance: float = 1e-3
-    departure_probes: int = 4
+    operators: tuple[str, ...] = OPERATORS  # some of ALL_OPERATORS
+    products: bool = True  # whether norms of products over inner steps are measured, too
+    paths: bool = False  # whether norms of the derivatives of the last theta in gradients are
+    starts: int = 2  # random start vectors of each Hessian's spectrum
+    min_matvecs: int = 0  # products per start of a Hessian at the least, for the density
+    max_matvecs: int = 48  # products per run at the most
+    tolerance: float = 1e-3  # residual, relative to the norm, at which wanted ends are converged
+    departure_probes: int = 4  # random vectors behind each departure from normality
+
+    @property
+    def krylov(self) -> dict[str, Any]:
+        """Options of every Krylov run."""
+        return {
+            "max_matvecs": self.max_matvecs,
+            "tolerance": self.tolerance,
+            "check_every": 1,
+            "keep_basis": True,
+        }
