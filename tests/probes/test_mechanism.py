@@ -52,15 +52,22 @@ def in_training(settings):
 
 
 @pytest.fixture(scope="module")
-def probe():
-    settings = resolve(FLAGS)
-    learner, state = in_training(settings)
+def trained():
+    return in_training(resolve(FLAGS))
+
+
+def probed(trained, settings):
+    (learner, state), seen = trained, []
     prober = probe_of(learner, settings)
-    seen = []
-    made = prober(state, 3, keys=KEYS, progress=seen.append)
+    dataset = prober(state, 3, keys=KEYS, progress=seen.append)
     assert seen == sorted(seen)
     assert seen[-1] == prober.steps
-    return made
+    return dataset
+
+
+@pytest.fixture(scope="module")
+def probe(trained):
+    return probed(trained, resolve(FLAGS))
 
 
 def test_the_full_cut_is_the_meta_gradient_of_the_same_samples(probe):
@@ -70,21 +77,14 @@ def test_the_full_cut_is_the_meta_gradient_of_the_same_samples(probe):
     np.testing.assert_allclose(probe.contribution.sum("inner_step"), full, rtol=1e-5, atol=1e-9)
 
 
-def test_terms_of_all_horizons_stand_for_the_meta_gradients():
-    """Summed, they are what is sampled where no terms are measured."""
-    alone = {"probe.horizons": [], "probe.nested": 0, "probe.operators": []}
-    cut = alone | {"probe.counterfactuals": ["neither"], "probe.products": False}
-    made = {}
-    for name, flags in {"terms": cut, "sampled": cut | {"probe.counterfactuals": []}}.items():
-        settings = resolve(FLAGS | flags)
-        learner = Learner(settings)
-        state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
-        prober, seen = probe_of(learner, settings), []
-        probed = prober(state, 3, keys=KEYS, progress=seen.append)
-        assert seen[-1] == prober.steps
-        made[name] = probed.meta_gradient.values
-    scale = np.abs(made["sampled"]).max()
-    np.testing.assert_allclose(made["terms"], made["sampled"], rtol=2e-4, atol=1e-6 * scale)
+def test_terms_of_all_horizons_stand_for_the_meta_gradients(trained, probe):
+    """Summed, they are what is sampled where terms are not of all horizons."""
+    flags = {"probe.horizons": [], "probe.nested": 0, "probe.products": False}
+    summed = probed(trained, resolve(FLAGS | flags | {"probe.counterfactuals": ["neither"]}))
+    scale = np.abs(probe.meta_gradient.values).max()
+    np.testing.assert_allclose(
+        summed.meta_gradient, probe.meta_gradient, rtol=2e-4, atol=1e-6 * scale
+    )
 
 
 def test_cuts_share_their_first_step(probe):
@@ -117,10 +117,11 @@ def test_a_step_after_the_horizon_has_no_share(probe):
     assert np.isnan(probe.step_share.sel(horizon=1, inner_step=1))
 
 
-def test_nested_parts_sum_to_the_variance_of_other_samples():
+def test_nested_parts_sum_to_the_variance_of_other_samples(trained):
     """Within the intervals of both, at every horizon: the two share no randomness."""
-    settings = resolve(FLAGS | {"probe.samples": 256, "probe.nested": 256, "probe.chunk": 256})
-    learner, state = in_training(settings)
+    many = {"probe.samples": 256, "probe.nested": 256, "probe.chunk": 256}
+    settings = resolve(FLAGS | many | {"probe.counterfactuals": [], "probe.horizons": []})
+    learner, state = trained
     mechanism = MechanismProbe(measured_by(learner, settings))
     keys = jax.random.split(jax.random.key(5), 256)
     nested = mechanism.sample(state, keys, progress=lambda _: None).nested
@@ -139,18 +140,17 @@ def test_nested_parts_sum_to_the_variance_of_other_samples():
     np.testing.assert_allclose(shares.validation.value + shares.inner.value, 1.0)
 
 
-def test_e6_is_predicted_from_other_samples():
+def test_e6_is_predicted_from_other_samples(trained):
     """With those of the meta-gradients, the first horizon would be the meta-gradient itself."""
-    settings = resolve(FLAGS)
-    learner, state = in_training(settings)
+    learner, state = trained
+    one = {"probe.counterfactuals": ["neither"], "probe.horizons": [1], "probe.nested": 0}
     keys = jax.random.split(jax.random.key(5), K)
-    mechanism = MechanismProbe(measured_by(learner, settings))
+    mechanism = MechanismProbe(measured_by(learner, resolve(FLAGS | one)))
     sampled = mechanism.sample(state, keys, progress=lambda _: None)
-    made, alone = sampled.terms, sampled.outer_growth
-    assert made is not None
+    alone = sampled.outer_growth
     assert alone is not None
     assert alone.shape == (K, N, state.eta.size)
-    one_step = np.asarray(made.contributions)[:, 0, 0].sum(axis=1)
+    one_step = sampled.terms.contributions[:, 0, 0].sum(axis=1)
     assert np.all(np.abs(alone[:, 0] - one_step) > 1e-3 * np.abs(one_step))
 
 
@@ -272,6 +272,7 @@ def probed_and_dense(optimiser: str):
     flags = {
         "learning.optimiser": optimiser,
         "probe.counterfactuals": ["as-sgd"],
+        "probe.horizons": [],
         "probe.nested": 0,
         "probe.tolerance": 1e-6,
         "probe.max_matvecs": 200,
@@ -281,7 +282,7 @@ def probed_and_dense(optimiser: str):
     settings = resolve(FLAGS | flags)
     learner = Learner(settings)
     state, _ = learner.step(learner.init(KEYS.init), KEYS.train)
-    probed = probe_of(learner, settings)(state, 3, keys=KEYS, progress=lambda _: None)
+    dataset = probed((learner, state), settings)
     key = jax.random.split(jax.random.fold_in(KEYS.probe, 3), 2)[0]
     points, seen = unrolled(learner.system, learner.start(state, key), key, N)
 
@@ -298,33 +299,33 @@ def probed_and_dense(optimiser: str):
         points=points,
         losses=(inner, outer),
     )
-    return probed.isel(operator_unroll=0), DenseUnroll(case)
+    return dataset.isel(operator_unroll=0), DenseUnroll(case)
 
 
 def test_alignment_of_equation_11_against_dense_products():
     """Under gradient descent every part of a term is a dense matrix, and both alignments agree."""
-    probed, dense = probed_and_dense("sgd")
+    data, dense = probed_and_dense("sgd")
     outer = dense.outer_gradient(N)
     product = np.eye(dense.size)
     for j in reversed(range(N)):
         _, _, _, hessian, mixed, _ = dense.steps[j]
-        alpha = float(probed.learning_rate[j])
+        alpha = float(data.learning_rate[j])
         norm, of_eta = np.linalg.norm(product, 2), alpha * np.linalg.norm(mixed, axis=0)
         expected = outer @ product @ (-alpha * mixed) / (np.linalg.norm(outer) * norm * of_eta)
-        at = probed.isel(inner_step=j)
+        at = data.isel(inner_step=j)
         np.testing.assert_allclose(at.eq11_alignment, expected, rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(at.path_alignment, expected, rtol=1e-3, atol=1e-5)
         np.testing.assert_allclose(at.eq11_product_norm, norm, rtol=1e-5)
         np.testing.assert_allclose(at.path_norm, alpha * norm, rtol=1e-5)
         np.testing.assert_allclose(at.eq11_mixed_norm, of_eta, rtol=1e-4)
         product = product @ (np.eye(dense.size) - alpha * hessian)
-    np.testing.assert_allclose(probed.eq11_outer_norm, np.linalg.norm(outer), rtol=1e-4)
+    np.testing.assert_allclose(data.eq11_outer_norm, np.linalg.norm(outer), rtol=1e-4)
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "momentum", "rmsprop"])
 def test_alignment_on_the_augmented_state_against_dense_products(optimiser):
     """The term of every inner update over the norms of its three factors, memory included."""
-    probed, dense = probed_and_dense(optimiser)
+    data, dense = probed_and_dense(optimiser)
     outer = dense.outer_gradient(N)
     after = np.eye(len(outer))[: dense.size]
     for j in reversed(range(N)):
@@ -332,7 +333,7 @@ def test_alignment_on_the_augmented_state_against_dense_products(optimiser):
         path = after @ by_gradient
         norm = np.linalg.norm(path, 2)
         bound = np.linalg.norm(outer) * norm * np.linalg.norm(mixed, axis=0)
-        at = probed.isel(inner_step=j)
+        at = data.isel(inner_step=j)
         assert at.path_converged
         np.testing.assert_allclose(at.path_norm, norm, rtol=1e-4)
         expected = outer[: dense.size] @ path @ mixed / bound

@@ -128,7 +128,7 @@ def test_what_was_asked_for_is_recorded_and_nothing_else(probed):
 
 @pytest.mark.parametrize(
     ("operators", "products", "recorded"),
-    [(["preconditioned"], False, True), ([], True, True), ([], False, False)],
+    [(["preconditioned"], False, True), ([], True, True)],
 )
 def test_operators_and_products_are_chosen_one_by_one(probed, operators, products, recorded):
     flags = {"probe.operators": operators, "probe.products": products, "probe.unrolls": 1}

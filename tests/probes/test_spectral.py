@@ -42,6 +42,7 @@ class Measured:
     learner: Learner
     state: object
     loop: InnerLoopSpectra
+    places: list  # flat θ^(j) and τ^(j) of every inner step
     dense: list  # (n, d) eigenvalues of ∇²L, ascending
     settings: object
 
@@ -69,25 +70,27 @@ def measure(flags) -> Measured:
     key = jax.random.key(7)
     probe = SpectralProbe(measured_by(learner, settings))
     (loop,) = probe.measure(state, key[None], jax.random.key(8), progress=lambda: None)
-    return Measured(learner, state, loop, dense_spectra(learner, state, key), settings)
+    places, dense = dense_spectra(learner, state, [key])
+    return Measured(learner, state, loop, places, dense, settings)
 
 
-def dense_spectra(learner, state, key):
-    """By jax.hessian, in double precision of the eigensolver."""
-    update = learner.system.update
-    points = unroll(learner.system, learner.start(state, key), sources(key, N))
-    spectra = []
-    for j in range(N):
-        flat, unravel = ravel_pytree(point(points.states, j).params)
-        seen = point(points.trajectories, j)
-        hessian = jax.jit(
-            jax.hessian(
-                lambda x, unravel=unravel, seen=seen: update.loss(unravel(x), state.eta, seen)
-            )
-        )(flat)
-        matrix = np.asarray(hessian, np.float64)
-        spectra.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
-    return spectra
+def dense_spectra(learner, state, keys):
+    """Where the steps of the keys' unrolls are, and eigenvalues by jax.hessian, in float64."""
+    unravel = ravel_pytree(state.inner.params)[1]
+    hessian = jax.jit(
+        jax.hessian(lambda x, seen: learner.system.update.loss(unravel(x), state.eta, seen))
+    )
+    unrolled = jax.jit(
+        lambda key: unroll(learner.system, learner.start(state, key), sources(key, N))
+    )
+    places, spectra = [], []
+    for points in map(unrolled, keys):
+        for j in range(N):
+            flat = ravel_pytree(point(points.states, j).params)[0]
+            places.append((flat, point(points.trajectories, j)))
+            matrix = np.asarray(hessian(*places[-1]), np.float64)
+            spectra.append(np.linalg.eigvalsh((matrix + matrix.T) / 2))
+    return places, spectra
 
 
 @pytest.fixture(scope="module", params=[SNAKE, MRP], ids=["snake", "mrp"])
@@ -113,10 +116,7 @@ def test_extremes_equal_the_dense_hessians(measured):
 def test_extremes_equal_eigsh(measured):
     """scipy's ARPACK on the same Hessian-vector product."""
     update, state = measured.learner.system.update, measured.state
-    learner, key = measured.learner, jax.random.key(7)
-    points = unroll(learner.system, learner.start(state, key), sources(key, N))
-    flat, unravel = ravel_pytree(point(points.states, 1).params)
-    seen = point(points.trajectories, 1)
+    (flat, seen), unravel = measured.places[1], ravel_pytree(state.inner.params)[1]
     gradient = jax.grad(lambda x: update.loss(unravel(x), state.eta, seen))
     product = jax.jit(lambda v: jax.jvp(gradient, (flat,), (v,))[1])
 
@@ -178,6 +178,7 @@ def test_variables_hold_the_measurements(measured):
     run = measured.steps[0].runs[0].values
     np.testing.assert_array_equal(ritz[: len(run)], run)
     assert np.isnan(ritz[len(run) :]).all()
+    assert not any(name.startswith(("operator_", "product_")) for name in variables)
 
 
 def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
@@ -198,9 +199,9 @@ def test_spectra_are_measured_on_the_unrolls_of_the_first_samples():
     prober = probe_of(learner, settings)
     dataset = prober(state, 5, keys=KEYS, progress=lambda _: None)
     keys = jax.random.split(jax.random.fold_in(KEYS.probe, 5), 4)
-    for k in range(2):
-        dense = dense_spectra(learner, state, keys[k])
-        np.testing.assert_allclose(dataset.hessian_max[k], [d[-1] for d in dense], rtol=1e-4)
+    _, dense = dense_spectra(learner, state, keys[:2])
+    highest = np.reshape([eigenvalues[-1] for eigenvalues in dense], (2, N))
+    np.testing.assert_allclose(dataset.hessian_max, highest, rtol=1e-4)
     assert dataset.hessian_max[0, 0] != dataset.hessian_max[1, 0]
 
 

@@ -45,43 +45,62 @@ def trained():
     return learner, state
 
 
+SAMPLES = jax.random.split(jax.random.key(3), 5)
+
+
 def ignore(_):
     """No progress is shown."""
 
 
-def test_samples_are_the_n_step_meta_gradients(trained):
+@pytest.fixture(scope="module")
+def one_by_one(trained):
+    """What samples a meta-gradient at a time, and those of the samples."""
     learner, state = trained
-    keys = jax.random.split(jax.random.key(3), 5)
-    sampled = SpreadProbe(measured_by(learner, resolve(FLAGS))).sample(state, keys, progress=ignore)
+    spread = SpreadProbe(measured_by(learner, resolve(FLAGS)))
+    return spread, spread.sample(state, SAMPLES, progress=ignore)
+
+
+def test_samples_are_the_n_step_meta_gradients(trained, one_by_one):
+    (learner, state), (_, sampled) = trained, one_by_one
     assert sampled.shape == (5, 3, 10)
     for horizon in (1, 3):
-        estimator, start = ESTIMATORS["n-step"](Options(n=horizon)), learner.start(state, keys[0])
+        estimator, start = (
+            ESTIMATORS["n-step"](Options(n=horizon)),
+            learner.start(state, SAMPLES[0]),
+        )
         single = jax.jit(
             lambda key, e=estimator, s=start: e(learner.system, s, key, ()).meta_gradient
         )
-        expected = np.stack([single(key) for key in keys])
+        expected = np.stack([single(key) for key in SAMPLES])
         scale = np.abs(expected).max()
         np.testing.assert_allclose(sampled[:, horizon - 1], expected, atol=1e-4 * scale)
 
 
-@pytest.mark.parametrize("chunk", [2, 5, 7])
-def test_chunks_change_nothing_but_rounding(trained, chunk):
-    learner, state = trained
-    keys = jax.random.split(jax.random.key(3), 5)
-    done = []
-    chunked = resolve({**FLAGS, "probe.chunk": chunk})
-    one_by_one = SpreadProbe(measured_by(learner, resolve({**FLAGS, "probe.chunk": 1})))
-    together = SpreadProbe(measured_by(learner, chunked)).sample(state, keys, progress=done.append)
-    expected = one_by_one.sample(state, keys, progress=ignore)
+@pytest.mark.parametrize("chunk", [2, 7])
+def test_chunks_change_nothing_but_rounding(trained, one_by_one, chunk):
+    (learner, state), (_, expected), done = trained, one_by_one, []
+    chunked = SpreadProbe(measured_by(learner, resolve({**FLAGS, "probe.chunk": chunk})))
+    together = chunked.sample(state, SAMPLES, progress=done.append)
     np.testing.assert_allclose(together, expected, atol=1e-4 * np.abs(expected).max())
-    assert done[-1] == 5
+    assert sum(done) == 5
     assert len(done) == -(-5 // chunk)
 
 
-def test_dataset_is_labelled_and_consistent(trained):
-    learner, state = trained
-    settings = resolve(FLAGS)
-    data = probe_of(learner, settings)(state, 4, keys=KEYS, progress=ignore)
+@pytest.fixture(scope="module")
+def prober(trained):
+    """With the explanation of docs/examples, which reads norms of products."""
+    flags = {"probe.explanations": "seventh_explanation:memory_on_products", "probe.products": True}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        yield probe_of(trained[0], resolve(FLAGS | flags))
+
+
+@pytest.fixture(scope="module")
+def data(trained, prober):
+    return prober(trained[1], 4, keys=KEYS, progress=ignore)
+
+
+def test_dataset_is_labelled_and_consistent(data):
     std = data.meta_gradient.values.astype(float).std(axis=0, ddof=1)
     np.testing.assert_allclose(data["std"].sel(estimator="n-step"), std)
     np.testing.assert_allclose(
@@ -145,13 +164,8 @@ def test_the_memory_of_e4_is_that_of_the_settings(constants, decay):
     np.testing.assert_allclose(e4[1] - e4[0], 1.0 + decay)  # the older gradient, after two updates
 
 
-def test_the_example_of_a_seventh_explanation_predicts_beside_the_others(trained, monkeypatch):
-    """The probe of docs/examples, with its numbers by hand."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    flags = {"probe.explanations": "seventh_explanation:memory_on_products", "probe.products": True}
-    settings = resolve(FLAGS | flags)
-    learner, state = trained
-    data = probe_of(learner, settings)(state, 4, keys=KEYS, progress=ignore)
+def test_the_example_of_a_seventh_explanation_predicts_beside_the_others(data):
+    """With its numbers by hand."""
     norms = 1.0 + data.product_norm_minus_one.sel(operator="paper").values[0]
     expected = 1.0 + norms[1] * 1.9 + norms[2] * 2.71
     own = data.sel(explanation="E7 memory on products", horizon=3)
@@ -167,26 +181,23 @@ def test_an_explanation_that_cannot_be_found_is_refused_at_the_start():
         resolve(FLAGS | {"probe.explanations": ["no_such:thing"]})
 
 
-def test_a_probe_may_be_abandoned_between_chunks(trained):
-    learner, state = trained
-
+def test_a_probe_may_be_abandoned_between_chunks(trained, prober):
     class Stopped(Exception):
         pass
 
     def stop(done):
-        if done == 4:
+        if done == prober.steps - 1:
             raise Stopped
 
     with pytest.raises(Stopped):
-        probe_of(learner, resolve(FLAGS))(state, 4, keys=KEYS, progress=stop)
+        prober(trained[1], 4, keys=KEYS, progress=stop)
 
 
-def test_nan_in_a_meta_gradient_is_an_error(trained):
-    learner, state = trained
+def test_nan_in_a_meta_gradient_is_an_error(trained, one_by_one):
+    (_, state), (spread, _) = trained, one_by_one
     broken = state._replace(eta=state.eta.at[0].set(np.nan))
-    keys = jax.random.split(jax.random.key(3), 5)
     with pytest.raises(NotFiniteError, match="NaN or infinity in the meta-gradients of a probe"):
-        SpreadProbe(measured_by(learner, resolve(FLAGS))).sample(broken, keys, progress=ignore)
+        spread.sample(broken, SAMPLES, progress=ignore)
 
 
 def test_no_steps_no_numbers():

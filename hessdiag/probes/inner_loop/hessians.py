@@ -44,10 +44,10 @@ class Hessians:
     def _decomposed(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
         operator, settings = step_at(steps, j).hessian, self._settings
         starts = jax.random.normal(key, (settings.starts, operator.size), operator.dtype)
-        options = settings.krylov | {"min_matvecs": settings.min_matvecs}
 
         def without_basis(start):
-            run = spectra.lanczos(operator, start, **options)
+            least = settings.min_matvecs
+            run = spectra.lanczos(operator, start, min_matvecs=least, **settings.krylov)
             return run._replace(basis=None), spectra.end_vector(run, "lowest")
 
         runs, lowest = jax.lax.map(without_basis, starts)
