@@ -1,6 +1,8 @@
 """Many samples from one training state, a chunk at a time, by one compiled program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -8,6 +10,9 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.errors import NotFiniteError
+
+Progress = Callable[[int], None]
+"""Called after each chunk with the number of its samples; may raise to draw no more."""
 
 
 class Chunks:
@@ -19,40 +24,56 @@ class Chunks:
     Args:
         sample: a state and a key to any pytree; pure and jit-able.
         size: samples computed at once: bounds memory.
+        what: what they are called, whose first leaf has to be finite.
     """
 
-    def __init__(self, sample: Callable[[Any, PRNGKeyArray], Any], size: int):
+    def __init__(self, sample: Callable[[Any, PRNGKeyArray], Any], size: int, what: str):
         self.program = jax.jit(sample if size == 1 else jax.vmap(sample, in_axes=(None, 0)))
-        self._size = size
+        self._size, self._what = size, what
 
     def calls(self, number: int) -> int:
         """How often the program is called for so many samples."""
         return -(-number // self._size)
 
-    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]) -> Any:
-        """A sample per key, the samples stacked along axis 0 of every leaf, on the host.
+    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Any:
+        """A sample per key from a state, stacked along axis 0 of every leaf, on the host.
 
-        Args:
-            state: the training state; every sample starts from it.
-            keys: a key per sample.
-            progress: called after each chunk with the number of its samples.
+        Raises:
+            NotFiniteError: a sample is NaN or infinite.
         """
-        num, size = len(keys), self._size
-        chunks = []
-        for start in range(0, num, size):
+        with self.meanwhile(state, keys) as wait:
+            return wait(progress)
+
+    @contextmanager
+    def meanwhile(self, state: Any, keys: PRNGKeyArray) -> Iterator[Callable[[Progress], Any]]:
+        """Draw the same in another thread, which makes use of cores that idle here.
+
+        Yields:
+            What waits for the samples. Outside the context no more are drawn.
+        """
+        num, size, double = len(keys), self._size, jax.config.jax_enable_x64
+        starts = range(0, num, size)
+
+        def draw(start: int) -> Any:
             places = np.arange(start, start + size) % num  # the last chunk is filled up
-            chunk = self.program(state, keys[start] if size == 1 else keys[places])
-            chunks.append(jax.device_get(chunk))
-            progress(min(size, num - start))
-        join = np.stack if size == 1 else np.concatenate
-        return jax.tree.map(lambda *parts: join(parts)[:num], *chunks)
+            with jax.enable_x64(double):  # a setting of each thread
+                chunk = self.program(state, keys[start] if size == 1 else keys[places])
+                return jax.device_get(chunk)
 
+        def wait(progress: Progress) -> Any:
+            chunks = []
+            for start, future in zip(starts, drawn, strict=True):
+                chunks.append(future.result())
+                progress(min(size, num - start))
+            join = np.stack if size == 1 else np.concatenate
+            samples = jax.tree.map(lambda *leaves: join(leaves)[:num], *chunks)
+            if not np.isfinite(jax.tree.leaves(samples)[0]).all():
+                raise NotFiniteError(f"NaN or infinity in {self._what} of a probe")
+            return samples
 
-def require_finite(values: Any, what: str) -> None:
-    """Refuse samples that are not finite.
-
-    Raises:
-        NotFiniteError: a value is NaN or infinite.
-    """
-    if not np.isfinite(values).all():
-        raise NotFiniteError(f"NaN or infinity in {what} of a probe")
+        pool = ThreadPoolExecutor(max_workers=1)
+        try:
+            drawn = [pool.submit(draw, start) for start in starts]
+            yield wait
+        finally:
+            pool.shutdown(cancel_futures=True)

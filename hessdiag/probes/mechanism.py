@@ -1,6 +1,5 @@
 """What makes the meta-gradient noisy, measured at one training state: terms, cuts, sources."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from hessdiag.meta import (
     unroll,
 )
 from hessdiag.meta.terms import FEW
-from hessdiag.probes.chunks import Chunks, require_finite
+from hessdiag.probes.chunks import Chunks, Progress
 from hessdiag.probes.measured import Measured
 
 SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
@@ -63,9 +62,10 @@ class MechanismProbe:
         self.covers_all_horizons = bool(measured.cuts) and self.horizons == every
         self._samples = settings.samples if measured.cuts else 0
         self._nested = settings.nested
-        self._decompose = Chunks(partial(_decompose, measured, self.horizons), settings.chunk)
-        self._outer_growth = Chunks(partial(_outer_growth, measured), settings.chunk)
-        self._by_source = Chunks(partial(_by_source, measured), settings.chunk)
+        programs = (partial(_decompose, horizons=self.horizons), _outer_growth, _by_source)
+        self._decompose, self._outer_growth, self._by_source = (
+            Chunks(partial(program, measured), settings.chunk, _WHAT) for program in programs
+        )
         self._sensitivities = jax.jit(partial(_sensitivities, measured))
 
     @property
@@ -83,13 +83,13 @@ class MechanismProbe:
         )
         return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
 
-    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]) -> Sampled:
+    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Sampled:
         """Terms of the samples with the given keys; the rest with the first of them.
 
         Args:
             state: the training state; every sample starts from it.
             keys: a key per sample.
-            progress: called after each chunk with the units in it.
+            progress: called after each chunk.
 
         Raises:
             NotFiniteError: a term is NaN or infinite.
@@ -97,16 +97,13 @@ class MechanismProbe:
         parts = growth = nested = norms = None
         if self._samples:
             parts = self._decompose.sample(state, keys, progress=progress)
-            require_finite(parts.contributions, _WHAT)
             growth = self._outer_growth.sample(state, keys, progress=progress)
-            require_finite(growth, _WHAT)
             if growth.shape[-1] <= FEW:
                 few = [self._sensitivities(state, key) for key in keys[:SENSITIVITIES]]
                 norms = np.stack(jax.device_get(few))
         if self._nested:
-            pairs = self._by_source.sample(state, keys[: self._nested], progress=progress)
-            nested = Nested(*pairs)
-            require_finite(nested.pairs, _WHAT)
+            by_source = self._by_source.sample(state, keys[: self._nested], progress=progress)
+            nested = Nested(*by_source)
         return Sampled(parts, growth, nested, norms)
 
     def evidence(self, sampled: Sampled) -> dict[str, np.ndarray]:
@@ -125,7 +122,7 @@ def relative_reach(parts: Terms) -> np.ndarray:
 
 
 def _decompose(
-    measured: Measured, horizons: tuple[int, ...], state: Any, key: PRNGKeyArray
+    measured: Measured, state: Any, key: PRNGKeyArray, *, horizons: tuple[int, ...]
 ) -> Terms:
     """The terms of all cuts and horizons."""
     start = measured.start(state, key)

@@ -1,6 +1,7 @@
 """A probe: spectra and variance at one training state, as one labelled dataset."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hessdiag.probes.mechanism import MechanismProbe
 from hessdiag.probes.mechanism_variables import mechanism_variables
 from hessdiag.probes.predictions import prediction_variables
 from hessdiag.probes.spectral import SpectralProbe
-from hessdiag.probes.spread import SpreadProbe, spread_variables
+from hessdiag.probes.spread import meta_gradients_of, spread_variables
 from hessdiag.record.schema import described
 
 
@@ -24,7 +25,7 @@ class Probe:
     def __init__(self, measured: Measured):
         self._measured = measured
         self._spectra = SpectralProbe(measured)
-        self._spread = SpreadProbe(measured)
+        self._meta_gradients = meta_gradients_of(measured)
         self._mechanism = MechanismProbe(measured)
         self._explanations = explanations_at(measured.settings.explanations)
 
@@ -66,12 +67,12 @@ class Probe:
         samples = streams.samples(keys.probe, iteration, settings.samples)
         start_vectors = streams.start_vectors(keys.lanczos, iteration)
         unrolls = samples[: settings.unrolls]
-        spectra = self._spectra.measure(state, unrolls, start_vectors, progress=advance)
-        sampled = self._mechanism.sample(state, samples, progress=advance)
-        if self._mechanism.covers_all_horizons:  # their sums are what would be sampled
-            meta_gradients = sampled.terms.meta_gradients[:, 0]
-        else:
-            meta_gradients = self._spread.sample(state, samples, progress=advance)
+        summed = self._mechanism.covers_all_horizons  # sums of terms are what would be sampled
+        drawn = nullcontext() if summed else self._meta_gradients.meanwhile(state, samples)
+        with drawn as wait:
+            spectra = self._spectra.measure(state, unrolls, start_vectors, progress=advance)
+            sampled = self._mechanism.sample(state, samples, progress=advance)
+            meta_gradients = wait(advance) if wait else sampled.terms.meta_gradients[:, 0]
         seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(
             measured, spectra, self._mechanism.evidence(sampled), self._explanations

@@ -1,42 +1,25 @@
 """K meta-gradients of every horizon at one training state, and how far they spread."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.meta import all_horizons
-from hessdiag.probes.chunks import Chunks, require_finite
+from hessdiag.probes.chunks import Chunks
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.values import Values, with_ends
 from hessdiag.statistics import Interval, Spread, bias_to, measure_spread, mixed
 
 
-class SpreadProbe:
-    """Samples meta-gradients; one compiled program for all chunks and probes.
+def meta_gradients_of(measured: Measured) -> Chunks:
+    """What samples meta-gradients (n, m); one compiled program for all chunks and probes."""
 
-    Attributes:
-        chunks: the program, and how often a probe calls it.
-    """
+    def sample(state: Any, key: PRNGKeyArray):
+        return all_horizons(measured.system, measured.start(state, key), key, n=measured.n)
 
-    def __init__(self, measured: Measured):
-        def sample(state: Any, key: PRNGKeyArray):
-            return all_horizons(measured.system, measured.start(state, key), key, n=measured.n)
-
-        self.chunks = Chunks(sample, measured.settings.chunk)
-
-    def sample(
-        self, state: Any, keys: PRNGKeyArray, *, progress: Callable[[int], None]
-    ) -> np.ndarray:
-        """Meta-gradients (K, n, m) of K keys from a training state, as `Chunks.sample` draws them.
-
-        Raises:
-            NotFiniteError: a meta-gradient is NaN or infinite.
-        """
-        meta_gradients = self.chunks.sample(state, keys, progress=progress)
-        require_finite(meta_gradients, "the meta-gradients")
-        return meta_gradients
+    return Chunks(sample, measured.settings.chunk, "the meta-gradients")
 
 
 def spread_variables(

@@ -13,7 +13,7 @@ from hessdiag.inner import linearised_step
 from hessdiag.meta import System
 from hessdiag.meta.streams import run_keys
 from hessdiag.probes.mechanism import MechanismProbe
-from hessdiag.probes.spread import SpreadProbe
+from hessdiag.probes.spread import meta_gradients_of
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
@@ -90,7 +90,7 @@ def _sampling(learner: Learner, settings: Settings) -> list[tuple[Any, int]]:
     mechanism = MechanismProbe(measured)
     programs = mechanism.programs
     if not mechanism.covers_all_horizons:
-        chunks = SpreadProbe(measured).chunks
+        chunks = meta_gradients_of(measured)
         programs.append((chunks.program, chunks.calls(settings.probe.samples)))
     return programs
 

@@ -13,7 +13,7 @@ from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.meta.streams import run_keys
 from hessdiag.probes.predictions import prediction_variables
-from hessdiag.probes.spread import SpreadProbe
+from hessdiag.probes.spread import meta_gradients_of
 from hessdiag.statistics.mixing import mix_weights
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
@@ -56,7 +56,7 @@ def ignore(_):
 def one_by_one(trained):
     """What samples a meta-gradient at a time, and those of the samples."""
     learner, state = trained
-    spread = SpreadProbe(measured_by(learner, resolve(FLAGS)))
+    spread = meta_gradients_of(measured_by(learner, resolve(FLAGS)))
     return spread, spread.sample(state, SAMPLES, progress=ignore)
 
 
@@ -79,7 +79,7 @@ def test_samples_are_the_n_step_meta_gradients(trained, one_by_one):
 @pytest.mark.parametrize("chunk", [2, 7])
 def test_chunks_change_nothing_but_rounding(trained, one_by_one, chunk):
     (learner, state), (_, expected), done = trained, one_by_one, []
-    chunked = SpreadProbe(measured_by(learner, resolve({**FLAGS, "probe.chunk": chunk})))
+    chunked = meta_gradients_of(measured_by(learner, resolve({**FLAGS, "probe.chunk": chunk})))
     together = chunked.sample(state, SAMPLES, progress=done.append)
     np.testing.assert_allclose(together, expected, atol=1e-4 * np.abs(expected).max())
     assert sum(done) == 5
