@@ -72,7 +72,7 @@ def test_an_estimator_is_a_file_and_an_entry(monkeypatch):
     """The average of all horizons, in probes as in training."""
     from average import average  # pyright: ignore[reportMissingImports]
 
-    from hessdiag.probes.predictions import prediction_variables
+    from hessdiag.probes.variables import prediction_variables
     from hessdiag.statistics import mix_weights
     from hessdiag.train.learner import Learner
     from hessdiag.train.presets import resolve

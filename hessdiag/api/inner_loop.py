@@ -43,11 +43,21 @@ class InnerLoopResult(Result):
 
     def tables(self) -> list[Table]:
         """Hessians and spectral radii by inner step, and the norms of the products."""
-        tables = [self._hessians()]
+        hessian = self.dataset.isel(unroll=0)
+        ends = compact_table("Hessian", "inner step", "smallest eigenvalue", "largest eigenvalue")
+        for j in hessian["inner_step"].values:
+            step = hessian.sel(inner_step=j)
+            ends.add_row(str(j), *(_with_error(step, name) for name in _ENDS))
+        tables = [ends]
         if self.dataset.sizes["operator"]:
-            tables.append(self._radii())
+            radii = self._by_operator("Spectral radius minus one", "inner_step", 0, _radius)
+            radii.caption = (
+                "± bound on the error; after ≈ the first-order error, where the bound says nothing"
+            )
+            tables.append(radii)
         if "product_norm_minus_one" in self.dataset:
-            tables.append(self._products())
+            title = "Norm of the product over the last i − 1 steps, minus one"
+            tables.append(self._by_operator(title, "term", 1, _norm))
         return tables
 
     def notes(self) -> list[str]:
@@ -57,26 +67,6 @@ class InnerLoopResult(Result):
     def figure(self) -> Figure:
         """Radii and norms, with their errors."""
         return inner_loop_figure(self.dataset)
-
-    def _hessians(self) -> Table:
-        table = compact_table("Hessian", "inner step", "smallest eigenvalue", "largest eigenvalue")
-        data = self.dataset.isel(unroll=0)
-        for j in data["inner_step"].values:
-            step = data.sel(inner_step=j)
-            table.add_row(str(j), *(_with_error(step, name, f"{name}_error") for name in _ENDS))
-        return table
-
-    def _radii(self) -> Table:
-        table = self._by_operator("Spectral radius minus one", "inner_step", 0, _radius)
-        table.caption = (
-            "± bound on the error; after ≈ the first-order error, where the bound says nothing"
-        )
-        return table
-
-    def _products(self) -> Table:
-        title = "Norm of the product over the last i − 1 steps, minus one"
-        names = ("product_norm_minus_one", "product_norm_error")
-        return self._by_operator(title, "term", 1, lambda cell: _with_error(cell, *names))
 
     def _by_operator(
         self, title: str, rows: str, first: int, text: Callable[[xarray.Dataset], str]
@@ -91,8 +81,12 @@ class InnerLoopResult(Result):
         return table
 
 
-def _with_error(data: xarray.Dataset, value: str, error: str) -> str:
-    return with_error(float(data[value]), float(data[error]))
+def _with_error(data: xarray.Dataset, name: str) -> str:
+    return with_error(float(data[name]), float(data[f"{name}_error"]))
+
+
+def _norm(cell: xarray.Dataset) -> str:
+    return with_error(float(cell.product_norm_minus_one), float(cell.product_norm_error))
 
 
 @spectra.one_lapack_thread
@@ -113,7 +107,7 @@ def inner_loop_spectra(
     """Run an inner loop and measure what each of its steps multiplies perturbations by.
 
     A call with an equal update (the same functions), equal options and equal shapes as one of the
-    last few compiles nothing again. As under `jax.jit`, what a function closes over is then what it
+    last few compiles nothing again; as under `jax.jit`, what a function closes over is then what it
     was when it was traced.
 
     Args:

@@ -1,4 +1,4 @@
-"""The compiled programs behind the front door, kept from one call to the next.
+"""The programs behind the front door, compiled at first use, kept from one call to the next.
 
 Whatever is a number, parameters, batches, tolerance and keys, is an argument of a program: a loss
 is traced again only where shapes, dtypes or structures change.
@@ -50,12 +50,7 @@ def kept[Made](make: Callable[..., Made]) -> Callable[..., Made]:
 
 
 class SpectrumPrograms:
-    """Products of one operator, inside programs that are compiled at first use.
-
-    Args:
-        loss: Whose Hessian is meant; unused where there is an operator.
-        operator: Another operator, or None.
-        chunk_size: Examples per chunk, or None.
+    """Products of a loss's Hessian or of another operator, inside programs.
 
     Attributes:
         repeats: (params, batch, v) -> whether the product of a flat vector v is the same each time.
@@ -89,12 +84,7 @@ class SpectrumPrograms:
 
 
 class InnerLoopPrograms:
-    """One inner loop's run and measurement, inside programs that are compiled at first use.
-
-    Args:
-        update: The inner update.
-        chunk_size: Examples per chunk of its loss, or None.
-        settings: What is measured.
+    """One inner loop's run and measurement, inside programs.
 
     Attributes:
         repeats: (state, batch) -> whether gradient and update are the same each time.

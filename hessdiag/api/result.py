@@ -38,21 +38,15 @@ def described(dataset: xarray.Dataset, long_names: Mapping[str, str]) -> xarray.
 
 def provenance(seed: int, tolerance: float, dtype: DTypeLike) -> dict[str, Any]:
     """Where numbers come from, as attributes of their dataset; the dtype is the products'."""
-    versions = {name: importlib.metadata.version(name) for name in ("hessdiag", "jax")}
-    return {
-        "seed": seed,
-        "tolerance": tolerance,
-        "dtype": np.dtype(dtype).name,
-        **{f"{name}_version": version for name, version in versions.items()},
-    }
+    version = importlib.metadata.version
+    versions = {f"{name}_version": version(name) for name in ("hessdiag", "jax")}
+    return {"seed": seed, "tolerance": tolerance, "dtype": np.dtype(dtype).name, **versions}
 
 
 class Result(abc.ABC):
-    """A labelled dataset with a name.
+    """A dataset: each variable has a `long_name`, numbers have `units`.
 
-    Attributes:
-        dataset: All numbers, labelled. Each variable has a `long_name`, numbers have `units`; the
-            dataset's own attributes say where they come from.
+    The dataset's own attributes say where they come from.
     """
 
     slug: ClassVar[str]
@@ -85,11 +79,7 @@ class Result(abc.ABC):
     __repr__ = __str__
 
     def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the result as a matplotlib figure, which a notebook displays.
-
-        Args:
-            path: Where to save it, as PNG, SVG or PDF by its suffix; None to leave it unsaved.
-        """
+        """A matplotlib figure, which a notebook displays; saved as PNG, SVG or PDF by suffix."""
         with styled(self.slug):
             figure = self.figure()
             if path is not None:
@@ -99,12 +89,10 @@ class Result(abc.ABC):
     def save(self, path: str | Path) -> Path:
         """Write the dataset as NetCDF, which `xarray.open_dataset` reads; return the path.
 
-        Args:
-            path: The file, replaced if it exists; whole or not there, also if the process is
-                killed. Its folder must exist.
+        An old file is replaced; the file is whole or not there, also if the process is killed.
 
         Raises:
-            OSError: If the file cannot be written.
+            OSError: If the file cannot be written, or its folder does not exist.
         """
         path = Path(path).expanduser()
         write_atomically(path, bytes(self.dataset.to_netcdf(engine="h5netcdf")))

@@ -191,13 +191,13 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     numbers["start_disagreement"] = ends.disagreement
     for name, (share, error) in shares.items():
         numbers |= {f"mass_{name}": known * share, f"mass_{name}_error": known * error}
-    arrays: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
-        "density": (("grid",), spectra.density(runs, axis)),
-        "cumulative": (("grid",), total),
-        "cumulative_error": (("grid",), total_error),
+    arrays: dict[str, Any] = {
+        "density": ("grid", spectra.density(runs, axis)),
+        "cumulative": ("grid", total),
+        "cumulative_error": ("grid", total_error),
     }
-    for name, field in (("value", "values"), ("weight", "weights"), ("error", "errors")):
-        rows = spectra.padded([getattr(run, field) for run in runs], 1)
+    for name in ("value", "weight", "error"):
+        rows = spectra.padded([getattr(run, f"{name}s") for run in runs], 1)
         arrays[f"ritz_{name}"] = (("start", "ritz"), rows)
     return xarray.Dataset(numbers | arrays, coords={"grid": axis})
 
@@ -228,9 +228,5 @@ def _top(programs: SpectrumPrograms, at, runs, key, num: int, tolerance: float) 
         values, errors, spent = pairs.values, pairs.errors, pairs.matvecs
         converged = pairs.converged
     order = np.argsort(-np.abs(values))[:num]
-    rows = {
-        "top_value": (("rank",), values[order]),
-        "top_error": (("rank",), errors[order]),
-        "top_converged": (("rank",), np.asarray(converged)[order]),
-    }
-    return rows, spent
+    columns = {"value": values, "error": errors, "converged": np.asarray(converged)}
+    return {f"top_{name}": ("rank", column[order]) for name, column in columns.items()}, spent

@@ -1,4 +1,4 @@
-"""What makes the meta-gradient noisy, measured at one training state: terms, cuts, sources."""
+"""What is sampled at one training state: meta-gradients, and what makes them noisy."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,18 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.meta import (
-    Terms,
-    Validation,
-    all_horizons_from,
-    outer_growth,
-    sensitivity_norms,
-    share_one,
-    sources,
-    streams,
-    terms,
-    unroll,
-)
+from hessdiag import meta
+from hessdiag.meta import Terms, sources, streams
 from hessdiag.meta.terms import FEW
 from hessdiag.probes.chunks import Chunks, Progress
 from hessdiag.probes.measured import Measured
@@ -28,19 +18,14 @@ SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
 _WHAT = "the terms of the meta-gradients"
 
 
-class Nested(NamedTuple):
-    """Meta-gradients that share some of their randomness."""
-
-    pairs: np.ndarray  # (K', 2, n, m): same inner trajectories
-    sharing_one: np.ndarray  # (K', n, n, m): same τ^(j) alone, j along axis 1
-
-
 class Sampled(NamedTuple):
     """What one probe sampled; None for what is not wanted."""
 
     terms: Any  # stacked `Terms`, (K, …)
     outer_growth: np.ndarray | None  # (K, n, m): T^(i)·∂θ^(1)/∂η, of other samples
-    nested: Nested | None
+    nested: tuple[np.ndarray, np.ndarray] | None
+    """Meta-gradients (K', 2, n, m) with the same inner trajectories, and (K', n, n, m) with the
+    same τ^(j) alone, j along axis 1."""
     sensitivities: np.ndarray | None  # (S, n, m): |∂θ^(i)/∂η|; None where η has many entries
 
 
@@ -50,9 +35,6 @@ class MechanismProbe:
     Attributes:
         horizons: where cuts are measured.
         covers_all_horizons: whether the sums of the terms are all meta-gradients of a probe.
-
-    Args:
-        measured: what is probed.
     """
 
     def __init__(self, measured: Measured):
@@ -84,12 +66,7 @@ class MechanismProbe:
         return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
 
     def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Sampled:
-        """Terms of the samples with the given keys; the rest with the first of them.
-
-        Args:
-            state: the training state; every sample starts from it.
-            keys: a key per sample.
-            progress: called after each chunk.
+        """Terms of samples from a state with the given keys; the rest with the first of them.
 
         Raises:
             NotFiniteError: a term is NaN or infinite.
@@ -102,8 +79,7 @@ class MechanismProbe:
                 few = [self._sensitivities(state, key) for key in keys[:SENSITIVITIES]]
                 norms = np.stack(jax.device_get(few))
         if self._nested:
-            by_source = self._by_source.sample(state, keys[: self._nested], progress=progress)
-            nested = Nested(*by_source)
+            nested = self._by_source.sample(state, keys[: self._nested], progress=progress)
         return Sampled(parts, growth, nested, norms)
 
     def evidence(self, sampled: Sampled) -> dict[str, np.ndarray]:
@@ -116,6 +92,15 @@ class MechanismProbe:
         return {"reach": reach, "outer_std": sampled.outer_growth.std(axis=0, ddof=1)}
 
 
+def meta_gradients_of(measured: Measured) -> Chunks:
+    """What samples meta-gradients (n, m); one compiled program for all chunks and probes."""
+
+    def sample(state: Any, key: PRNGKeyArray):
+        return meta.all_horizons(measured.system, measured.start(state, key), key, n=measured.n)
+
+    return Chunks(sample, measured.settings.chunk, "the meta-gradients")
+
+
 def relative_reach(parts: Terms) -> np.ndarray:
     """(K, horizons, n) what T reads of a unit of each inner gradient, over |T|."""
     return np.asarray(parts.reach)[:, 0] / np.asarray(parts.outer)[..., None]
@@ -126,21 +111,23 @@ def _decompose(
 ) -> Terms:
     """The terms of all cuts and horizons."""
     start = measured.start(state, key)
-    points = unroll(measured.system, start, sources(key, measured.n), objective=Validation())
+    points = meta.unroll(
+        measured.system, start, sources(key, measured.n), objective=meta.Validation()
+    )
     cuts, deflation = tuple(measured.cuts.values()), streams.deflation(key)
-    return terms(measured.system, start, points, horizons=horizons, cuts=cuts, key=deflation)
+    return meta.terms(measured.system, start, points, horizons=horizons, cuts=cuts, key=deflation)
 
 
 def _outer_growth(measured: Measured, state: Any, key: PRNGKeyArray):
     """Of other samples: not the noise of what E6 predicts."""
     drawn = sources(streams.apart(key, measured.n), measured.n)
-    return outer_growth(measured.system, measured.start(state, key), drawn)
+    return meta.outer_growth(measured.system, measured.start(state, key), drawn)
 
 
 def _sensitivities(measured: Measured, state: Any, key: PRNGKeyArray):
     """|∂θ^(i)/∂η_k| of the sample's own unroll."""
     drawn = sources(key, measured.n)
-    return sensitivity_norms(measured.system, measured.start(state, key), drawn)
+    return meta.sensitivity_norms(measured.system, measured.start(state, key), drawn)
 
 
 def _by_source(measured: Measured, state: Any, key: PRNGKeyArray):
@@ -151,7 +138,7 @@ def _by_source(measured: Measured, state: Any, key: PRNGKeyArray):
 
     def alone(j):
         fresh = jax.tree.map(lambda keys: jax.lax.dynamic_slice_in_dim(keys, j * n, n), others)
-        return all_horizons_from(measured.system, start, share_one(drawn, fresh, j))[:, 0]
+        return meta.all_horizons_from(measured.system, start, meta.share_one(drawn, fresh, j))[:, 0]
 
-    pair = jnp.moveaxis(all_horizons_from(measured.system, start, drawn), 1, 0)
+    pair = jnp.moveaxis(meta.all_horizons_from(measured.system, start, drawn), 1, 0)
     return pair, jax.lax.map(alone, jnp.arange(n))

@@ -11,11 +11,9 @@ from hessdiag.meta import streams
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables, operator_names
 from hessdiag.probes.measured import Measured
-from hessdiag.probes.mechanism import MechanismProbe
-from hessdiag.probes.mechanism_variables import mechanism_variables
-from hessdiag.probes.predictions import prediction_variables
+from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.probes.spectral import SpectralProbe
-from hessdiag.probes.spread import meta_gradients_of, spread_variables
+from hessdiag.probes.variables import mechanism_variables, prediction_variables, spread_variables
 from hessdiag.record.schema import described
 
 

@@ -1,6 +1,5 @@
 """Spectra of the inner updates along unrolls, on those unrolls' trajectories."""
 
-from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 from hessdiag.inner import linearised_step
 from hessdiag.meta import sources, streams, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
+from hessdiag.probes.inner_loop.settings import Progress
 from hessdiag.probes.measured import Measured
 
 
@@ -39,18 +39,13 @@ class SpectralProbe:
         return sum(loop.units(self._n) for loop in self._loops)
 
     def measure(
-        self,
-        state: Any,
-        keys: PRNGKeyArray,
-        lanczos_key: PRNGKeyArray,
-        *,
-        progress: Callable[[], None],
+        self, state: Any, keys: PRNGKeyArray, lanczos_key: PRNGKeyArray, *, progress: Progress
     ) -> list[InnerLoopSpectra]:
         """Spectra of every unroll; the first `operator_unrolls` have all operators.
 
         Args:
             state: the training state.
-            keys: keys of the unrolls, the same as the meta-gradients' of those samples.
+            keys: of the unrolls, the same as the meta-gradients' of those samples.
             lanczos_key: randomness of start vectors and probes.
             progress: called after each spectrum.
         """

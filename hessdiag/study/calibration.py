@@ -12,8 +12,7 @@ from jaxtyping import PRNGKeyArray
 from hessdiag.inner import linearised_step
 from hessdiag.meta import System
 from hessdiag.meta.streams import run_keys
-from hessdiag.probes.mechanism import MechanismProbe
-from hessdiag.probes.spread import meta_gradients_of
+from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations

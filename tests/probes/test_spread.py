@@ -12,8 +12,8 @@ import pytest
 from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.meta.streams import run_keys
-from hessdiag.probes.predictions import prediction_variables
-from hessdiag.probes.spread import meta_gradients_of
+from hessdiag.probes.mechanism import meta_gradients_of
+from hessdiag.probes.variables import prediction_variables
 from hessdiag.statistics.mixing import mix_weights
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve

@@ -11,10 +11,9 @@ from hessdiag.problems import callable_at
 from hessdiag.statistics.bootstrap import Interval
 
 FLAG = "probe.explanations"
-SPECTRAL = "E1 spectral radius"
 
 EXPLANATIONS: dict[str, Explanation] = {
-    SPECTRAL: built_in.spectral_radius,
+    "E1 spectral radius": built_in.spectral_radius,
     "E1 spectral radius, preconditioned": built_in.operator_radius("preconditioned"),
     "E1 spectral radius, update": built_in.operator_radius("update"),
     "E1 spectral radius, augmented": built_in.operator_radius("augmented"),

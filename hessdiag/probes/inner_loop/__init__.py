@@ -7,12 +7,6 @@ from hessdiag.probes.inner_loop.norms import gradient_path
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, OPERATORS, InnerLoopSettings
 
 __all__ = [
-    "ALL_OPERATORS",
-    "OPERATORS",
-    "InnerLoop",
-    "InnerLoopSettings",
-    "InnerLoopSpectra",
-    "gradient_path",
-    "inner_loop_variables",
-    "operator_names",
-]
+    "ALL_OPERATORS", "OPERATORS", "InnerLoop", "InnerLoopSettings", "InnerLoopSpectra",
+    "gradient_path", "inner_loop_variables", "operator_names",
+]  # fmt: skip

@@ -1,8 +1,4 @@
-"""Spectra of every operator along an inner loop, from programs that are compiled once.
-
-The inner steps are linearised together, once, and everything else replays those linearisations:
-one compiled program per operator serves all inner steps, inner loops and products of any length.
-"""
+"""Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
 import dataclasses
@@ -62,10 +58,10 @@ class InnerLoop:
     def measure(
         self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
     ) -> InnerLoopSpectra:
-        """Measure one inner loop.
+        """Measure the inner loop with these n points, stacked.
 
         Args:
-            points: The points of its n inner steps, stacked.
+            points: As `linearise` takes them.
             key: Randomness of start vectors and probes.
             progress: Called after each spectrum; may raise to abandon the measurement.
 

@@ -37,8 +37,7 @@ class Measured(NamedTuple):
 def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measured | None:
     """The norm of I - alpha H, which is symmetric: its spectral radius, if there is an alpha.
 
-    The Hessian's lowest Ritz vector is what it stretches most, where it stretches at all and alpha
-    is no more than the curvature bears.
+    What it stretches most, if alpha is no more than the curvature bears, is the Hessian's lowest.
     """
     shift = hessian.shifted
     if shift is None:
@@ -50,10 +49,7 @@ def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measure
 
 
 def gradient_path(steps: InnerStep, j: Int[Array, ""] | int) -> Operator:
-    """G of stacked steps, from changes of g^(j) to changes of theta^(n); memory and clipping count.
-
-    Works under jit, with any j.
-    """
+    """G of stacked steps, with memory and clipping; works under jit, with any j."""
     n, size = len(steps.gradient), steps.params.size
 
     def forward(v):

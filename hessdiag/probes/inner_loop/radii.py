@@ -66,12 +66,9 @@ class Radii:
 
 
 def warm_start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
-    """A random direction, which finds what a similar run had nothing of, and what that one found.
+    """A random direction, which finds what a similar run had nothing of, plus what that one found.
 
-    Args:
-        key: Of the random direction.
-        warm: A unit vector; zero if there is none. A run that failed leaves none, either: its Ritz
-            vector is not finite.
+    The latter is a unit vector, or zero; a run that failed leaves none: it is not finite.
     """
     random = jax.random.normal(key, warm.shape, warm.dtype)
     there = jnp.all(jnp.isfinite(warm))
