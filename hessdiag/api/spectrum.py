@@ -45,8 +45,6 @@ _LONG_NAMES = {
     "top_error": "bound on the error of each",
     "top_converged": "whether each met the tolerance",
 }
-
-
 _ROWS = (
     ("smallest eigenvalue", "lowest"),
     ("largest eigenvalue", "highest"),
@@ -185,9 +183,8 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
     known = 1.0 if np.isfinite(ends.highest) else np.nan
     shares = {"negative": split.above, "zero": split.zero, "undecided": split.undecided}
-    fields = ("lowest", "lowest_error", "highest", "highest_error")
-    fields += ("orthogonality", "matvecs", "converged")
-    numbers = {name: getattr(ends, name) for name in fields}
+    fields = "lowest lowest_error highest highest_error orthogonality matvecs converged"
+    numbers = {name: getattr(ends, name) for name in fields.split()}
     numbers["start_disagreement"] = ends.disagreement
     for name, (share, error) in shares.items():
         numbers |= {f"mass_{name}": known * share, f"mass_{name}_error": known * error}

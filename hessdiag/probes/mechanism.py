@@ -49,21 +49,21 @@ class MechanismProbe:
             Chunks(partial(program, measured), settings.chunk, _WHAT) for program in programs
         )
         self._sensitivities = jax.jit(partial(_sensitivities, measured))
-
-    @property
-    def units(self) -> int:
-        """Units of progress in one measurement."""
-        return 2 * self._samples + self._nested
-
-    @property
-    def programs(self) -> list[tuple[Any, int]]:
-        """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
-        wanted = (
+        self._parts = (
             (self._decompose, self._samples),
             (self._outer_growth, self._samples),
             (self._by_source, self._nested),
         )
-        return [(chunks.program, chunks.calls(number)) for chunks, number in wanted if number]
+
+    @property
+    def units(self) -> int:
+        """Units of progress in one measurement."""
+        return sum(number for _, number in self._parts)
+
+    @property
+    def programs(self) -> list[tuple[Any, int]]:
+        """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
+        return [(part.program, part.calls(number)) for part, number in self._parts if number]
 
     def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Sampled:
         """Terms of samples from a state with the given keys; the rest with the first of them.

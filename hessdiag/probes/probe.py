@@ -36,13 +36,13 @@ class Probe:
     def __call__(
         self, state: Any, iteration: int, *, keys: streams.RunKeys, progress: Callable[[int], None]
     ) -> xarray.Dataset:
-        """Measure at `state`.
+        """Measure at the state before an iteration.
 
         Sample k draws the same randomness whatever n, so that horizons share it; spectra are
         measured on the unrolls of the first samples.
 
         Args:
-            state: the state before `iteration`.
+            state: of training.
             iteration: where in training.
             keys: the randomness of the run.
             progress: called with the units done; may raise to abandon the probe.
@@ -51,7 +51,12 @@ class Probe:
             NotFiniteError: a meta-gradient is NaN or infinite.
         """
         measured, settings = self._measured, self._measured.settings
-        attributes = self._attributes(iteration)
+        attributes = {
+            "iteration": iteration,
+            "samples": settings.samples,
+            "confidence": settings.confidence,
+            "headline_estimator": measured.headline,
+        }
         if measured.n == 0:
             names = list(measured.system.names)
             return xarray.Dataset(coords={"meta_parameter": names}, attrs=attributes)
@@ -102,11 +107,3 @@ class Probe:
             coords["cut"] = list(measured.cuts)
             coords["cut_horizon"] = np.array(self._mechanism.horizons)
         return coords
-
-    def _attributes(self, iteration: int) -> dict[str, Any]:
-        return {
-            "iteration": iteration,
-            "samples": self._measured.settings.samples,
-            "confidence": self._measured.settings.confidence,
-            "headline_estimator": self._measured.headline,
-        }

@@ -15,13 +15,6 @@ from hessdiag.statistics import Interval
 
 Values = dict[str, Any]
 
-_SHARES = {
-    "validation_share": "validation",
-    "inner_share": "inner",
-    "step_share": "steps",
-    "nested_std": "std",
-}
-
 
 def _with_ends(name: str, interval: Interval) -> Values:
     """A variable and both ends of its interval."""
@@ -59,7 +52,7 @@ def prediction_variables(
 
     Args:
         measured: what is probed.
-        spectra: measured on some unrolls.
+        spectra: of some unrolls.
         of_terms: fields of the evidence that terms were measured for.
         more: explanations beside the built-in ones, by label.
 
@@ -121,14 +114,9 @@ def mechanism_variables(
     *,
     seed: Sequence[int],
 ) -> Values:
-    """Everything that a probe sampled of terms, cuts and sources.
+    """Everything that a probe sampled of terms and cuts at horizons, and of sources.
 
-    Args:
-        sampled: the samples.
-        spectra: measured on the unrolls of the first of them.
-        horizons: where terms and cuts were measured.
-        measured: what is probed.
-        seed: of the bootstrap.
+    The spectra were measured on the unrolls of the first samples; the seed is the bootstrap's.
     """
     settings = measured.settings
     rng = np.random.default_rng(seed)
@@ -140,8 +128,10 @@ def mechanism_variables(
             values |= _alignments(sampled.terms, [*measured.cuts], spectra)
     if sampled.nested is not None:
         shares = statistics.nested_shares(*sampled.nested, **options)
-        for name, of in _SHARES.items():
-            values |= _with_ends(name, getattr(shares, of))
+        values |= _with_ends("validation_share", shares.validation)
+        values |= _with_ends("inner_share", shares.inner)
+        values |= _with_ends("step_share", shares.steps)
+        values |= _with_ends("nested_std", shares.std)
     if sampled.sensitivities is not None:
         norms, base = sampled.sensitivities, sampled.sensitivities[:, :1]
         growth = np.where(base > 0, norms / np.where(base > 0, base, 1.0), np.nan)

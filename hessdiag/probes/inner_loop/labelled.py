@@ -78,11 +78,7 @@ _DTYPES: dict[str, Any] = {"matvecs": np.int32, "converged": np.int8}  # by the 
 
 
 def inner_loop_variables(loops: Sequence[InnerLoopSpectra]) -> Values:
-    """All that was measured, by unroll and inner step.
-
-    Args:
-        loops: Inner loops of one length; the other operators of those that have them.
-    """
+    """All that was measured along loops of one length, by unroll and inner step."""
     hessians = [loop.hessians for loop in loops]
     rates = [step.alpha for step in hessians[0]]
     values = _columns(_HESSIAN, hessians)

@@ -1,8 +1,8 @@
 """Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
-import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import jax
@@ -40,9 +40,7 @@ class InnerLoop:
     def of_hessians_alone(self) -> Self:
         """The same programs for Hessians, without other operators and products."""
         alone = copy.copy(self)
-        alone._settings = dataclasses.replace(
-            self._settings, operators=(), products=False, paths=False
-        )
+        alone._settings = replace(self._settings, operators=(), products=False, paths=False)
         return alone
 
     def units(self, n: int) -> int:

@@ -52,17 +52,11 @@ class PathNorm:
 
 @dataclass(frozen=True)
 class InnerLoopSpectra:
-    """All that was measured along one inner loop of n steps.
+    """All that was measured along one inner loop of n steps."""
 
-    Attributes:
-        hessians: Per inner step.
-        operators: By name, per inner step.
-        products: By name of the operator, the norms of P_1 .. P_n, of which P_i is the product over
-            the last i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity.
-        paths: Per inner step; empty where they were not wanted.
-    """
-
-    hessians: list[HessianSpectrum]
-    operators: dict[str, list[OperatorSpectrum]]
+    hessians: list[HessianSpectrum]  # per inner step
+    operators: dict[str, list[OperatorSpectrum]]  # by name, per inner step
     products: dict[str, list[ProductNorm]]
-    paths: list[PathNorm]
+    """By name of the operator, the norms of P_1 .. P_n, of which P_i is the product over the last
+    i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity."""
+    paths: list[PathNorm]  # per inner step; empty where they were not wanted
