@@ -122,7 +122,7 @@ def test_it_says_where_products_are_not_finite_and_why(result):
     assert transposed.startswith("update: no finite product at term 3: ")
 
 
-def test_it_says_what_has_not_converged(problem, result):
+def test_it_says_what_has_not_converged(result):
     assert not result.notes()
     data = result.dataset.copy(deep=True)
     data["product_converged"].loc[{"operator": "update", "term": 3}] = 0
@@ -130,14 +130,6 @@ def test_it_says_what_has_not_converged(problem, result):
     apart, missed = hessdiag.InnerLoopResult(data).notes()
     assert apart.startswith("Hessian: starts found other ends at inner step 0, up to 4 times")
     assert missed == "update: tolerance not met at term 3; a larger max_matvecs may."
-    params, batches = problem
-    update = hessdiag.OptaxUpdate(loss, optax.sgd(ALPHA))
-    found = hessdiag.inner_loop_spectra(
-        update, update.init(params), batches, operators=("update",), products=False, max_matvecs=2
-    )
-    assert found.notes() == [
-        "update: tolerance not met at inner steps 0, 1, 2; a larger max_matvecs may."
-    ]
 
 
 def test_notes_are_printed(result):
@@ -184,34 +176,24 @@ def test_batches_may_be_a_list_and_the_learning_rate_absent(problem):
     params, batches = problem
     update = hessdiag.OptaxUpdate(loss, optax.adam(1e-2))
     listed = [jax.tree.map(lambda leaf, j=j: leaf[j], batches) for j in range(2)]
-    found = hessdiag.inner_loop_spectra(
-        update, update.init(params), listed, operators=("preconditioned",), products=False
-    )
+    wanted = {"operators": ("preconditioned",), "products": False, "max_matvecs": 2}
+    found = hessdiag.inner_loop_spectra(update, update.init(params), listed, **wanted)
     assert list(found.dataset["operator"].values) == ["preconditioned"]
     assert "paper_low" not in found.dataset
     assert "preconditioned" in str(found)
+    assert found.notes() == [
+        "preconditioned: tolerance not met at inner steps 0, 1; a larger max_matvecs may."
+    ]
 
 
-def test_chunks_change_nothing_but_memory(problem):
-    """After two updates: the first one of Adam is a sign, whose derivative is rounding alone."""
+def test_chunks_change_nothing_but_memory(problem, result):
     params, batches = problem
-    update = hessdiag.OptaxUpdate(loss, optax.adam(1e-2), learning_rate=1e-2)
-    state = update.init(params)
-    for j in (1, 2):
-        state = update(state, jax.tree.map(lambda leaf, j=j: leaf[j], batches))
-    whole, chunked = (
-        hessdiag.inner_loop_spectra(
-            update,
-            state,
-            batches,
-            operators=("preconditioned",),
-            products=False,
-            chunk_size=chunk_size,
-        ).dataset
-        for chunk_size in (None, 3)
-    )
+    update = hessdiag.OptaxUpdate(loss, optax.sgd(ALPHA), learning_rate=ALPHA)
+    wanted = {"operators": ("update",), "products": False, "tolerance": 1e-5}
+    start = update.init(params)
+    chunked = hessdiag.inner_loop_spectra(update, start, batches, chunk_size=3, **wanted).dataset
     for name in ("hessian_max", "operator_radius_minus_one"):
-        np.testing.assert_allclose(chunked[name], whole[name], rtol=1e-3, atol=1e-7)
+        np.testing.assert_allclose(chunked[name], result.dataset[name], rtol=1e-3, atol=1e-7)
 
 
 def test_an_unknown_operator_is_refused(problem):
