@@ -144,17 +144,17 @@ def spectrum(
             f"{named} is not deterministic: the same product, run or traced again, is another; "
             "fix random keys and the order of the data"
         )
-    at = (params, batch)
+    point = (params, batch)
     if space.size <= spectra.DENSE_LIMIT:
-        runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*at)))]
+        runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*point)))]
     else:
         cost = {"starts": starts, "matvecs": matvecs}
-        decompositions = programs.decompositions(*at, start_key, float(tolerance), **cost)
+        decompositions = programs.decompositions(*point, start_key, float(tolerance), **cost)
         runs = spectra.ritz_values_per_start(decompositions)
     dataset = _dataset(runs, spectra.extremes(runs))
-    parts = [_trace(programs, at, runs, trace_key, matvecs)]
+    parts = [_trace(programs, point, runs, trace_key, matvecs)]
     if top:
-        parts.append(_top(programs, at, runs, top_key, top, tolerance))
+        parts.append(_top(programs, point, runs, top_key, top, tolerance))
     for variables, spent in parts:
         dataset = dataset.assign(variables)
         dataset["matvecs"] = dataset["matvecs"] + spent
@@ -199,24 +199,24 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     return xarray.Dataset(numbers | arrays, coords={"grid": axis})
 
 
-def _trace(programs: SpectrumPrograms, at, runs, key, matvecs: int) -> tuple[dict, int]:
+def _trace(programs: SpectrumPrograms, point, runs, key, matvecs: int) -> tuple[dict, int]:
     """The trace with its error, and the products spent on it."""
     if runs[0].exact:
         return {"trace": np.sum(runs[0].values), "trace_error": np.sum(runs[0].errors)}, 0
-    trace = programs.trace(*at, key, matvecs=matvecs)
+    trace = programs.trace(*point, key, matvecs=matvecs)
     numbers = {"trace": float(trace.estimate), "trace_error": float(trace.standard_error)}
     return numbers, int(trace.matvecs)
 
 
-def _top(programs: SpectrumPrograms, at, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
+def _top(programs: SpectrumPrograms, point, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
     """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
     if runs[0].exact:
         values, errors, spent = runs[0].values, runs[0].errors, 0
         converged = np.isfinite(values)
     else:
-        space = spectra.Space.like(at[0])
+        space = spectra.Space.like(point[0])
         pairs = spectra.eigenpairs(
-            lambda v: programs.product(*at, v),
+            lambda v: programs.product(*point, v),
             jax.random.normal(key, (space.size,), space.dtype),
             num=num,
             max_matvecs=40 * num,

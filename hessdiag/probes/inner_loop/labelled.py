@@ -141,11 +141,11 @@ def _masses(masses: Any) -> Values:
 def _densities(hessians: list[list[HessianSpectrum]]) -> Values:
     """Smoothed density and cumulative measure of every spectrum, each on its own axis."""
     axis, smoothed, total, error = np.empty((4, len(hessians), len(hessians[0]), GRID))
-    for at in np.ndindex(axis.shape[:2]):
-        runs = hessians[at[0]][at[1]].runs
-        axis[at] = spectra.grid(runs, GRID)
-        smoothed[at] = spectra.density(runs, axis[at])
-        total[at], error[at] = spectra.cumulative(runs, axis[at])
+    for place in np.ndindex(axis.shape[:2]):
+        runs = hessians[place[0]][place[1]].runs
+        axis[place] = spectra.grid(runs, GRID)
+        smoothed[place] = spectra.density(runs, axis[place])
+        total[place], error[place] = spectra.cumulative(runs, axis[place])
     names = ("density_grid", "density", "cumulative", "cumulative_se")
     return dict(zip(names, (axis, smoothed, total, error), strict=True))
 
