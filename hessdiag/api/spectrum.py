@@ -208,7 +208,7 @@ def _trace(programs: SpectrumPrograms, point, runs, key, matvecs: int) -> tuple[
     return numbers, int(trace.matvecs)
 
 
-def _top(programs: SpectrumPrograms, point, runs, key, num: int, tolerance: float) -> tuple[dict, int]:
+def _top(programs: SpectrumPrograms, point, runs, key, num: int, tolerance) -> tuple[dict, int]:
     """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
     if runs[0].exact:
         values, errors, spent = runs[0].values, runs[0].errors, 0
