@@ -9,9 +9,8 @@ import numpy as np
 from hessdiag import spectra
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, InnerLoopSpectra, OperatorSpectrum
 from hessdiag.record.schema import SCHEMA
-from hessdiag.spectra.complex_ritz import ComplexRitzValues
+from hessdiag.spectra.complex_ritz import ComplexRitzValues, SpectralRadius
 from hessdiag.spectra.normality import Departure
-from hessdiag.spectra.spectral_radius import SpectralRadius
 
 Values = dict[str, Any]
 GRID = 256  # points of the density's axis
