@@ -78,7 +78,7 @@ def _of_samples(name: str, tables: Tables) -> Iterator[Check]:
     steps = chosen(tables["comparisons"], estimator="n-step")
     if steps.empty:
         return
-    last = steps[steps["horizon"] == steps["horizon"].max()]
+    last = chosen(steps, horizon=steps["horizon"].max())
     probes = last.drop_duplicates(["seed", "iteration"], keep="last")
     low, high = probes.reindex(columns=[*ENDS[1:]]).to_numpy(float).T
     half = 0.5 * np.log(high / low)
@@ -89,6 +89,6 @@ def _of_samples(name: str, tables: Tables) -> Iterator[Check]:
 
 
 def _of_runs(name: str, tables: Tables) -> Iterator[Check]:
-    runs = len(set(tables["comparisons"].get("seed", ())))
+    runs = len({row["seed"] for row in rows(tables["comparisons"]) if "seed" in row})
     if 0 < runs < FEWEST:
         yield Check("HD007", name, runs, FEWEST, {"seeds": float(FEWEST)})

@@ -56,6 +56,8 @@ CUTS: Mapping[str, Cut] = {
 }
 """The full meta-gradient and six counterfactuals, as studies name them."""
 
+COUNTERFACTUALS = tuple(name for name, cut in CUTS.items() if cut != FULL)
+
 
 def cut_called(
     name: str,

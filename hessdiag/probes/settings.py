@@ -1,21 +1,8 @@
 """What is measured at a probe, and how exactly."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hessdiag.declared import setting
-
-
-def _counterfactuals() -> Iterable[str]:
-    from hessdiag.inner import CUTS
-
-    return [name for name in CUTS if name != "full"]
-
-
-def _operators() -> Iterable[str]:
-    from hessdiag.probes.inner_loop import ALL_OPERATORS
-
-    return ALL_OPERATORS
+from hessdiag.declared import names_in, setting
 
 
 @dataclass(frozen=True)
@@ -35,7 +22,7 @@ class ProbeSettings:
         "operators beside the Hessian: of paper, preconditioned, update, augmented, and "
         "semi-gradient where there are bootstrap targets",
         "--operators",
-        choices=_operators,
+        choices=names_in("hessdiag.probes.inner_loop", "ALL_OPERATORS"),
     )
     products: bool = setting(True, "norms of products over inner steps", "--products/--no-products")
     operator_unrolls: int = setting(1, "of the unrolls, how many have all operators", least=0)
@@ -50,7 +37,7 @@ class ProbeSettings:
         (),
         "cuts to measure: of no-hessian, no-memory, neither, trace, stable-hessian, as-sgd; or all",
         "--counterfactuals",
-        choices=_counterfactuals,
+        choices=names_in("hessdiag.inner", "COUNTERFACTUALS"),
     )
     horizons: tuple[int, ...] = setting((), "horizons of cuts; none means all up to n")
     explanations: tuple[str, ...] = setting((), "of your own, each module:function")

@@ -13,7 +13,7 @@ from typing import Any
 from hessdiag import problems
 from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
-from hessdiag.inner import CUTS, inner_optimiser
+from hessdiag.inner import COUNTERFACTUALS, CUTS, inner_optimiser
 from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.record.documents import dotted
@@ -96,7 +96,7 @@ def _checked(key: str, value: Any) -> Any:
         allowed = alike or [name for name in DECLARED if "." not in name]
         raise UsageError(f"{key}: no such setting; allowed: {', '.join(allowed)}")
     if key == "probe.counterfactuals" and value in ("all", ["all"]):
-        return tuple(CUTS)[1:]
+        return COUNTERFACTUALS
     return DECLARED[key].checked(value)
 
 

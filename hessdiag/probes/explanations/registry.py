@@ -1,31 +1,36 @@
-"""All explanations of the growth, by label: the built-in ones, and the user's own."""
+"""All explanations of the growth, by label: a file and an entry each, and the user's own."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from hessdiag.errors import UsageError
-from hessdiag.probes.explanations import built_in
+from hessdiag.probes.explanations.accumulation import accumulation
 from hessdiag.probes.explanations.evidence import Evidence, Explanation
+from hessdiag.probes.explanations.memory import memory
+from hessdiag.probes.explanations.products import product_norms
+from hessdiag.probes.explanations.radius import operator_radius, spectral_radius
+from hessdiag.probes.explanations.transient import transient
+from hessdiag.probes.explanations.validation import validation_noise
 from hessdiag.problems import callable_at
 from hessdiag.statistics.bootstrap import Interval
 
 FLAG = "probe.explanations"
 
 EXPLANATIONS: dict[str, Explanation] = {
-    "E1 spectral radius": built_in.spectral_radius,
-    "E1 spectral radius, preconditioned": built_in.operator_radius("preconditioned"),
-    "E1 spectral radius, update": built_in.operator_radius("update"),
-    "E1 spectral radius, augmented": built_in.operator_radius("augmented"),
-    "E2 products, paper": built_in.product_norms("paper"),
-    "E2 products, preconditioned": built_in.product_norms("preconditioned"),
-    "E3 accumulation, coherent": built_in.accumulation(coherent=True),
-    "E3 accumulation, incoherent": built_in.accumulation(coherent=False),
-    "E4 optimiser memory, coherent": built_in.memory(coherent=True),
-    "E4 optimiser memory, incoherent": built_in.memory(coherent=False),
-    "E5 transient growth, coherent": built_in.transient(coherent=True),
-    "E5 transient growth, incoherent": built_in.transient(coherent=False),
-    "E6 validation noise": built_in.validation_noise,
+    "E1 spectral radius": spectral_radius,
+    "E1 spectral radius, preconditioned": operator_radius("preconditioned"),
+    "E1 spectral radius, update": operator_radius("update"),
+    "E1 spectral radius, augmented": operator_radius("augmented"),
+    "E2 products, paper": product_norms("paper"),
+    "E2 products, preconditioned": product_norms("preconditioned"),
+    "E3 accumulation, coherent": accumulation(coherent=True),
+    "E3 accumulation, incoherent": accumulation(coherent=False),
+    "E4 optimiser memory, coherent": memory(coherent=True),
+    "E4 optimiser memory, incoherent": memory(coherent=False),
+    "E5 transient growth, coherent": transient(coherent=True),
+    "E5 transient growth, incoherent": transient(coherent=False),
+    "E6 validation noise": validation_noise,
 }
 
 
