@@ -28,10 +28,10 @@ def show(directory: Path, everything: bool, machine: bool) -> None:
 
     from .words import summary
 
-    found = findings(directory)
-    click.echo(as_json(found) if machine else summary(found))
+    outcome = findings(directory)
+    click.echo(as_json(outcome) if machine else summary(outcome))
     if everything:
-        click.echo("\n".join(full(found)))
+        click.echo("\n".join(full(outcome)))
 
 
 @click.command()

@@ -39,17 +39,17 @@ def checks(
     muted: Collection[str] = (),
 ) -> tuple[Check, ...]:
     """All that is doubtful about a study, but for codes that are muted."""
-    found = []
+    concerns = []
     compiler = provenance.get("compiler_self_test") or {"passed": True}  # not told: not tested
     if not compiler["passed"]:
-        found.append(Check("HD005", "", 1, 1))
+        concerns.append(Check("HD005", "", 1, 1))
     if failed := rows(cells, state="failed"):
-        found.append(Check("HD008", "", len(failed), len(cells)))
+        concerns.append(Check("HD008", "", len(failed), len(cells)))
     for name in configurations:
         part = {kind: chosen(table, configuration=name) for kind, table in tables.items()}
         for doubts in (_of_quality, _of_signs, _of_samples, _of_runs):
-            found += doubts(name, part)
-    order = sorted(found, key=lambda check: check.code)
+            concerns += doubts(name, part)
+    order = sorted(concerns, key=lambda check: check.code)
     return tuple(check for check in order if check.code not in muted)
 
 

@@ -175,12 +175,8 @@ def _predicted(of: Measured) -> dict[str, Quantity]:
         return {}
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.log(predicted / n) / np.log(growth)
-    quantities = {
-        "predicted": predicted,
-        "growth": growth,
-        "radii_factor": predicted / n,
-        "radii_share": share,
-    }
+    quantities = {"predicted": predicted, "growth": growth}
+    quantities |= {"radii_factor": predicted / n, "radii_share": share}
     return {name: _over_probes(values) for name, values in quantities.items()}
 
 

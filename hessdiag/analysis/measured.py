@@ -64,8 +64,10 @@ class Configuration:
         """Values (seed, iteration, …) along "when": of every third that has probes, and of all."""
         when = self.probes.when.values.astype(str)
         names = [phase for phase in PHASES if phase in when] + [ALL]
-        at = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
-        of_iteration = values.iteration.copy(data=[at[t] for t in values.iteration.values.tolist()])
+        phases = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
+        of_iteration = values.iteration.copy(
+            data=[phases[t] for t in values.iteration.values.tolist()]
+        )
         wanted = xr.DataArray(names, dims="when", coords={"when": names})
         return values.where((wanted == of_iteration) | (wanted == ALL))
 

@@ -49,11 +49,8 @@ def with_published(
         places = zip(spread["estimator"], spread["horizon"], is_whole, strict=True)
         ratios = [known.get((name, i), ())[2:] if here else () for name, i, here in places]
         spread = _beside(spread, ratios)
-    parts = [
-        _long(final.assign(estimator=estimator, horizon=n), "final"),
-        _long(spread, "growth"),
-    ]
-    return {"final": final, "spread": spread, "published": pd.concat(parts, ignore_index=True)}
+    ours = _long(final.assign(estimator=estimator, horizon=n), "final"), _long(spread, "growth")
+    return {"final": final, "spread": spread, "published": pd.concat(ours, ignore_index=True)}
 
 
 def _beside(table: pd.DataFrame, values: list[tuple[float, ...]]) -> pd.DataFrame:

@@ -1,12 +1,12 @@
 """How the noise grows, what carries it, and what would lower it: rules on intervals."""
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from hessdiag.analysis.cuts import BOUNDED, VALIDATION
 from hessdiag.analysis.findings import FAILS, HOLDS, Answer, Quantity
-from hessdiag.analysis.frames import Row
 from hessdiag.analysis.questions import (
     Measured,
     answer,
@@ -97,13 +97,13 @@ def mix(of: Measured) -> Answer:
 
 def signal_to_noise(of: Measured) -> Answer:
     """At how many steps, and how estimated, a single meta-gradient tells most."""
-    found = [row for row in of.rows["spread"] if np.isfinite(row.get("signal", np.nan))]
-    best = max(found, key=_signal, default={})
-    others = [row for row in found if row["horizon"] != best["horizon"]]
+    rows = [row for row in of.rows["spread"] if np.isfinite(row.get("signal", np.nan))]
+    best = max(rows, key=itemgetter("signal"), default={})
+    others = [row for row in rows if row["horizon"] != best["horizon"]]
     if not others:
         return answer()
     single = next((row for row in others if row["horizon"] == 1), None)
-    rival = single or max(others, key=_signal)
+    rival = single or max(others, key=itemgetter("signal"))
     numbers = {
         "signal": quantity(best, "signal"),
         "horizon": exact(best["horizon"]),
@@ -146,7 +146,3 @@ def _left(of: Measured, cut: str, name: str) -> dict[str, Quantity]:
         "removed": quantity(row, "removed"),
         "growth": quantity(of.cuts["full"], "growth"),
     }
-
-
-def _signal(row: Row) -> float:
-    return row["signal"]

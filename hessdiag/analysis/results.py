@@ -50,15 +50,15 @@ def findings(directory: Path, *, muted: Collection[str] = ()) -> Findings:
     return from_document(results, muted=muted)
 
 
-def to_document(found: Findings) -> dict[str, Any]:
+def to_document(outcome: Findings) -> dict[str, Any]:
     """All of it but probes and metrics; tables are lists of rows without what is missing."""
     return {
         "format_version": FORMAT_VERSION,
-        **{name: getattr(found, name) for name in KEPT},
-        "cells": found.cells.to_dict("records"),
-        "verdict": [dataclasses.asdict(answer) for answer in found.verdict],
-        "checks": [dataclasses.asdict(check) for check in found.checks],
-        "tables": {name: _rows(table) for name, table in found.tables.items()},
+        **{name: getattr(outcome, name) for name in KEPT},
+        "cells": outcome.cells.to_dict("records"),
+        "verdict": [dataclasses.asdict(answer) for answer in outcome.verdict],
+        "checks": [dataclasses.asdict(check) for check in outcome.checks],
+        "tables": {name: _rows(table) for name, table in outcome.tables.items()},
     }
 
 
@@ -74,16 +74,16 @@ def from_document(document: Mapping[str, Any], *, muted: Collection[str] = ()) -
     kept: dict[str, Any] = {name: document[name] for name in KEPT}
     kept |= {name: tuple(kept[name]) for name in ("configurations", "varied", "choices")}
     tables = {name: frame(document["tables"].get(name, ())) for name in NAMES}
-    found = Findings(**kept, cells=pd.DataFrame(document["cells"]), tables=tables)
-    return concluded(found, muted=muted)
+    outcome = Findings(**kept, cells=pd.DataFrame(document["cells"]), tables=tables)
+    return concluded(outcome, muted=muted)
 
 
-def concluded(found: Findings, *, muted: Collection[str] = ()) -> Findings:
+def concluded(outcome: Findings, *, muted: Collection[str] = ()) -> Findings:
     """Findings that have all tables, with their verdict, and checks that are not muted."""
-    names, tables = found.configurations, found.tables
-    doubts = checks(tables, names, provenance=found.provenance, cells=found.cells, muted=muted)
-    answers = verdict(tables, names, confidence=found.confidence)
-    return dataclasses.replace(found, verdict=answers, checks=doubts)
+    names, tables = outcome.configurations, outcome.tables
+    doubts = checks(tables, names, provenance=outcome.provenance, cells=outcome.cells, muted=muted)
+    answers = verdict(tables, names, confidence=outcome.confidence)
+    return dataclasses.replace(outcome, verdict=answers, checks=doubts)
 
 
 def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> Findings:
@@ -95,7 +95,7 @@ def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> F
     names = tuple(dict.fromkeys(cell.configuration for cell in study.cells))
     cells = {name: [c for c in study.cells if c.configuration == name and c.run] for name in names}
     configurations = [Configuration(name, cells[name], confidence) for name in names if cells[name]]
-    found = Findings(
+    outcome = Findings(
         name=study.name,
         kind=kind,
         confidence=confidence,
@@ -111,7 +111,7 @@ def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> F
         probes={name: run.probes for name, run in begun.items()},
         metrics={name: run.metrics for name, run in begun.items()},
     )
-    return concluded(found, muted=muted)
+    return concluded(outcome, muted=muted)
 
 
 def _alone(run: RunRecord) -> StudyRecord:
@@ -156,7 +156,7 @@ def _settings(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
 def _scale(cells: Sequence[CellRecord], settings: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """How large the study is, for captions: the values of all cells, ascending."""
     places = settings.get("probe.at", ())
-    points = {len(at) for at in places if at}
+    points = {len(place) for place in places if place}
     if not all(places):
         points |= set(settings["probe.points"])
     return {

@@ -185,8 +185,8 @@ class InnerStep:
 
     def _respond_back(self, to_change: Float[Array, " d"], to_memory: Float[Array, " k"]):
         """Cotangents of (theta, s, c(g)) from those of (u, s')."""
-        at = (self.gradient, self._no_memory, self.gradient)
-        return jax.linear_transpose(self._respond, *at)((to_change, to_memory))
+        primals = (self.gradient, self._no_memory, self.gradient)
+        return jax.linear_transpose(self._respond, *primals)((to_change, to_memory))
 
     @property
     def _no_memory(self) -> Float[Array, " k"]:

@@ -39,13 +39,8 @@ class Probe:
         """Measure at the state before an iteration.
 
         Sample k draws the same randomness whatever n, so that horizons share it; spectra are
-        measured on the unrolls of the first samples.
-
-        Args:
-            state: of training.
-            iteration: where in training.
-            keys: the randomness of the run.
-            progress: called with the units done; may raise to abandon the probe.
+        measured on the unrolls of the first samples. `keys` are those of the run; `progress` is
+        called with the units done, and may raise to abandon the probe.
 
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.

@@ -49,14 +49,7 @@ class MarkovRewardProcess(NamedScalars):
             "paper": {"train.iterations": 3000, "probe.chunk": 32},
         },
     )
-    learning = Learning(
-        optimiser="adam",
-        learning_rate=1e-3,
-        schedule="constant",
-        clip_norm=0.0,
-        meta_learning_rate=2e-3,
-        meta_clip_norm=0.0,
-    )
+    learning = Learning(optimiser="adam", learning_rate=1e-3, meta_learning_rate=2e-3)
 
     @property
     def meta_parameters(self) -> Sequence[MetaParameter]:

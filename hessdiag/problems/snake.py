@@ -26,10 +26,7 @@ class Snake(NamedScalars):
     """The game of Snake: one fruit is one point, collision or leaving the board ends it."""
 
     rows: int = setting(
-        12,
-        "rows of the board, which the network halves twice",
-        "--board-size",
-        least=SMALLEST_BOARD,
+        12, "rows of the board, halved twice by the network", "--board-size", least=SMALLEST_BOARD
     )
     cols: int = setting(12, "columns, likewise", "--board-size", least=SMALLEST_BOARD)
     batch_size: int = setting(32, "environments played in parallel, B", "--batch-size", least=1)
@@ -69,22 +66,13 @@ class Snake(NamedScalars):
                 "problem.rows": 6,
                 "problem.cols": 6,
                 "problem.batch_size": 16,
-                "train.iterations": 40,
-                "probe.points": 3,
-                "probe.samples": 8,
                 "probe.max_matvecs": 24,
             },
-            "paper": {"train.iterations": 100_000},
         },
     )
     learning = Learning(
-        optimiser="adam",
-        learning_rate=6e-4,
-        schedule="linear",
-        clip_norm=10.0,
-        meta_learning_rate=1e-3,
-        meta_clip_norm=0.1,
-    )
+        learning_rate=6e-4, schedule="linear", clip_norm=10.0, meta_clip_norm=0.1
+    )  # of Adam, as of the meta-optimiser
 
     @property
     def meta_parameters(self) -> Sequence[MetaParameter]:

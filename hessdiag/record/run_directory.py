@@ -56,7 +56,9 @@ class RunRecord:
     def revisions(self) -> list[str]:
         """The revisions of hessdiag that made it, in order: several where it was gone on with."""
         documents = [self.config.get("provenance", {}), *self.config.get("resumed", ())]
-        return list(dict.fromkeys(filter(None, (made.get("git_revision") for made in documents))))
+        return list(
+            dict.fromkeys(filter(None, (document.get("git_revision") for document in documents)))
+        )
 
 
 def read_run(path: Path) -> RunRecord:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from hessdiag.record.atomic import write_atomically
 from hessdiag.record.documents import (
@@ -17,26 +17,8 @@ from hessdiag.record.documents import (
 from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
-
-class _Cell(Protocol):
-    @property
-    def name(self) -> str: ...  # what is varied and its values, such as "n=5 seed=1"
-
-    @property
-    def slug(self) -> str: ...  # the name of its run directory
-
-    @property
-    def settings(self) -> Any: ...  # with `seed` and `train.iterations`
-
-
-class _Grid(Protocol):
-    @property
-    def common(self) -> Mapping[str, Any]: ...  # settings by dotted key
-
-    @property
-    def varied(self) -> Mapping[str, Sequence[Any]]: ...
-
-    def cells(self) -> Sequence[_Cell]: ...
+Cell = Any
+"""A cell of a grid: its `name`, the `slug` of its run directory, and its `settings`."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +86,9 @@ class StudyDirectory:
 
     @classmethod
     def create(
-        cls, path: Path, grid: _Grid, provenance: Mapping[str, Any], *, name: str = "study"
+        cls, path: Path, grid: Any, provenance: Mapping[str, Any], *, name: str = "study"
     ) -> "StudyDirectory":
-        """Make a new study directory, where no cells may be yet; the name is that of its report.
+        """Make the directory of a `Grid`, where no cells are yet; the name is that of its report.
 
         Raises:
             UsageError: it exists already, or cannot be written.
@@ -165,11 +147,11 @@ class StudyDirectory:
         """Keep in study.json where it is gone on with, and by which command line."""
         write_document(self.path / "study.json", with_resumption(self.document, command))
 
-    def run_path(self, cell: _Cell) -> Path:
+    def run_path(self, cell: Cell) -> Path:
         """Where a cell's run is kept."""
         return self.path / "cells" / cell.slug
 
-    def status(self, cell: _Cell) -> CellStatus:
+    def status(self, cell: Cell) -> CellStatus:
         """Where a cell stands, read from its run directory."""
         return self.status_of(cell.slug)
 
@@ -184,18 +166,18 @@ class StudyDirectory:
         """Replace what all cells say together; NaN and infinities become null."""
         write_document(self.path / "results.json", as_written(results), indent=None)
 
-    def is_reported(self, cell: _Cell) -> bool:
+    def is_reported(self, cell: Cell) -> bool:
         """Whether the report of a cell's run is as new as its summary."""
         page, summary = (self.run_path(cell) / name for name in ("report.html", "summary.json"))
         return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
 
-    def record_failure(self, cell: _Cell, message: str, details: str) -> None:
+    def record_failure(self, cell: Cell, message: str, details: str) -> None:
         """Remember why a cell failed, in one line and as a traceback, if its run could not."""
         file = self._failure(cell.slug)
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, f"{message}\n\n{details}")
 
-    def forget_failure(self, cell: _Cell) -> None:
+    def forget_failure(self, cell: Cell) -> None:
         """The cell is about to be tried again."""
         self._failure(cell.slug).unlink(missing_ok=True)
 

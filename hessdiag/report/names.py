@@ -55,9 +55,10 @@ def number(count: float) -> str:
 
 def optimiser(settings: Mapping[str, Any], configuration: str) -> str:
     """The optimiser of a configuration, such as Adam."""
-    own = re.search(r"optimiser=(\S+)", configuration)
+    match = re.search(r"optimiser=(\S+)", configuration)
     value = settings.get("learning.optimiser", "the optimiser")
-    return named("values", own.group(1) if own else value[0] if isinstance(value, list) else value)
+    code = value[0] if isinstance(value, list) else value
+    return named("values", match.group(1) if match else code)
 
 
 def title(text: str) -> str:

@@ -48,8 +48,8 @@ def bounds(frame: Frame, name: str) -> Bounds:
 def spread(findings: Findings, configuration: str, estimator: str = ESTIMATOR) -> Frame:
     """Growth by horizon over all of training, all meta-parameters together."""
     wanted = {"configuration": configuration, "estimator": estimator}
-    found = rows(findings, "spread", when="all", group="all", **wanted)
-    return found.sort_values("horizon") if len(found) else found
+    frame = rows(findings, "spread", when="all", group="all", **wanted)
+    return frame.sort_values("horizon") if len(frame) else frame
 
 
 def longest(findings: Findings, configuration: str) -> int:
@@ -65,23 +65,23 @@ def measured(findings: Findings) -> list[str]:
 
 
 def _longest(findings: Findings) -> dict[str, int]:
-    found = rows(findings, "spread", when="all", group="all", estimator=ESTIMATOR)
-    return found.groupby("configuration")["horizon"].max().to_dict() if len(found) else {}
+    frame = rows(findings, "spread", when="all", group="all", estimator=ESTIMATOR)
+    return frame.groupby("configuration")["horizon"].max().to_dict() if len(frame) else {}
 
 
 def cuts(findings: Findings, configuration: str) -> Frame:
     """Growth at the longest horizon with each path of the derivative cut, over all of training."""
-    found = rows(findings, "cuts", configuration=configuration, when="all")
-    return found[found["horizon"] == found["horizon"].max()] if len(found) else found
+    frame = rows(findings, "cuts", configuration=configuration, when="all")
+    return frame[frame["horizon"] == frame["horizon"].max()] if len(frame) else frame
 
 
 def paper_formula(findings: Findings, configuration: str) -> tuple[np.ndarray, np.ndarray]:
     """Horizons, and the growth that the paper's formula predicts, geometric mean over probes."""
     wanted = {"configuration": configuration, "estimator": ESTIMATOR}
-    found = rows(findings, "comparisons", explanation="E1 spectral radius", **wanted)
-    if not len(found):
+    frame = rows(findings, "comparisons", explanation="E1 spectral radius", **wanted)
+    if not len(frame):
         return np.empty(0), np.empty(0)
-    logs = np.log(found["predicted"].astype(float)).groupby(found["horizon"]).mean()
+    logs = np.log(frame["predicted"].astype(float)).groupby(frame["horizon"]).mean()
     return logs.index.to_numpy(dtype=float), np.exp(logs.to_numpy())
 
 
@@ -105,21 +105,21 @@ def long_rows(
     probes: Iterable[xr.Dataset], variables: Sequence[str], dimensions: Sequence[str]
 ) -> list[dict[Any, Any]]:
     """One row per probe and index, with the iteration; what a probe lacks is left out."""
-    found = []
+    records = []
     for probe in probes:
         held = probe[[name for name in variables if name in probe]].reset_coords(drop=True)
         if held:
             used = [name for name in dimensions if name in held.dims]
             table = held.to_dataframe(dim_order=used).reset_index()
             table.insert(0, "iteration", iteration(probe))
-            found += table.to_dict("records")
-    return found
+            records += table.to_dict("records")
+    return records
 
 
 def operators(probes: Sequence[xr.Dataset], variable: str) -> list[str]:
     """The operators that some probe holds the variable for, in order of first appearance."""
     held = (p["operator"].values for p in probes if variable in p and "operator" in p.coords)
-    return list(dict.fromkeys(str(name) for found in held for name in found))
+    return list(dict.fromkeys(str(name) for names in held for name in names))
 
 
 def of_operator(probe: xr.Dataset, variable: str, name: str) -> np.ndarray:

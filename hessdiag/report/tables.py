@@ -124,7 +124,7 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
 
 def probe_tables(findings: Findings) -> list[Table]:
     """Spectra and products of every probe of a run."""
-    found = []
+    tables = []
     for number, (title, (variables, dimensions)) in enumerate(_PROBES.items()):
         rows = long_rows(probes(findings, variables[0]), variables, dimensions)
         if rows and findings.kind == "run":
@@ -136,8 +136,8 @@ def probe_tables(findings: Findings) -> list[Table]:
             cells = [[f"{row.get(name, MISSING)}" for name in plain_columns] for row in rows]
             for row, cell in zip(rows, cells, strict=True):
                 cell.insert(1 + len(dimensions), _bounded(row, variables[0], *errors))
-            found.append(Table(columns, cells, title, f"probes-{number}"))
-    return found
+            tables.append(Table(columns, cells, title, f"probes-{number}"))
+    return tables
 
 
 def _bounded(row: Mapping[Any, Any], *names: str) -> str:
@@ -153,24 +153,24 @@ def _about(findings: Findings) -> list[Table]:
     shown = [str(name) for name in cells if name != "message" or cells[name].notna().any()]
     runs = [[_text(value) for value in row] for row in cells[shown].itertuples(index=False)]
     settings = [[key, " | ".join(map(_text, held))] for key, held in findings.settings.items()]
-    made = [[key, _text(value)] for key, value in flat(findings.provenance).items()]
+    sources = [[key, _text(value)] for key, value in flat(findings.provenance).items()]
     return [
         Table(shown, runs, "Runs", "runs", numeric=False),
         Table(("setting", "value"), settings, "Settings", "settings", numeric=False),
-        Table(("provenance", "value"), made, "Provenance", "provenance", numeric=False),
+        Table(("provenance", "value"), sources, "Provenance", "provenance", numeric=False),
     ]
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings, and lists of them, as one mapping with dotted keys."""
-    found = {}
+    flattened = {}
     for key, held in nested.items():
         parts: Any = held
         if isinstance(held, list) and any(isinstance(part, Mapping) for part in held):
             parts = {str(number): part for number, part in enumerate(held, start=1)}
         is_table = isinstance(parts, Mapping)
-        found |= flat(parts, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": held}
-    return found
+        flattened |= flat(parts, f"{prefix}{key}.") if is_table else {f"{prefix}{key}": held}
+    return flattened
 
 
 def _text(value: Any) -> str:

@@ -35,8 +35,8 @@ def leading(findings: Findings) -> str:
 def said(form: str, findings: Findings, answer: Answer) -> str:
     """An answer as "title", "sentence", "cell" or "change"; empty where no template fits."""
     known = _values(findings, answer)
-    found = templates().get(answer.question, {}).get(answer.status, {}).get(form, ())
-    for template in found:
+    forms = templates().get(answer.question, {}).get(answer.status, {}).get(form, ())
+    for template in forms:
         fields = {name for _, name, _, _ in string.Formatter().parse(template) if name}
         if fields <= {name for name, text in known.items() if text}:
             return template.format_map(known).replace(" .", ".")
@@ -83,8 +83,8 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
 
 def part(findings: Findings, configuration: str) -> str:
     """The share of the logarithm of the growth that goes without memory, in words."""
-    found = cuts(findings, configuration)
-    for removed in found.loc[found["cut"] == "no-memory", "removed"] if len(found) else ():
+    frame = cuts(findings, configuration)
+    for removed in frame.loc[frame["cut"] == "no-memory", "removed"] if len(frame) else ():
         words = (word for bound, word in _PARTS.items() if removed < bound)
         return next(words, percent(removed))
     return ""
@@ -96,10 +96,10 @@ def title(findings: Findings) -> str:
     if total is not None and np.isfinite(returns).sum() > 1:  # it is an experiment of the paper
         return said("title", findings, total)
     configuration = leading(findings)
-    own = {a.question: a for a in findings.verdict if a.configuration == configuration}
-    grows = "growth" not in own or own["growth"].status != FAILS
+    answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
+    grows = "growth" not in answers or answers["growth"].status != FAILS
     for questions in _TITLES[0 if grows else 2 :]:
-        clauses = [said("title", findings, own[code]) for code in questions if code in own]
+        clauses = [said("title", findings, answers[code]) for code in questions if code in answers]
         if any(clauses):
             return "; ".join(filter(None, clauses))
     return _trained(findings)
@@ -114,8 +114,8 @@ def reproduced(findings: Findings) -> Answer | None:
     known = rows(findings, "published")
     counts = {}
     for quantity, word in (("growth", "noise"), ("final", "returns")):
-        own = known[(known["quantity"] == quantity) & known["low"].notna()]
-        of = len(own) if quantity == "final" else int((own["horizon"] > 1).sum())
+        compared = known[(known["quantity"] == quantity) & known["low"].notna()]
+        of = len(compared) if quantity == "final" else int((compared["horizon"] > 1).sum())
         lost = sum(name.startswith(quantity) for name in missed)
         counts |= {f"{word}_met": of - lost, f"{word}_of": of} if of else {}
     numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
@@ -159,6 +159,6 @@ def wanted(answer: Answer) -> str:
 def changes(findings: Findings, *, most: int = 3) -> list[str]:
     """At most three bullets of what to change, of the leading configuration."""
     configuration = leading(findings)
-    own = {a.question: a for a in findings.verdict if a.configuration == configuration}
-    texts = (said("change", findings, own[code]) for code in _CHANGES if code in own)
+    answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
+    texts = (said("change", findings, answers[code]) for code in _CHANGES if code in answers)
     return [text for text in texts if text][:most]

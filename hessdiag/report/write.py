@@ -30,26 +30,26 @@ _LARGEST = 2.0  # pixels per point
 def write_report(directory: Path | str) -> Path:
     """See `hessdiag.report.write_report`."""
     directory = Path(directory)
-    found = findings(directory)
-    if found.kind == "study":
-        StudyDirectory(directory).write_results(to_document(found))
-        found = _as_kept(found)
-    shown = specs(found)
+    outcome = findings(directory)
+    if outcome.kind == "study":
+        StudyDirectory(directory).write_results(to_document(outcome))
+        outcome = _as_kept(outcome)
+    shown = specs(outcome)
     folder = _emptied(directory / "figures", {spec.slug for spec in shown})
     drawn = [write_figure(spec, folder) for spec in shown]
-    held = {name for name in names.texts("names")["tables"] if len(found.tables.get(name, ()))}
+    held = {name for name in names.texts("names")["tables"] if len(outcome.tables.get(name, ()))}
     folder = _emptied(directory / "tables", held, "*.csv")
     for name in held:
-        write_atomically(folder / f"{name}.csv", _csv(found.tables[name].to_dict("records")))
+        write_atomically(folder / f"{name}.csv", _csv(outcome.tables[name].to_dict("records")))
     target = directory / "report.html"
-    write_atomically(target, page(found, drawn).encode())
+    write_atomically(target, page(outcome, drawn).encode())
     return target
 
 
-def _as_kept(found: Findings) -> Findings:
+def _as_kept(outcome: Findings) -> Findings:
     """With numbers as results.json keeps them: the page made from it later is the same."""
-    written = {name: as_written(held.to_dict("records")) for name, held in found.tables.items()}
-    return dataclasses.replace(found, tables={name: frame(rows) for name, rows in written.items()})
+    tables = {name: frame(as_written(t.to_dict("records"))) for name, t in outcome.tables.items()}
+    return dataclasses.replace(outcome, tables=tables)
 
 
 def _emptied(folder: Path, kept: set[str], pattern: str = "*") -> Path:

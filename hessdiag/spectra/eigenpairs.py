@@ -153,8 +153,8 @@ def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.nda
 
 def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpairs:
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
-    found, size = vectors.shape
-    images = np.array([products.of(vector) for vector in vectors]).reshape(found, size)
+    count, size = vectors.shape
+    images = np.array([products.of(vector) for vector in vectors]).reshape(count, size)
     require_symmetric(products.difference / (products.scale or 1), products.precision)
     wide = np.asarray(vectors, np.float64)
     squares = np.sum(wide**2, axis=1)
@@ -162,16 +162,16 @@ def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpai
     residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
     rounding = rounding_error(np.array([products.scale]), products.precision)
     order = np.argsort(values)
-    gram = wide @ wide.T - np.eye(found)
+    gram = wide @ wide.T - np.eye(count)
 
     def filled(rows: np.ndarray) -> np.ndarray:
-        return np.concatenate([rows, np.full((num - found, *rows.shape[1:]), np.nan)])
+        return np.concatenate([rows, np.full((num - count, *rows.shape[1:]), np.nan)])
 
     return Eigenpairs(
         values=filled(values[order]),
         vectors=filled(wide[order]),
         errors=filled(np.maximum(residuals, rounding)[order]),
-        converged=np.arange(num) < found,
+        converged=np.arange(num) < count,
         matvecs=products.matvecs,
         orthogonality=float(np.max(np.abs(gram), initial=0.0)),
         rounding=rounding,

@@ -29,10 +29,9 @@ def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> Trac
         tr(Q_i' A Q_i) + (d - s + 1) u' A u / u'u,   u = (I - Q_i Q_i') w_i,   s probes.
 
     The mean over i uses every product twice, and is the most accurate at equal cost where
-    eigenvalues decay. The spread of the terms gives the standard error. A sketch whose rank is less
-    than its number of probes leaves more than one direction to drop for probe i, all of them
-    without influence on the trace. One is chosen by singular values with a floor, so that nothing
-    is divided by rounding, and zero operators need no exception.
+    eigenvalues decay. The spread of the terms gives the standard error. A sketch of lower rank than
+    its number of probes leaves several directions to drop for probe i, none of which matters to the
+    trace: singular values with a floor choose one, and nothing is divided by rounding.
 
     The operator may be symmetric or not, and an odd product is not spent. The estimate is unbiased.
     Its terms depend on each other, so that the standard error is somewhat too small: 1.1 to 1.4

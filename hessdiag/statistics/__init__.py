@@ -2,8 +2,15 @@
 
 from hessdiag.statistics.bootstrap import Interval, bca_interval, bca_interval_of_moments
 from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
-from hessdiag.statistics.defined import mean_defined
-from hessdiag.statistics.growth import Bias, Spread, bias_to, measure_spread, mixed, squared_bias
+from hessdiag.statistics.growth import (
+    Bias,
+    Spread,
+    bias_to,
+    mean_defined,
+    measure_spread,
+    mixed,
+    squared_bias,
+)
 from hessdiag.statistics.mixing import mix_weights, mixed_growth
 from hessdiag.statistics.nested import Shares, nested_shares
 

@@ -127,5 +127,5 @@ def _quantile(boot: np.ndarray, level: np.ndarray) -> np.ndarray:
     position = np.clip(level, 0.0, 1.0) * (len(boot) - 1)
     lower = np.floor(position).astype(int)
     upper = np.minimum(lower + 1, len(boot) - 1)
-    at = [np.take_along_axis(ordered, index[None], axis=0)[0] for index in (lower, upper)]
-    return at[0] + (position - lower) * (at[1] - at[0])
+    low, high = (np.take_along_axis(ordered, index[None], axis=0)[0] for index in (lower, upper))
+    return low + (position - lower) * (high - low)

@@ -63,7 +63,7 @@ def coinciding(predicted: dict[str, np.ndarray], *, tolerance: float) -> dict[st
         name: tuple(
             other
             for other, values in predicted.items()
-            if other != name and np.abs(values / own - 1.0).max() < tolerance
+            if other != name and np.abs(values / prediction - 1.0).max() < tolerance
         )
-        for name, own in predicted.items()
+        for name, prediction in predicted.items()
     }

@@ -5,8 +5,7 @@ from typing import NamedTuple, Unpack
 import numpy as np
 
 from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval_of_moments
-from hessdiag.statistics.defined import mean_defined
-from hessdiag.statistics.growth import std_ratio
+from hessdiag.statistics.growth import mean_defined, std_ratio
 
 
 class CutGrowth(NamedTuple):

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval_of_moments
-from hessdiag.statistics.defined import mean_defined
 
 
 class Spread(NamedTuple):
@@ -88,3 +87,11 @@ def squared_bias(bias: Bias) -> Any:
     the floor that Monte Carlo leaves; it is subtracted.
     """
     return bias.distance**2 - bias.error**2
+
+
+def mean_defined(values: np.ndarray, *, axis: int) -> np.ndarray:
+    """The mean of the finite entries along an axis; NaN where there is none, without a warning."""
+    finite = np.isfinite(values)
+    number = finite.sum(axis=axis)
+    total = np.where(finite, values, 0.0).sum(axis=axis)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)

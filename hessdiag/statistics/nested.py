@@ -10,7 +10,7 @@ from typing import NamedTuple, Unpack
 import numpy as np
 
 from hessdiag.statistics.bootstrap import Interval, Resampling, bca_interval
-from hessdiag.statistics.defined import mean_defined
+from hessdiag.statistics.growth import mean_defined
 
 
 class Shares(NamedTuple):
@@ -43,9 +43,9 @@ def nested_shares(pairs: np.ndarray, sharing_one: np.ndarray, **how: Unpack[Resa
         freedom = len(samples) - 1
         inner = (first * second).sum(axis=0) / freedom
         validation = 0.5 * ((first - second) ** 2).sum(axis=0) / freedom
-        own = (0.5 * (first + second)[:, None] * others).sum(axis=0) / freedom  # (step, i, m)
+        single = (0.5 * (first + second)[:, None] * others).sum(axis=0) / freedom  # (step, i, m)
         total = validation + inner
-        parts = np.concatenate([validation[None], inner[None], own])
+        parts = np.concatenate([validation[None], inner[None], single])
         varying = total > 0
         shares = np.where(varying, parts / np.where(varying, total, 1.0), np.nan)
         return mean_defined(shares, axis=-1).T  # (i, part)

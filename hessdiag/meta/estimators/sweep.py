@@ -87,8 +87,9 @@ class Sweep:
         def values(key):
             return objective_values(system, start, *self._unroll(system, start, key, memory))
 
-        own = jax.lax.map(values, jnp.concatenate([key[None], keys]), batch_size=self.options.chunk)
-        means = (jnp.sum(own, axis=0, keepdims=True) - own) / (len(own) - 1)
+        keys = jnp.concatenate([key[None], keys])
+        each = jax.lax.map(values, keys, batch_size=self.options.chunk)
+        means = (jnp.sum(each, axis=0, keepdims=True) - each) / (len(each) - 1)
         return means[0], means[1:]
 
     def _unroll(self, system: System, start: Start, key, memory) -> tuple[streams.Sources, Unroll]:

@@ -2,8 +2,7 @@
 
 from hessdiag.probes.explanations.evidence import Evidence, exact
 from hessdiag.statistics.bootstrap import Interval
-from hessdiag.statistics.defined import mean_defined
-from hessdiag.statistics.growth import std_ratio
+from hessdiag.statistics.growth import mean_defined, std_ratio
 
 
 def validation_noise(evidence: Evidence) -> Interval | None:

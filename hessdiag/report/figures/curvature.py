@@ -23,27 +23,28 @@ _SMALLEST_SHARE = 1e-4  # of the largest eigenvalue: the axis's linear part is n
 
 def extremes(findings: Findings) -> FigureSpec | None:
     """Ends of the spectrum with the stability edge, and radii of all operators, over training."""
-    found = select.probes(findings, *_ENDS)
-    if not found:
+    probes = select.probes(findings, *_ENDS)
+    if not probes:
         return None
-    rows = select.long_rows(found, (*_BOUNDED, "exceeds_one"), ("unroll", "inner_step"))
-    return figure_spec("curvature", rows, lambda: _draw_extremes([select.finite(p) for p in found]))
+    rows = select.long_rows(probes, (*_BOUNDED, "exceeds_one"), ("unroll", "inner_step"))
+    shown = [select.finite(probe) for probe in probes]
+    return figure_spec("curvature", rows, lambda: _draw_extremes(shown))
 
 
-def _draw_extremes(found: list[xr.Dataset]) -> Figure:
+def _draw_extremes(probes: list[xr.Dataset]) -> Figure:
     figure, (ends, radius) = canvas.panels(2, height=3.3)
     for (name, (marker, label)), colour in zip(_ENDS.items(), CATEGORIES, strict=False):
-        for place, probe in enumerate(found):
+        for place, probe in enumerate(probes):
             value, error = (probe[key].values.ravel() for key in (name, f"{name}_error"))
             x, error = np.full(value.size, select.iteration(probe)), np.nan_to_num(error)
             ends.vlines(x, value - error, value + error, colors=colour, linewidth=0.9)
             look = {"color": colour, "alpha": 0.7, "label": None if place else label}
             ends.plot(x, value, marker, **look)
-    values = np.concatenate([probe[name].values.ravel() for probe in found for name in _ENDS])
+    values = np.concatenate([probe[name].values.ravel() for probe in probes for name in _ENDS])
     canvas.signed_axis(ends, "y", values)
     _shade(ends, "y", linewidth=0.9)
     ends.set_title("Largest and smallest eigenvalue of H")
-    _draw_radii(radius, found)
+    _draw_radii(radius, probes)
     for axis in (ends, radius):
         canvas.iteration_axis(axis)
         canvas.legend(axis, below=2)
@@ -62,11 +63,11 @@ def _shade(axis: Axes, which: str, *, linewidth: float) -> bool:
     return low < _EDGE
 
 
-def _draw_radii(axis: Axes, found: list[xr.Dataset]) -> None:
+def _draw_radii(axis: Axes, probes: list[xr.Dataset]) -> None:
     """The largest over inner steps and unrolls, by operator; of I + H alone in older probes."""
     shown = []
-    for code in select.operators(found, select.RADIUS) or ["paper"]:
-        x, value, error = np.array([_largest(probe, code) for probe in found]).T
+    for code in select.operators(probes, select.RADIUS) or ["paper"]:
+        x, value, error = np.array([_largest(probe, code) for probe in probes]).T
         look = operator_look(code)
         axis.vlines(x, value - error, value + error, colors=look["color"], linewidth=1.2)
         axis.plot(x, value, linewidth=1.0, **look)
@@ -93,14 +94,14 @@ def _largest(probe: xr.Dataset, code: str) -> tuple[float, float, float]:
 
 def density(findings: Findings) -> FigureSpec | None:
     """Density of the eigenvalues of H at each probe, with the outliers that converged."""
-    found = select.probes(findings, "density", "density_grid", "learning_rate")
-    if not found:
+    probes = select.probes(findings, "density", "density_grid", "learning_rate")
+    if not probes:
         return None
-    found = [found[index] for index in canvas.thin(len(found), most=_TABS)]
+    probes = [probes[index] for index in canvas.thin(len(probes), most=_TABS)]
     variables = ("learning_rate", "density_grid", "density")
-    rows = select.long_rows(found, variables, ("unroll", "inner_step", "grid"))
-    tabs = [f"iteration {select.iteration(probe):,}" for probe in found]
-    shown = [select.finite(probe) for probe in found]
+    rows = select.long_rows(probes, variables, ("unroll", "inner_step", "grid"))
+    tabs = [f"iteration {select.iteration(probe):,}" for probe in probes]
+    shown = [select.finite(probe) for probe in probes]
     return figure_spec("density", rows, lambda: _draw_densities(shown), tabs=tabs)
 
 
@@ -109,12 +110,12 @@ def shown_steps(probe: xr.Dataset) -> list[int]:
     return sorted({0, probe.sizes["inner_step"] - 1})
 
 
-def _draw_densities(found: list[xr.Dataset]) -> Figure:
-    figure, axes = canvas.panels(len(found), columns=1, height=3.2, width=5.4)
-    width = _linear_width(found)
-    peak = max(_draw_density(axis, probe) for axis, probe in zip(axes, found, strict=True))
+def _draw_densities(probes: list[xr.Dataset]) -> Figure:
+    figure, axes = canvas.panels(len(probes), columns=1, height=3.2, width=5.4)
+    width = _linear_width(probes)
+    peak = max(_draw_density(axis, probe) for axis, probe in zip(axes, probes, strict=True))
     lows, highs = zip(*(axis.get_xlim() for axis in axes), strict=True)
-    for axis, probe in zip(axes, found, strict=True):
+    for axis, probe in zip(axes, probes, strict=True):
         axis.set_xlim(min(lows), max(highs))
         if peak > 0:
             axis.set_ylim(peak * 10.0**-_DECADES, peak * 4)
@@ -152,10 +153,10 @@ def _draw_density(axis: Axes, probe: xr.Dataset) -> float:
     return peak
 
 
-def _linear_width(found: list[xr.Dataset]) -> float:
+def _linear_width(probes: list[xr.Dataset]) -> float:
     """Half the width of the axis's linear part: about where the bulk of the spectrum ends."""
     sizes, bulks = [0.0], []
-    for probe in found:
+    for probe in probes:
         grid = np.abs((probe["density_grid"] * probe["learning_rate"]).values)
         grid = np.where(np.isfinite(grid), grid, 0.0)
         sizes.append(float(np.max(grid, initial=0.0)))

@@ -37,13 +37,13 @@ def growth(findings: Findings) -> FigureSpec | None:
     furthest = select.measured(findings)
     if not furthest:
         return None
-    name, found = furthest[0], select.spread(findings, furthest[0])
+    name, frame = furthest[0], select.spread(findings, furthest[0])
     beside = [code for code in furthest if len(select.cuts(findings, code)) > 1]
-    beside, last = beside if len(furthest) > 1 else [], found.iloc[-1]
+    beside, last = beside if len(furthest) > 1 else [], frame.iloc[-1]
     over = f"{100 * findings.confidence:g} % over {last['count']} {last['over']}"
     cut = " Cut: that path of the derivative is removed, the training is not." if beside else ""
     draw = partial(_draw, findings, name, beside)
-    return figure_spec("growth", found, draw, over=over, cut=cut)
+    return figure_spec("growth", frame, draw, over=over, cut=cut)
 
 
 def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:
@@ -65,22 +65,22 @@ def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:
 def _measured(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
     """Lines with their bands, and the paper's numbers."""
     for estimator, (word, colour, width) in _MEASURED.items():
-        found = select.spread(findings, name, estimator)
-        if not len(found):
+        frame = select.spread(findings, name, estimator)
+        if not len(frame):
             continue
-        ends = select.bounds(found, "growth")
+        ends = select.bounds(frame, "growth")
         look = {"color": colour, "linewidth": width, "marker": "o", "markersize": 3.5}
-        canvas.line_with_band(axis, select.column(found, "horizon"), ends, **look)
+        canvas.line_with_band(axis, select.column(frame, "horizon"), ends, **look)
         yield (ends[0][-1], f"{word} {factor(ends[0][-1])}", colour), np.concatenate(ends)
-        published = _published(axis, found)
+        published = _published(axis, frame)
         is_named = estimator == "n-step" and published.size
         label = (published.max(), "◇ Bonnet et al. 2021", PUBLISHED) if is_named else None
         yield label, published
 
 
-def _published(axis: Axes, found: select.Frame) -> np.ndarray:
+def _published(axis: Axes, frame: select.Frame) -> np.ndarray:
     """Diamonds where the paper has numbers; the ends of their bars."""
-    x, value, deviation = select.columns(found, "horizon", "published", "published_deviation")
+    x, value, deviation = select.columns(frame, "horizon", "published", "published_deviation")
     x, value, deviation = np.stack([x, value, deviation])[:, np.isfinite(value) & (x > 1)]
     low, high = np.maximum(value - deviation, 0.5 * value), value + deviation
     axis.vlines(x, low, high, colors=PUBLISHED, linewidth=1.1, zorder=3)
@@ -100,11 +100,11 @@ def _formula(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
 def _cut(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:
     """The cuts' lines where every horizon is known, else their points at the longest."""
     for place, (code, (word, colour)) in enumerate(_CUTS.items(), start=1):
-        found = select.rows(findings, "cuts", configuration=name, when="all", cut=code)
-        if not len(found):
+        frame = select.rows(findings, "cuts", configuration=name, when="all", cut=code)
+        if not len(frame):
             continue
-        found = found.sort_values("horizon")
-        x, (value, low, high) = select.column(found, "horizon"), select.bounds(found, "growth")
+        frame = frame.sort_values("horizon")
+        x, (value, low, high) = select.column(frame, "horizon"), select.bounds(frame, "growth")
         shifted = x[-1:] * (1 + 0.02 * place)
         for part in (slice(None, -1), slice(-2, None)):
             axis.plot(x[part], value[part], color=colour, linewidth=1.4)
@@ -118,11 +118,11 @@ def _compare(axis: Axes, findings: Findings, beside: list[str]) -> None:
     """All configurations at their longest horizon, whole and with each path cut."""
     marks = {"full": ("measured", INK, "o", 6.5)}
     marks |= {code: (word, colour, "s", 5) for code, (word, colour) in _CUTS.items()}
-    found, groups = pd.concat([select.cuts(findings, name) for name in beside]), []
+    frame, groups = pd.concat([select.cuts(findings, name) for name in beside]), []
     for code, (word, colour, marker, size) in marks.items():
-        own = found[found["cut"] == code]
+        part = frame[frame["cut"] == code]
         look = {"color": colour, "marker": marker, "markersize": size, "label": word}
-        groups.append((look, own["configuration"], select.bounds(own, "growth")))
+        groups.append((look, part["configuration"], select.bounds(part, "growth")))
     canvas.dots_in_rows(axis, {name: names.configuration(name) for name in beside}, groups)
     canvas.factor_axis(axis, "x", 1.0, *(part for _, _, ends in groups for part in ends))
     axis.set_title(f"n = {select.longest(findings, beside[0])}, side by side")
@@ -135,14 +135,14 @@ def signal(findings: Findings) -> FigureSpec | None:
     known = ((a.question, a.status, a.configuration) for a in findings.verdict)
     if name is None or ("signal-to-noise", "holds", name) not in known:
         return None
-    found = select.rows(findings, "spread", configuration=name, when="all", group="all")
-    over = found.iloc[-1]["over"]
-    return figure_spec("signal", found, lambda: _draw_signal(found, name), over=over)
+    frame = select.rows(findings, "spread", configuration=name, when="all", group="all")
+    over = frame.iloc[-1]["over"]
+    return figure_spec("signal", frame, lambda: _draw_signal(frame, name), over=over)
 
 
-def _draw_signal(found: select.Frame, name: str) -> Figure:
+def _draw_signal(frame: select.Frame, name: str) -> Figure:
     figure, (axis,) = canvas.panels(1, columns=1, height=3.4, width=5.2)
-    _lines(axis, found, "signal", "-")
+    _lines(axis, frame, "signal", "-")
     axis.set_title(f"Signal to noise, {names.configuration(name)}")
     canvas.legend(axis)
     return figure
@@ -151,36 +151,36 @@ def _draw_signal(found: select.Frame, name: str) -> Figure:
 def tradeoff(findings: Findings) -> FigureSpec | None:
     """Bias and standard deviation by horizon, the paper's figure 5."""
     name = next(iter(select.measured(findings)), "")
-    found = select.rows(findings, "spread", configuration=name, when="all")
-    found = found[found["bias"].notna()] if "bias" in found else found.head(0)
-    if not len(found) or select.longest(findings, name) < _LONG:
+    frame = select.rows(findings, "spread", configuration=name, when="all")
+    frame = frame[frame["bias"].notna()] if "bias" in frame else frame.head(0)
+    if not len(frame) or select.longest(findings, name) < _LONG:
         return None
-    ends = found[found["estimator"] == "n-step"].set_index(["horizon", "group"])
-    first, last = (ends.loc[end(found["horizon"])] for end in (min, max))
+    ends = frame[frame["estimator"] == "n-step"].set_index(["horizon", "group"])
+    first, last = (ends.loc[end(frame["horizon"])] for end in (min, max))
     if not (first["bias_low"] > last["bias_high"]).any():  # it surely falls in some group
         return None
-    return figure_spec("bias-and-deviation", found, lambda: _draw_tradeoff(found))
+    return figure_spec("bias-and-deviation", frame, lambda: _draw_tradeoff(frame))
 
 
-def _draw_tradeoff(found: select.Frame) -> Figure:
+def _draw_tradeoff(frame: select.Frame) -> Figure:
     figure, axes = canvas.panels(2, height=3.2)
     shown = {"bias": "Bias", "std": "Standard deviation"}
-    groups = found.groupby("group", sort=False)
+    groups = frame.groupby("group", sort=False)
     for axis, (value, title) in zip(axes, shown.items(), strict=True):
-        for (group, own), dash in zip(groups, _DASHES, strict=False):
-            _lines(axis, own, value, dash, names.parameter(group))
+        for (group, part), dash in zip(groups, _DASHES, strict=False):
+            _lines(axis, part, value, dash, names.parameter(group))
         axis.set_title(title)
     canvas.legend(axes[0])
     return figure
 
 
-def _lines(axis: Axes, found: select.Frame, value: str, dash: Any, *label: str) -> None:
+def _lines(axis: Axes, frame: select.Frame, value: str, dash: Any, *label: str) -> None:
     for estimator, colour in _COLOURS.items():
-        own = found[found["estimator"] == estimator].sort_values("horizon")
-        if len(own):
+        part = frame[frame["estimator"] == estimator].sort_values("horizon")
+        if len(part):
             look = {"label": ", ".join((estimator, *label)), "linestyle": dash, "color": colour}
-            x, *ends = select.columns(own, "horizon", value, f"{value}_low", f"{value}_high")
+            x, *ends = select.columns(part, "horizon", value, f"{value}_low", f"{value}_high")
             canvas.line_with_band(axis, x, ends, **look)
     canvas.linear_axis(axis, "y")
     axis.set_ylim(bottom=0)
-    canvas.horizon_axis(axis, int(found["horizon"].max()))
+    canvas.horizon_axis(axis, int(frame["horizon"].max()))

@@ -33,22 +33,22 @@ _APART = 0.17  # of the distance between rows, from one operator to the next
 
 def products(findings: Findings) -> FigureSpec | None:
     """How far products of 1, 2, … inner steps stretch a perturbation, by operator."""
-    found = [probe for probe in select.probes(findings, select.NORM) if probe.sizes["term"] > 2]
-    if not found:
+    probes = [probe for probe in select.probes(findings, select.NORM) if probe.sizes["term"] > 2]
+    if not probes:
         return None
     variables = (select.NORM, *_PRODUCTS, "product_converged")
-    places = sorted({0, len(found) // 2, len(found) - 1})
-    chosen = [select.finite(found[place]) for place in places]
-    rows = select.long_rows(found, variables, ("operator_unroll", "term", "operator"))
+    places = sorted({0, len(probes) // 2, len(probes) - 1})
+    chosen = [select.finite(probes[place]) for place in places]
+    rows = select.long_rows(probes, variables, ("operator_unroll", "term", "operator"))
     return figure_spec("products", rows, lambda: _draw_products(chosen))
 
 
-def _draw_products(found: list[xr.Dataset]) -> Figure:
-    codes = select.operators(found, select.NORM)
-    found = [probe.isel(term=slice(1, None)) for probe in found]  # the first is the identity
-    figure, axes = canvas.panels(len(found), columns=3, height=3.0, width=9.9)
-    values = np.concatenate([probe[select.NORM].values.ravel() for probe in found])
-    for axis, probe in zip(axes, found, strict=True):
+def _draw_products(probes: list[xr.Dataset]) -> Figure:
+    codes = select.operators(probes, select.NORM)
+    probes = [probe.isel(term=slice(1, None)) for probe in probes]  # the first is the identity
+    figure, axes = canvas.panels(len(probes), columns=3, height=3.0, width=9.9)
+    values = np.concatenate([probe[select.NORM].values.ravel() for probe in probes])
+    for axis, probe in zip(axes, probes, strict=True):
         for code, shift in zip(codes, canvas.apart(len(codes), _SPREAD), strict=True):
             if code in select.operators([probe], select.NORM):
                 _draw_operator(axis, probe.sel(operator=code), code, shift)
@@ -88,14 +88,14 @@ def _draw_operator(axis: Axes, probe: xr.Dataset, code: str, shift: float) -> No
 
 def plane(findings: Findings) -> FigureSpec | None:
     """Eigenvalue estimates around one, with the unit circle, for the first and the last step."""
-    found = select.probes(findings, *_VALUES[:2])
-    found = [p for p in found if set(_EXACT) & set(select.operators([p], _VALUES[0]))][-1:]
-    if not found:
+    probes = select.probes(findings, *_VALUES[:2])
+    probes = [p for p in probes if set(_EXACT) & set(select.operators([p], _VALUES[0]))][-1:]
+    if not probes:
         return None
     dimensions = ("operator_unroll", "inner_step", "operator", "operator_ritz")
-    rows = select.long_rows(found, _VALUES, dimensions)
+    rows = select.long_rows(probes, _VALUES, dimensions)
     rows = [r for r in rows if r["operator"] in _EXACT and not math.isnan(r[_VALUES[0]])]
-    last, iteration = select.finite(found[0]), select.iteration(found[0])
+    last, iteration = select.finite(probes[0]), select.iteration(probes[0])
     return figure_spec("plane", rows, lambda: _draw_planes(last), iteration=iteration)
 
 
@@ -160,26 +160,26 @@ def _draw_step(axis: Axes, real, imag, error, look: dict[str, Any], *, half: flo
 
 def radii(findings: Findings) -> FigureSpec | None:
     """Median and largest by configuration and operator, for the steps and for their product."""
-    found = select.rows(findings, "curvature", when="all")
-    if findings.kind == "run" or not len(found) or found["operator"].nunique() < 2:
+    frame = select.rows(findings, "curvature", when="all")
+    if findings.kind == "run" or not len(frame) or frame["operator"].nunique() < 2:
         return None
-    return figure_spec("radii", found, lambda: _draw_radii(found))
+    return figure_spec("radii", frame, lambda: _draw_radii(frame))
 
 
-def _draw_radii(found: select.Frame) -> Figure:
-    shown = [name for name in _QUANTITIES if (found["quantity"] == name).any()]
-    configurations = list(dict.fromkeys(found["configuration"]))
+def _draw_radii(frame: select.Frame) -> Figure:
+    shown = [name for name in _QUANTITIES if (frame["quantity"] == name).any()]
+    configurations = list(dict.fromkeys(frame["configuration"]))
     sizes = {"height": 0.9 + 0.6 * len(configurations), "width": 9.6 if len(shown) > 1 else 5.4}
     figure, axes = canvas.panels(len(shown), columns=len(shown), **sizes)
     for axis, quantity in zip(axes, shown, strict=True):
-        _draw_quantity(axis, found[found["quantity"] == quantity], configurations)
+        _draw_quantity(axis, frame[frame["quantity"] == quantity], configurations)
         axis.set_title(_QUANTITIES[quantity])
     canvas.legend(axes[0], below=2)
     return figure
 
 
-def _draw_quantity(axis: Axes, found: select.Frame, configurations: list[str]) -> None:
-    groups = found.groupby("operator", sort=False)
+def _draw_quantity(axis: Axes, frame: select.Frame, configurations: list[str]) -> None:
+    groups = frame.groupby("operator", sort=False)
     shifts = canvas.apart(len(groups), _APART * len(groups))
     for shift, (operator, held) in zip(shifts, groups, strict=True):
         y = np.array([configurations.index(name) for name in held["configuration"]]) + shift
@@ -189,6 +189,6 @@ def _draw_quantity(axis: Axes, found: select.Frame, configurations: list[str]) -
         axis.hlines(y, largest - error, largest + error, colors=look["color"], linewidth=2.6)
         axis.plot(median, y, **(look | {"markerfacecolor": PAPER, "label": None}))
         axis.plot(largest, y, **look)
-    values = np.concatenate(select.columns(found, "median", "largest"))
+    values = np.concatenate(select.columns(frame, "median", "largest"))
     canvas.excess_axis(axis, "x", values, width=np.nanmin(np.abs(values[values != 0]), initial=1.0))
     canvas.named_rows(axis, [names.configuration(code) for code in configurations])

@@ -33,5 +33,5 @@ MOST = 7  # on one page
 
 def specs(findings: Findings) -> list[FigureSpec]:
     """The first figures that have something to show."""
-    found = [spec for figure in FIGURES if (spec := figure(findings)) is not None]
-    return found[:MOST]
+    drawable = [spec for figure in FIGURES if (spec := figure(findings)) is not None]
+    return drawable[:MOST]

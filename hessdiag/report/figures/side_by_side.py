@@ -21,22 +21,22 @@ Rows = tuple[str, dict[str, str]]  # the column of codes, and what people call t
 
 def sources(findings: Findings) -> FigureSpec | None:
     """All cuts and all sources, a colour per configuration."""
-    cut = [found for code in findings.configurations if len(found := cuts(findings, code)) > 1]
+    cut = [frame for code in findings.configurations if len(frame := cuts(findings, code)) > 1]
     share = rows(findings, "sources", when="all")
     shown = [*cut, share] if len(share) else cut
     if not shown:
         return None
-    records = [row for found in shown for row in found.to_dict("records")]
+    records = [row for frame in shown for row in frame.to_dict("records")]
     return figure_spec("sources", records, lambda: _draw_sources(findings, cut, share))
 
 
 def _draw_sources(findings: Findings, cut: list[Frame], share: Frame) -> Figure:
     figure, axes = canvas.panels(bool(cut) + bool(len(share)), height=3.3)
     if cut:
-        found = pd.concat(cut)
-        labels = {code: names.cut(code) for code in found["cut"]}
-        _draw_rows(axes[0], findings, found, ("cut", labels), "growth")
-        canvas.factor_axis(axes[0], "x", 1.0, *columns(found, "growth", "growth_low"))
+        frame = pd.concat(cut)
+        labels = {code: names.cut(code) for code in frame["cut"]}
+        _draw_rows(axes[0], findings, frame, ("cut", labels), "growth")
+        canvas.factor_axis(axes[0], "x", 1.0, *columns(frame, "growth", "growth_low"))
         axes[0].set_title("Noise relative to one step")
     if len(share):
         labels = {code: code for code in share["source"]}
@@ -52,30 +52,30 @@ def _draw_sources(findings: Findings, cut: list[Frame], share: Frame) -> Figure:
 
 
 def _draw_rows(
-    axis: Axes, findings: Findings, found: Frame, rows: Rows, value: str, *, width: float = 0.5
+    axis: Axes, findings: Findings, frame: Frame, rows: Rows, value: str, *, width: float = 0.5
 ) -> None:
     """A dot with its bar per configuration and row."""
     key, labels = rows
-    shown = [code for code in findings.configurations if (found["configuration"] == code).any()]
+    shown = [code for code in findings.configurations if (frame["configuration"] == code).any()]
     groups = []
     for code, look in looks(findings, shown).items():
-        own = found[found["configuration"] == code]
-        groups.append((look, own[key], bounds(own, value)))
+        part = frame[frame["configuration"] == code]
+        groups.append((look, part[key], bounds(part, value)))
     canvas.dots_in_rows(axis, labels, groups, width=width)
 
 
 def predicted_measured(findings: Findings) -> FigureSpec | None:
     """How far off each explanation is, a colour per configuration."""
-    found = rows(findings, "standings", estimator="n-step")
-    if findings.kind == "run" or not len(found):
+    frame = rows(findings, "standings", estimator="n-step")
+    if findings.kind == "run" or not len(frame):
         return None
-    found = found[found["explanation"].isin(distinct(found))]
-    return figure_spec("predicted", found, lambda: _draw_predicted(findings, found))
+    frame = frame[frame["explanation"].isin(distinct(frame))]
+    return figure_spec("predicted", frame, lambda: _draw_predicted(findings, frame))
 
 
-def distinct(found: Frame) -> list[str]:
+def distinct(frame: Frame) -> list[str]:
     """The explanations of which none predicts what an earlier one does in every configuration."""
-    table = found.pivot_table("calibration", "explanation", "configuration", sort=False)
+    table = frame.pivot_table("calibration", "explanation", "configuration", sort=False)
     kept: list[str] = []
     for name, held in table.iterrows():
         gaps = [np.nanmax(np.abs(held - table.loc[other]), initial=0.0) for other in kept]
@@ -84,28 +84,28 @@ def distinct(found: Frame) -> list[str]:
     return sorted(kept)
 
 
-def _draw_predicted(findings: Findings, found: Frame) -> Figure:
-    labels = {code: names.explanation(code) for code in sorted(found["explanation"])}
+def _draw_predicted(findings: Findings, frame: Frame) -> Figure:
+    labels = {code: names.explanation(code) for code in sorted(frame["explanation"])}
     figure, (axis,) = canvas.panels(1, columns=1, height=0.7 + 0.42 * len(labels), width=5.6)
-    logs = found.filter(like="calibration").astype(float)
-    found = found.assign(**np.exp(logs.clip(-7, 7)))
-    _draw_rows(axis, findings, found, ("explanation", labels), "calibration", width=0.6)
-    value = column(found, "calibration")
+    logs = frame.filter(like="calibration").astype(float)
+    frame = frame.assign(**np.exp(logs.clip(-7, 7)))
+    _draw_rows(axis, findings, frame, ("explanation", labels), "calibration", width=0.6)
+    value = column(frame, "calibration")
     canvas.factor_axis(axis, "x", 1 / 1.5, 1.5, value / 1.5, value * 1.5)
     canvas.rule(axis, "x", 1.0, color=INK, linewidth=1.0)
     axis.set_xlabel("predicted ÷ measured")
-    if found["configuration"].nunique() > 1:
+    if frame["configuration"].nunique() > 1:
         canvas.legend(axis, below=2)
     return figure
 
 
 def phase(findings: Findings) -> FigureSpec | None:
     """What growth is left with a path cut, early, in the middle and late, by configuration."""
-    found = rows(findings, "cuts")
-    if not len(found):
+    frame = rows(findings, "cuts")
+    if not len(frame):
         return None
-    found = found[found["when"].isin(_PHASES) & (found["horizon"] == found["horizon"].max())]
-    table = found.pivot_table("growth", ["configuration", "when"], "cut", sort=False)
+    frame = frame[frame["when"].isin(_PHASES) & (frame["horizon"] == frame["horizon"].max())]
+    table = frame.pivot_table("growth", ["configuration", "when"], "cut", sort=False)
     if not {"full", "no-hessian", "no-memory"} <= set(table.columns):
         return None
     left = table[["no-hessian", "no-memory"]].div(table["full"], axis=0).dropna().reset_index()
@@ -114,14 +114,14 @@ def phase(findings: Findings) -> FigureSpec | None:
     )
 
 
-def _draw_phase(findings: Findings, found: Frame) -> Figure:
+def _draw_phase(findings: Findings, frame: Frame) -> Figure:
     figure, (axis,) = canvas.panels(1, columns=1, height=3.6, width=4.8)
-    look = looks(findings, dict.fromkeys(found["configuration"]))
-    for code, own in found.groupby("configuration", sort=False):
-        x, y = columns(own, "no-memory", "no-hessian")
+    look = looks(findings, dict.fromkeys(frame["configuration"]))
+    for code, part in frame.groupby("configuration", sort=False):
+        x, y = columns(part, "no-memory", "no-hessian")
         axis.plot(x, y, linewidth=0.8, alpha=0.9, **look[code])
     for which in "xy":
-        canvas.factor_axis(axis, which, 1.0, *columns(found, "no-memory", "no-hessian"))
+        canvas.factor_axis(axis, which, 1.0, *columns(frame, "no-memory", "no-hessian"))
     canvas.rule(axis, "y", 1.0)
     canvas.rule(axis, "x", 1.0)
     axis.set(xlabel="left without the optimiser's memory", ylabel="left without the Hessian path")
@@ -135,9 +135,9 @@ def published(findings: Findings) -> FigureSpec | None:
     if len(returns) < 2:
         return None
     if len(noise):
-        own = noise["configuration"] == next(iter(measured(findings)), "")
-        noise = noise[own & (noise["horizon"] > 1)]
-    records = [row for found in (returns, noise) for row in found.to_dict("records")]
+        part = noise["configuration"] == next(iter(measured(findings)), "")
+        noise = noise[part & (noise["horizon"] > 1)]
+    records = [row for frame in (returns, noise) for row in frame.to_dict("records")]
     return figure_spec("published", records, lambda: _draw_published(findings, returns, noise))
 
 
@@ -155,9 +155,9 @@ def _draw_published(findings: Findings, returns: Frame, noise: Frame) -> Figure:
     return figure
 
 
-def _draw_pairs(axis: Axes, found: Frame, labels: list[str]) -> np.ndarray:
+def _draw_pairs(axis: Axes, frame: Frame, labels: list[str]) -> np.ndarray:
     """Ours above what is published, a row each; the ends of all bars, and our values."""
-    ours, low, high, paper, deviation = columns(found, "value", "low", "high", *_PUBLISHED)
+    ours, low, high, paper, deviation = columns(frame, "value", "low", "high", *_PUBLISHED)
     low = np.where(low > 0, low, ours / 2)
     ends = np.maximum(paper - deviation, paper / 2), paper + deviation
     diamonds = {"color": PUBLISHED, "marker": "D", "markerfacecolor": PAPER}

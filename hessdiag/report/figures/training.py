@@ -63,13 +63,13 @@ def hyper_parameters(findings: Findings) -> FigureSpec | None:
 
 
 def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpec | None:
-    found = rows(findings, "learning")
-    found = found[found["series"].isin(series)] if len(found) else found
-    if findings.kind == "run" or measured(findings) or not len(found):
+    frame = rows(findings, "learning")
+    frame = frame[frame["series"].isin(series)] if len(frame) else frame
+    if findings.kind == "run" or measured(findings) or not len(frame):
         return None  # where noise was measured, the returns stand beside it
     draw, metric = partial(_draw_learning, findings, series), names.parameter(series[0])
     seeds = findings.scale.get("seeds", 1)
-    return figure_spec(slug, found, draw, seeds=seeds, metric=names.title(metric))
+    return figure_spec(slug, frame, draw, seeds=seeds, metric=names.title(metric))
 
 
 def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
@@ -86,8 +86,8 @@ def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[st
     """One series over training, a line with its band per configuration."""
     means = [np.empty(0)]
     for code, look in looks(findings, shown).items():
-        own = rows(findings, "learning", series=series, configuration=code)
-        x, mean, deviation = columns(own, "iteration", "mean", "deviation")
+        part = rows(findings, "learning", series=series, configuration=code)
+        x, mean, deviation = columns(part, "iteration", "mean", "deviation")
         low, high = mean - np.nan_to_num(deviation), mean + np.nan_to_num(deviation)
         floor = np.nanmin(mean, initial=np.inf)
         low = np.where(low > 0, low, floor / 2) if 0 < floor < np.inf else low
@@ -103,27 +103,27 @@ def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[st
 
 def along(findings: Findings) -> FigureSpec | None:
     """Growth at the longest horizon over training, above the learning curve."""
-    found = rows(findings, "spread", estimator="n-step", group="all")
-    if findings.kind == "run" or "iteration" not in found:
+    frame = rows(findings, "spread", estimator="n-step", group="all")
+    if findings.kind == "run" or "iteration" not in frame:
         return None
-    found = found[found["iteration"].notna() & (found["horizon"] > 1)]
-    if found["iteration"].nunique() < 3:
+    frame = frame[frame["iteration"].notna() & (frame["horizon"] > 1)]
+    if frame["iteration"].nunique() < 3:
         return None
-    found = found[found["horizon"] == found.groupby("configuration")["horizon"].transform("max")]
+    frame = frame[frame["horizon"] == frame.groupby("configuration")["horizon"].transform("max")]
     metric = names.parameter(str(findings.about["headline"]))
-    return figure_spec("along", found, lambda: _draw_along(findings, found), metric=metric)
+    return figure_spec("along", frame, lambda: _draw_along(findings, frame), metric=metric)
 
 
-def _draw_along(findings: Findings, found: Frame) -> Figure:
+def _draw_along(findings: Findings, frame: Frame) -> Figure:
     figure, (upper, lower) = canvas.panels(2, height=3.0)
-    shown = looks(findings, dict.fromkeys(found["configuration"]))
+    shown = looks(findings, dict.fromkeys(frame["configuration"]))
     for code, look in shown.items():
-        own = found[found["configuration"] == code].sort_values("iteration")
-        x, (value, low, high) = column(own, "iteration"), bounds(own, "growth")
+        part = frame[frame["configuration"] == code].sort_values("iteration")
+        x, (value, low, high) = column(part, "iteration"), bounds(part, "growth")
         upper.plot(x, value, **look)
         if len(shown) <= 4:
             upper.vlines(x, low, high, colors=look["color"], linewidth=1.0, alpha=0.5)
-    canvas.factor_axis(upper, "y", 1.0, column(found, "growth"))
+    canvas.factor_axis(upper, "y", 1.0, column(frame, "growth"))
     upper.set_title("Noise relative to one step")
     canvas.iteration_axis(upper)
     _draw_curves(lower, findings, str(findings.about["headline"]), shown)
