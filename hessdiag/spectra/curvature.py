@@ -1,9 +1,9 @@
 """Derivatives that are linear maps, made once: the curvature of a loss as operators on parameters.
 
 An operator linearises once, and every product replays the linear part alone, at the highest matrix
-precision: the float32 default of recent GPUs is TF32, whose relative error of 1e-3
-would be read as curvature. Call it inside the jitted function that uses the operator (parameters
-and data stay arguments of it), and outside any loop over products.
+precision: the float32 default of recent GPUs is TF32, whose relative error of 1e-3 would be read as
+curvature. Call it inside the jitted function that uses the operator (parameters and data stay
+arguments of it), and outside any loop over products.
 
 All have the dtype of `params`, any pytree of floating arrays, and size d, its number of entries.
 """
@@ -31,8 +31,8 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
     again by each product: the compiler fuses most into what reads them. In a convolutional network
     that is nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
 
-    A function that recomputes parts of itself, by `jax.checkpoint`, decides alone what is kept. It
-    is traced twice. The derivative is a pytree of what it remembers.
+    The derivative is a pytree of what it remembers. The function is traced twice; where it
+    recomputes parts of itself, by `jax.checkpoint`, it decides alone what is kept.
     """
     if not _recomputes(jax.make_jaxpr(function)(*at).jaxpr):
         function = jax.checkpoint(function, prevent_cse=False, policy=_is_kept)
