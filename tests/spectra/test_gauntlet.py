@@ -8,12 +8,14 @@ the tolerance asked for. Every case runs over twenty seeds, three scales and bot
 import functools
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hessdiag import api, spectra
 from hessdiag.spectra import (
     NonSymmetricOperatorError,
     dense_matrix,
@@ -240,7 +242,8 @@ def test_g10_every_module_imports_without_a_warning():
     names = done.stdout.split()
     assert done.stderr == ""
     assert {"hessdiag.spectra.krylov", "hessdiag.api.spectrum"} <= set(names)
-    assert len(names) > 30
+    folders = Path(api.__file__).parent, Path(spectra.__file__).parent
+    assert len(names) >= sum(len([*folder.glob("[!_]*.py")]) for folder in folders)
 
 
 def test_g12_clustered_top_of_a_network(dtype):
