@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from hessdiag.record.run_directory import RunRecord
@@ -65,11 +66,14 @@ class Configuration:
         when = self.probes.when.values.astype(str)
         names = [phase for phase in PHASES if phase in when] + [ALL]
         phases = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
-        of_iteration = values.iteration.copy(
-            data=[phases[t] for t in values.iteration.values.tolist()]
+        of_iteration = np.array([phases[t] for t in values.iteration.values.tolist()])
+        masks = [(of_iteration == name) | (name == ALL) for name in names]
+        chosen = xr.DataArray(
+            np.stack(masks),
+            dims=("when", "iteration"),
+            coords={"when": names, "iteration": values.iteration},
         )
-        wanted = xr.DataArray(names, dims="when", coords={"when": names})
-        return values.where((wanted == of_iteration) | (wanted == ALL))
+        return values.where(chosen)
 
 
 def _labelled(probe: xr.Dataset, cell: CellRecord) -> xr.Dataset:
