@@ -1,6 +1,8 @@
 """Shared by all tests: strict JAX settings, cheap compilation, double precision."""
 
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: workers share the cores
@@ -63,8 +65,40 @@ def x64():
 
 
 @pytest.fixture(scope="session")
-def recorded_run(tmp_path_factory):
+def of_all_workers(tmp_path_factory) -> Path:
+    """The folder of the session, which workers that test in parallel share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def made_once(of_all_workers) -> Callable[[str, Callable[[Path], object]], Path]:
+    """(name, make) → a path that the first worker to ask for it has made."""
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        path, done = of_all_workers / name, of_all_workers / f"{name}.done"
+        with (of_all_workers / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(path)
+                done.touch()
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def recorded_run(made_once) -> Path:
     """The directory of a real run; tests must not change it."""
     from tests.oracles.recorded_run import record
 
-    return record(tmp_path_factory.mktemp("recorded") / "run")
+    return made_once("recorded-run", record)
+
+
+SLOW = ("slow", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: in parallel they would otherwise be waited for at the end."""
+    slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
+    items.sort(key=lambda item: item.path not in slow)

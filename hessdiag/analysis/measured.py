@@ -68,12 +68,8 @@ class Configuration:
         phases = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
         of_iteration = np.array([phases[t] for t in values.iteration.values.tolist()])
         masks = [(of_iteration == name) | (name == ALL) for name in names]
-        chosen = xr.DataArray(
-            np.stack(masks),
-            dims=("when", "iteration"),
-            coords={"when": names, "iteration": values.iteration},
-        )
-        return values.where(chosen)
+        axes = {"when": names, "iteration": values.iteration}
+        return values.where(xr.DataArray(np.stack(masks), axes, [*axes]))
 
 
 def _labelled(probe: xr.Dataset, cell: CellRecord) -> xr.Dataset:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +30,12 @@ GRID = Grid(COMMON, {"learning.optimiser": ["adam", "sgd"], "seed": [0, 1, 2]})
 
 
 @pytest.fixture(scope="package")
-def study(tmp_path_factory) -> StudyDirectory:
+def study(made_once) -> StudyDirectory:
     """A finished study of two optimisers; tests must not change it."""
-    path = tmp_path_factory.mktemp("results") / "study"
+    return StudyDirectory.open(made_once("study", _run))
+
+
+def _run(path: Path) -> None:
     directory = StudyDirectory.create(path, GRID, {"command": "hessdiag study"}, name="tiny")
     with StopRequest() as stop:
         Study(
@@ -42,7 +46,6 @@ def study(tmp_path_factory) -> StudyDirectory:
             stop=stop,
             publish=lambda _: None,
         ).go()
-    return directory
 
 
 @pytest.fixture(scope="package")

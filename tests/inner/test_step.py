@@ -226,8 +226,9 @@ def test_products_in_single_precision_keep_the_digits_of_a_small_step():
     assert np.abs(formed - np.eye(len(formed)) - expected / 2).max() > 1e-2 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["adam", "momentum"])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("adam", np.float32), ("adam", np.float64), ("momentum", np.float64)]
+)
 def test_adjointness_of_every_operator(name, dtype):
     """<A v, u> = <v, A' u> for random u and v, to rounding of the operator's own dtype."""
     with jax.enable_x64(dtype == np.float64):

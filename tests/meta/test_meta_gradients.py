@@ -122,6 +122,7 @@ def test_mix_at_the_ends_of_kappa(adam_mrp, kappa):
     assert_near(step.meta_gradient, mix_weights(N, kappa) @ differences(adam_mrp))
 
 
+@pytest.mark.slow
 def test_equals_equation_11_under_sgd(sgd_case):
     """Bonnet et al. 2021, eq. 11: exact for plain SGD, term by term with dense Hessians."""
     case = sgd_case

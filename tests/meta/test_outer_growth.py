@@ -8,9 +8,9 @@ from tests.meta.conftest import N
 from tests.oracles.eq11_terms import DenseUnroll
 
 
-def test_the_outer_gradients_read_the_first_sensitivity(adam_case):
+def test_the_outer_gradients_read_the_first_sensitivity(adam_mrp):
     """At every horizon that of one update, clipped and through Adam, dead units and all."""
-    case = adam_case
+    case = adam_mrp
     drawn = sources(case.key, N)
     made = np.asarray(jax.jit(lambda: outer_growth(case.system, case.start, drawn))())
     dense = DenseUnroll(case)

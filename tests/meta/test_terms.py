@@ -63,6 +63,7 @@ def decomposed(case, names=tuple(EVERYTHING), horizons=HORIZONS):
     )(case.points)
 
 
+@pytest.mark.slow
 def test_terms_of_snake_sum_to_plain_autodiff_without_adam():
     """Two steps where neither clipping nor Adam shapes terms, through optax's own momentum."""
     tx = optax.sgd(ALPHA, momentum=0.9)

@@ -14,8 +14,8 @@ _OPTIONS = (
 
 
 @pytest.fixture(scope="package", autouse=True)
-def compilation_cache(tmp_path_factory):
-    directory = tmp_path_factory.getbasetemp() / "xla"
+def compilation_cache(of_all_workers):
+    directory = of_all_workers / "xla"
     directory.mkdir(exist_ok=True)
     before = {name: getattr(jax.config, name) for name in _OPTIONS}
     with pytest.MonkeyPatch.context() as patch:

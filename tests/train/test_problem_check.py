@@ -69,6 +69,7 @@ def test_the_member_that_differs_is_named(member, at_run_time):
 
 
 @pytest.mark.parametrize("name", problems.BUILT_IN)
+@pytest.mark.slow
 def test_built_in_problems_are_deterministic(name):
     assert require_sound_problem(system_of(problems.make(name, {})), name) is None
 
