@@ -2,6 +2,6 @@
 
 from hessdiag.analysis.checks import CODES
 from hessdiag.analysis.findings import Answer, Check, Findings, Quantity
-from hessdiag.analysis.results import findings, to_document
+from hessdiag.analysis.results import findings, of_run, to_document
 
-__all__ = ["CODES", "Answer", "Check", "Findings", "Quantity", "findings", "to_document"]
+__all__ = ["CODES", "Answer", "Check", "Findings", "Quantity", "findings", "of_run", "to_document"]

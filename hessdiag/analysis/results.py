@@ -39,7 +39,7 @@ def findings(directory: Path, *, muted: Collection[str] = ()) -> Findings:
         UsageError: it is neither, or a file is missing, damaged or of another format version.
     """
     if (directory / "config.json").is_file():
-        return of_study(_alone(read_run(directory)), kind="run", muted=muted)
+        return of_run(read_run(directory), muted=muted)
     if (directory / "cells").is_dir():
         return of_study(read_study(directory), kind="study", muted=muted)
     if not (directory / "study.json").is_file():
@@ -84,6 +84,11 @@ def concluded(outcome: Findings, *, muted: Collection[str] = ()) -> Findings:
     doubts = checks(tables, names, provenance=outcome.provenance, cells=outcome.cells, muted=muted)
     answers = verdict(tables, names, confidence=outcome.confidence)
     return dataclasses.replace(outcome, verdict=answers, checks=doubts)
+
+
+def of_run(run: RunRecord, *, muted: Collection[str] = ()) -> Findings:
+    """What a run says; it is a study of one cell."""
+    return of_study(_alone(run), kind="run", muted=muted)
 
 
 def of_study(study: StudyRecord, *, kind: str, muted: Collection[str] = ()) -> Findings:

@@ -56,7 +56,7 @@ class Validation:
 
     def __call__(self, system: System, state, eta, env_state, key, memory) -> Outer:
         """The outer loss, and its derivatives."""
-        _, trajectories = system.rollout(state.params, eta, env_state, key)
+        trajectories = system.validation(state.params, eta, env_state, key)
         return _differentiated(system.outer_loss, state.params, eta, trajectories, memory)
 
 

@@ -86,7 +86,7 @@ def _validated(system: System, start: Start, drawn: Sources, points: Unroll) -> 
 
     def sample(of_point):
         params, env_state, key = of_point
-        return system.rollout(params, start.eta, env_state, key)[1]
+        return system.validation(params, start.eta, env_state, key)
 
     return params, jax.lax.map(sample, (params, env_states, drawn.validation[last, 0]))
 

@@ -71,6 +71,11 @@ class System:
         sampled = self.problem.rollout(params, self.hyper(eta), env_state, key)
         return jax.lax.stop_gradient(sampled)
 
+    def validation(self, params: Any, eta: Eta, env_state: Any, key: PRNGKeyArray) -> Any:
+        """Trajectories for the outer loss, as constants: of a rollout, or of data of its own."""
+        sample = getattr(self.problem, "validation_rollout", self.problem.rollout)
+        return jax.lax.stop_gradient(sample(params, self.hyper(eta), env_state, key))[1]
+
     def outer_loss(self, params: Any, eta: Eta, trajectories: Any) -> Float[Array, ""]:
         """L'(θ, η, τ̃)."""
         return self.problem.outer_loss(params, self.hyper(eta), trajectories)

@@ -49,6 +49,8 @@ class Problem(Protocol):
     - `meta_parameters`, a sequence of `MetaParameter`: names of the entries of η;
     - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss, its
       bootstrap targets made of other parameters, nothing stopped: for the operator "semi-gradient";
+    - `validation_rollout(params, hyper, env_state, key)`, like `rollout`, where the outer loss has
+      data of its own;
     - `log_prob(params, hyper, trajectories)`, per trajectory (B,), for estimators with score terms;
     - `outer_value(params, hyper, trajectories)`, what is to be small on average, where `outer_loss`
       is a surrogate whose derivative has the score of its own trajectories (−log π · A, DiCE);

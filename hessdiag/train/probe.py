@@ -1,9 +1,11 @@
 """The probe of a configuration's runs."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hessdiag.inner import constants_of
-from hessdiag.meta import ESTIMATORS, Estimator, Options, Sweep, Validation
+from hessdiag.meta import ESTIMATORS, Estimator, Options, Start, Sweep, System, Validation
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.probe import Probe
 from hessdiag.statistics import mix_weights
@@ -18,20 +20,28 @@ def probe_of(learner: Learner, settings: Settings) -> Probe:
 
 def measured_by(learner: Learner, settings: Settings) -> Measured:
     """What it measures."""
+    memory = constants_of(settings.learning.optimiser, **constants(settings.learning)).get("b1")
+    return measured_of(learner.system, learner.start, settings, memory)
+
+
+def measured_of(
+    system: System, start: Callable[..., Start], settings: Settings, memory: float | None
+) -> Measured:
+    """What probes of a system measure that starts where `start` says; see `Measured`."""
     names = settings.probe.counterfactuals
     n = measured_horizon(settings)
     weights = horizon_weights(n, settings.kappa)
     headline = settings.estimator if settings.estimator in weights else next(iter(weights))
     return Measured(
-        system=learner.system,
-        start=learner.start,
+        system=system,
+        start=start,
         n=n,
         settings=settings.probe,
         cuts={name: cut_of(name, settings) for name in ("full", *names)} if names else {},
         weights=weights,
         mixing=[mix_weights(i, settings.kappa) for i in range(1, n + 1)],
         headline=headline,
-        memory=constants_of(settings.learning.optimiser, **constants(settings.learning)).get("b1"),
+        memory=memory,
     )
 
 

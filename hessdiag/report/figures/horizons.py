@@ -52,14 +52,19 @@ def _draw(findings: Findings, name: str, beside: list[str]) -> Figure:
         _compare(axes[1], findings, beside)
     else:
         figure, axes = canvas.panels(1, columns=1, height=3.4, width=5.4)
-    axis, last = axes[0], select.longest(findings, name)
+    draw_growth(axes[0], findings, name)
+    return figure
+
+
+def draw_growth(axis: Axes, findings: Findings, name: str) -> None:
+    """The growth of one configuration into given axes."""
+    last = select.longest(findings, name)
     layers = [layer for part in (_measured, _formula, _cut) for layer in part(axis, findings, name)]
     canvas.factor_axis(axis, "y", 1.0, *(heights for _, heights in layers))
     axis.set_xlim(1 - 0.03 * last, last + 0.75 * (last - 1))
     canvas.horizon_axis(axis, last)
     axis.set_title(names.configuration(name) if name else "")
     canvas.direct_labels(axis, last + 0.08 * (last - 1), [label for label, _ in layers if label])
-    return figure
 
 
 def _measured(axis: Axes, findings: Findings, name: str) -> Iterator[Layer]:

@@ -1,0 +1,230 @@
+"""Probes of a training loop of one's own, given by plain functions."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+import xarray
+
+from hessdiag.analysis import of_run
+from hessdiag.api.kept_states import KeptStates
+from hessdiag.api.loop_problem import LoopProblem, Loss, Sampler, from_batches
+from hessdiag.api.loop_record import LoopRecord
+from hessdiag.api.trainable import Held
+from hessdiag.errors import UsageError
+from hessdiag.inner import InnerState
+from hessdiag.meta import Start, System
+from hessdiag.meta.streams import run_keys
+from hessdiag.probes.probe import Probe as ProbeOfSystem
+from hessdiag.report.diagnosis import Diagnosis
+from hessdiag.train.presets import from_flat
+from hessdiag.train.probe import measured_of
+from hessdiag.train.self_test import require_sound_compiler
+from hessdiag.train.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    """What is traced once, and serves all states alike."""
+
+    held: Held
+    eta: Any
+    system: System
+    measure: ProbeOfSystem
+
+
+class Probe:
+    """Measures, at any state of a training loop, how noisy its meta-gradients are, and why.
+
+    The loop stays as it is: a probe reads its state and changes nothing. All functions must depend
+    on their arguments alone.
+
+    Args:
+        inner_loss: (params, eta, batch) → the scalar that inner updates descend.
+        optimiser: of the inner updates; any optax transformation, its learning rate included.
+        learning_rate: α, or inner step count → α: what the operator I − α∇²L uses.
+        outer_loss: (params, eta, batch) → the scalar whose gradient in η is the meta-gradient.
+        rollout: (params, eta, env_state, key) → (env_state, batch): samples for an inner update.
+        batches: key → batch, in place of `rollout` where batches depend on nothing else.
+        validation: key → batch for the outer loss; None where it is sampled like the inner ones.
+        n: inner updates that the longest meta-gradient looks through.
+        clip: gradient → gradient, what comes before the optimiser; None for none.
+        momentum: decay β₁ of the optimiser's first moment, for the explanations that use it.
+        every: `record` measures at steps that this divides.
+        budget: `record` stops measuring when so many meta-gradients are spent; None: no limit.
+        seed: of everything random in probes.
+        name: what reports call the loop.
+        measure: settings of probes, such as samples=32, counterfactuals=("no-memory",) or
+            operators=("paper",): those of the table "probe" in docs/settings.md.
+
+    Attributes:
+        spent: n-step meta-gradients so far; a Hessian product counts as 1/n of one.
+
+    Raises:
+        UsageError: A setting is unknown or out of range, or there is not one sampler.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner_loss: Loss,
+        optimiser: optax.GradientTransformation,
+        learning_rate: Any,
+        outer_loss: Loss,
+        rollout: Sampler | None = None,
+        batches: Callable[[Any], Any] | None = None,
+        validation: Callable[[Any], Any] | None = None,
+        n: int = 5,
+        clip: Callable[[Any], Any] | None = None,
+        momentum: float | None = None,
+        every: int = 1,
+        budget: float | None = None,
+        seed: int = 0,
+        name: str = "own loop",
+        **measure: Any,
+    ):
+        if every < 1:
+            raise UsageError(f"every: {every!r} is not allowed; allowed: 1 or more")
+        sample = _sampler(rollout, batches)
+        outer_sample = sample if validation is None else from_batches(validation)
+        flat = {f"probe.{key}": value for key, value in measure.items()}
+        self.spent = 0.0
+        self._settings: Settings = from_flat({"env": name, "n": n, "seed": seed, **flat})
+        self._functions = (inner_loss, outer_loss, sample, outer_sample)
+        self._optimiser, self._clip = optimiser, clip
+        self._rate = learning_rate if callable(learning_rate) else lambda _: learning_rate
+        self._momentum, self._every, self._budget = momentum, every, budget
+        self._kept = KeptStates()
+        self._program: _Program | None = None
+
+    def __call__(
+        self, params: Any, opt_state: Any, eta: Any, env_state: Any = None, *, step: int = 0
+    ) -> Diagnosis:
+        """Measure at a state.
+
+        Args:
+            params: θ, any pytree; leaves that are no floating arrays are held constant.
+            opt_state: of the inner optimiser, from ``optimiser.init(hessdiag.trainable(params))``.
+            eta: η, any pytree of floats.
+            env_state: what `rollout` continues.
+            step: inner updates so far: the learning rate reads it, and the randomness of the probe
+                depends on it.
+
+        Raises:
+            UsageError: `opt_state` is of other parameters than `params`.
+            NotFiniteError: A meta-gradient is NaN or infinite.
+        """
+        dataset, system = self._measure(step, params, opt_state, eta, env_state)
+        return Diagnosis(of_run(LoopRecord.of(system, self._settings).held([dataset])))
+
+    def record(
+        self,
+        directory: str | Path,
+        params: Any,
+        opt_state: Any,
+        eta: Any,
+        env_state: Any = None,
+        *,
+        step: int,
+        metrics: dict[str, float] | None = None,
+    ) -> Diagnosis | None:
+        """Measure at a state, where it is due, and keep it in a run directory with its report.
+
+        ``hessdiag show`` and ``hessdiag report`` read the directory like that of any run.
+
+        Args:
+            directory: of the run: a new one, or one of this loop.
+            params: as for a call.
+            opt_state: as for a call.
+            eta: as for a call.
+            env_state: as for a call.
+            step: inner updates so far. `every` and `budget` say whether it is measured.
+            metrics: figures of merit at this step, kept whether it is measured or not.
+
+        Returns:
+            What all probes of the directory say; None where nothing was measured.
+
+        Raises:
+            UsageError: The directory is not of this loop, or cannot be written.
+        """
+        within = self._budget is None or self.spent < self._budget
+        due = step % self._every == 0 and within
+        system = self._program_for(params, eta).system
+        record = LoopRecord.of(system, self._settings).at(Path(directory))
+        record.note(step, eta, metrics or {})
+        if not due:
+            return None
+        dataset, _ = self._measure(step, params, opt_state, eta, env_state)
+        return Diagnosis(of_run(record.add(step, dataset)))
+
+    def keep(self, step: Any, params: Any, opt_state: Any, eta: Any, env_state: Any = None) -> None:
+        """Keep a state that is due, from inside a compiled loop; `record_kept` measures it.
+
+        Call it in a function under `jax.jit` or `jax.lax.scan`: states that `every` divides are
+        copied to the host, and nothing is measured before the compiled loop has ended.
+        """
+        self._kept.keep(step, self._every, (params, opt_state, eta, env_state))
+
+    def record_kept(self, directory: str | Path) -> Diagnosis | None:
+        """Measure all states that `keep` kept, in order, as `record` does; and forget them."""
+        found = None
+        for step, state in self._kept.take():
+            found = self.record(directory, *state, step=step) or found
+        return found
+
+    def _measure(
+        self, step: int, params: Any, opt_state: Any, eta: Any, env_state: Any
+    ) -> tuple[xarray.Dataset, System]:
+        require_sound_compiler()
+        program = self._program_for(params, eta)
+        floats = program.held.floats(params)
+        _require_same(program.system, floats, opt_state)
+        inner = InnerState(floats, opt_state, jnp.asarray(step, jnp.int32))
+        start = Start(inner, program.system.eta_space.ravel(eta), env_state)
+        keys = run_keys(self._settings.seed)
+        dataset = program.measure(start, step, keys=keys, progress=lambda _: None)
+        samples = self._settings.probe.samples
+        cuts = dataset.sizes.get("cut", 1)
+        self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
+        return dataset, program.system
+
+    def _program_for(self, params: Any, eta: Any) -> _Program:
+        """The program traced for such a state, or a new one where other leaves are held."""
+        held, shapes = Held.of(params), jax.eval_shape(lambda: eta)
+        kept = self._program
+        if kept is not None and kept.held.same_as(held) and kept.eta == shapes:
+            return kept
+        problem = LoopProblem(*self._functions, eta, held, self._settings.env)
+        system = System.of(problem, self._optimiser, self._rate, clip=self._clip)
+        measured = measured_of(system, lambda start, _: start, self._settings, self._momentum)
+        self._program = _Program(held, shapes, system, ProbeOfSystem(measured))
+        return self._program
+
+
+def diagnose(
+    params: Any, opt_state: Any, eta: Any, env_state: Any = None, *, step: int = 0, **loop: Any
+) -> Diagnosis:
+    """Measure at one state of a training loop; see `Probe` for `loop` and what is returned."""
+    return Probe(**loop)(params, opt_state, eta, env_state, step=step)
+
+
+def _sampler(rollout: Sampler | None, batches: Callable[[Any], Any] | None) -> Sampler:
+    if rollout is not None and batches is None:
+        return rollout
+    if batches is not None and rollout is None:
+        return from_batches(batches)
+    raise UsageError("rollout, batches: one of the two is needed; allowed: a function")
+
+
+def _require_same(system: System, floats: Any, opt_state: Any) -> None:
+    """Refuse an optimiser state that is not of these parameters."""
+    wanted = jax.eval_shape(system.update.optimiser.init, floats)
+    if jax.tree.structure(wanted) != jax.tree.structure(opt_state):
+        raise UsageError(
+            "opt_state: it is of other parameters or of another optimiser; allowed: what "
+            "optimiser.init(hessdiag.trainable(params)) gives, and what follows from it"
+        )

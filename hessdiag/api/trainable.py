@@ -1,0 +1,59 @@
+"""Pytrees with leaves that are no parameters: what is differentiated, and what is held."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def trainable(tree: Any) -> Any:
+    """The pytree with its floating leaves alone; None stands for each of the others.
+
+    Optimisers of modules with integers, keys or functions among their leaves start from it:
+    ``optimiser.init(hessdiag.trainable(model))``. Equinox's ``filter(model, is_inexact_array)`` is
+    the same for real leaves.
+    """
+    return Held.of(tree).floats(tree)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pytree's structure, and those of its leaves that are no parameters.
+
+    Attributes:
+        structure: of the whole pytree.
+        others: its leaves in order; None where a parameter goes.
+    """
+
+    structure: Any
+    others: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, tree: Any) -> "Held":
+        """What is held of a pytree."""
+        leaves, structure = jax.tree.flatten(tree)
+        return cls(structure, tuple(None if _is_float(leaf) else leaf for leaf in leaves))
+
+    def floats(self, tree: Any) -> Any:
+        """The parameters of a pytree of this structure."""
+        leaves = self.structure.flatten_up_to(tree)
+        pairs = zip(leaves, self.others, strict=True)
+        return self.structure.unflatten([leaf if other is None else None for leaf, other in pairs])
+
+    def whole(self, floats: Any) -> Any:
+        """The pytree that has these parameters."""
+        given = iter(jax.tree.leaves(floats))
+        leaves = [next(given) if other is None else other for other in self.others]
+        return self.structure.unflatten(leaves)
+
+    def same_as(self, other: "Held") -> bool:
+        """Whether both hold the same: programs that were traced with one serve the other."""
+        return self.structure == other.structure and all(
+            a is b or (type(a) is type(b) and bool(jnp.all(jnp.asarray(a == b))))
+            for a, b in zip(self.others, other.others, strict=True)
+        )
+
+
+def _is_float(leaf: Any) -> bool:
+    return isinstance(leaf, float) or jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating)
