@@ -7,6 +7,7 @@ import click
 
 from hessdiag.errors import CompilerError, NotFiniteError, UsageError
 
+from .demo import demo
 from .reading import envs, report, show
 from .run import run
 from .study import study
@@ -23,7 +24,7 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder,
     context_settings=HELP,
-    commands={command.name: command for command in (run, study, report, show, envs)},
+    commands={command.name: command for command in (demo, run, study, report, show, envs)},
 )
 @click.version_option(package_name="hessdiag")
 def hessdiag() -> None:

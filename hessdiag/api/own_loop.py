@@ -13,12 +13,13 @@ import xarray
 from hessdiag.analysis import of_run
 from hessdiag.api.kept_states import KeptStates
 from hessdiag.api.loop_problem import LoopProblem, Loss, Sampler, from_batches
-from hessdiag.api.loop_record import LoopRecord
+from hessdiag.api.loop_record import Loop, LoopDirectory
 from hessdiag.api.trainable import Held
 from hessdiag.errors import UsageError
 from hessdiag.inner import InnerState
 from hessdiag.meta import Start, System
 from hessdiag.meta.streams import run_keys
+from hessdiag.meta.system import shown
 from hessdiag.probes.probe import Probe as ProbeOfSystem
 from hessdiag.report.diagnosis import Diagnosis
 from hessdiag.train.presets import from_flat
@@ -58,6 +59,7 @@ class Probe:
         budget: `record` stops measuring when so many meta-gradients are spent; None: no limit.
         seed: of everything random in probes.
         name: what reports call the loop.
+        headline: the metric, of those that `record` is given, that reports show.
         measure: settings of probes, such as samples=32, counterfactuals=("no-memory",) or
             operators=("paper",): those of the table "probe" in docs/settings.md.
 
@@ -85,6 +87,7 @@ class Probe:
         budget: float | None = None,
         seed: int = 0,
         name: str = "own loop",
+        headline: str = "outer_loss",
         **measure: Any,
     ):
         if every < 1:
@@ -98,7 +101,9 @@ class Probe:
         self._optimiser, self._clip = optimiser, clip
         self._rate = learning_rate if callable(learning_rate) else lambda _: learning_rate
         self._momentum, self._every, self._budget = momentum, every, budget
+        self._headline = headline
         self._kept = KeptStates()
+        self._directories: dict[Path, LoopDirectory] = {}
         self._program: _Program | None = None
 
     def __call__(
@@ -118,8 +123,8 @@ class Probe:
             UsageError: `opt_state` is of other parameters than `params`.
             NotFiniteError: A meta-gradient is NaN or infinite.
         """
-        dataset, system = self._measure(step, params, opt_state, eta, env_state)
-        return Diagnosis(of_run(LoopRecord.of(system, self._settings).held([dataset])))
+        dataset, loop = self._measure(step, params, opt_state, eta, env_state)
+        return Diagnosis(of_run(loop.run([dataset])))
 
     def record(
         self,
@@ -143,7 +148,8 @@ class Probe:
             eta: as for a call.
             env_state: as for a call.
             step: inner updates so far. `every` and `budget` say whether it is measured.
-            metrics: figures of merit at this step, kept whether it is measured or not.
+            metrics: figures of merit at this step, kept whether it is measured or not. Where a loop
+                begins again at an earlier step, what was recorded from there on is forgotten.
 
         Returns:
             What all probes of the directory say; None where nothing was measured.
@@ -151,15 +157,16 @@ class Probe:
         Raises:
             UsageError: The directory is not of this loop, or cannot be written.
         """
-        within = self._budget is None or self.spent < self._budget
-        due = step % self._every == 0 and within
-        system = self._program_for(params, eta).system
-        record = LoopRecord.of(system, self._settings).at(Path(directory))
-        record.note(step, eta, metrics or {})
-        if not due:
+        path = Path(directory).expanduser()
+        if path not in self._directories:
+            loop = self._loop(self._program_for(params, eta).system)
+            self._directories[path] = LoopDirectory(path, loop, step)
+        self._directories[path].note(step, eta, metrics or {})
+        is_spent = self._budget is not None and self.spent >= self._budget
+        if is_spent or step % self._every:
             return None
         dataset, _ = self._measure(step, params, opt_state, eta, env_state)
-        return Diagnosis(of_run(record.add(step, dataset)))
+        return Diagnosis(of_run(self._directories[path].add(step, dataset)))
 
     def keep(self, step: Any, params: Any, opt_state: Any, eta: Any, env_state: Any = None) -> None:
         """Keep a state that is due, from inside a compiled loop; `record_kept` measures it.
@@ -178,7 +185,7 @@ class Probe:
 
     def _measure(
         self, step: int, params: Any, opt_state: Any, eta: Any, env_state: Any
-    ) -> tuple[xarray.Dataset, System]:
+    ) -> tuple[xarray.Dataset, Loop]:
         require_sound_compiler()
         program = self._program_for(params, eta)
         floats = program.held.floats(params)
@@ -190,7 +197,10 @@ class Probe:
         samples = self._settings.probe.samples
         cuts = dataset.sizes.get("cut", 1)
         self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
-        return dataset, program.system
+        return dataset, self._loop(program.system)
+
+    def _loop(self, system: System) -> Loop:
+        return Loop(self._settings, shown(system.names), self._headline)
 
     def _program_for(self, params: Any, eta: Any) -> _Program:
         """The program traced for such a state, or a new one where other leaves are held."""

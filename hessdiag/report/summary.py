@@ -84,7 +84,7 @@ def _early(findings: Findings) -> str:
     """How far training went, with the paper's return beside it where that is far off."""
     headline = str(findings.about.get("headline", ""))
     ends = rows(findings, "final", series=headline, configuration=leading(findings))
-    if not len(ends):
+    if not any(map(math.isfinite, column(ends, "final"))):
         return f"{names.title(scale(findings))}." if findings.kind == "run" else ""
     final, paper = column(ends, "final")[0], column(ends, "published")[0]
     metric = names.parameter(headline)

@@ -27,7 +27,9 @@ def cut_growth(meta_gradients: np.ndarray, **how: Unpack[Resampling]) -> CutGrow
     """
 
     def statistic(_: np.ndarray, std: np.ndarray) -> np.ndarray:
-        growth = std_ratio(std)[..., varying].mean(axis=-1)  # (…, paths, horizons)
+        ratio = std_ratio(std)[..., varying]  # (…, paths, horizons, m)
+        is_known = varying.any()
+        growth = ratio.mean(axis=-1) if is_known else np.full(ratio.shape[:-1], np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             removed = 1.0 - np.log(growth) / np.log(growth[..., :1, :])
         return np.stack([growth, np.where(np.isfinite(removed), removed, np.nan)], axis=-3)

@@ -150,18 +150,18 @@ def _iteration_record(t: int, info: Info, names: Sequence[str]) -> dict[str, Any
     """The line of metrics.jsonl of iteration t; null stands for what is not defined."""
 
     def by_name(values) -> dict[str, float | None]:
-        return {name: _plain(values[k]) for k, name in enumerate(names)}
+        return {name: plain_number(values[k]) for k, name in enumerate(names)}
 
     return {
         "iteration": t,
-        "learning_rate": _plain(info.learning_rate),
-        "inner_loss": _plain(info.inner_loss),
-        "outer_loss": _plain(info.outer_loss),
-        "metrics": {name: _plain(value) for name, value in info.metrics.items()},
-        "hyper": {name: _plain(info.hyper[name]) for name in names},
+        "learning_rate": plain_number(info.learning_rate),
+        "inner_loss": plain_number(info.inner_loss),
+        "outer_loss": plain_number(info.outer_loss),
+        "metrics": {name: plain_number(value) for name, value in info.metrics.items()},
+        "hyper": {name: plain_number(info.hyper[name]) for name in names},
         "eta": by_name(info.eta),
         "meta_gradient": by_name(info.meta_gradient),
-        "meta_gradient_norm": _plain(np.linalg.norm(info.meta_gradient)),
+        "meta_gradient_norm": plain_number(np.linalg.norm(info.meta_gradient)),
     }
 
 
@@ -185,13 +185,13 @@ def headline(dataset: xarray.Dataset) -> dict[str, Any]:
         ),
         "mass_above_zero": dataset.mass_above_zero.mean(),
     }
-    record |= {name: _plain(value) for name, value in numbers.items()}
+    record |= {name: plain_number(value) for name, value in numbers.items()}
     record["matvecs"] = int(dataset.matvecs.sum())
     record["converged"] = bool(dataset.converged.all())
     return record
 
 
-def _plain(value) -> float | None:
+def plain_number(value) -> float | None:
     """A JSON number, or null for NaN and infinity."""
     number = float(value)
     return number if math.isfinite(number) else None
