@@ -83,7 +83,7 @@ def main(directory="weight-decay", steps=60):
         return optax.apply_updates(params, change), opt_state, value
 
     found = None
-    for step in range(steps + 1):
+    for step in range(1, steps + 1):
         loss = float(outer_loss(params, eta, VALIDATION))
         metrics = {"outer_loss": loss}
         latest = probe.record(directory, params, opt_state, eta, step=step, metrics=metrics)

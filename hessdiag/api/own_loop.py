@@ -46,7 +46,8 @@ class Probe:
 
     Args:
         inner_loss: (params, eta, batch) → the scalar that inner updates descend.
-        optimiser: of the inner updates; any optax transformation, its learning rate included.
+        optimiser: of the inner updates: any optax transformation, its learning rate included, or
+            η → one, where η is in the update itself, as in a learned optimiser.
         learning_rate: α, or inner step count → α: what the operator I − α∇²L uses.
         outer_loss: (params, eta, batch) → the scalar whose gradient in η is the meta-gradient.
         rollout: (params, eta, env_state, key) → (env_state, batch): samples for an inner update.
@@ -74,7 +75,7 @@ class Probe:
         self,
         *,
         inner_loss: Loss,
-        optimiser: optax.GradientTransformation,
+        optimiser: optax.GradientTransformation | Callable[[Any], optax.GradientTransformation],
         learning_rate: Any,
         outer_loss: Loss,
         rollout: Sampler | None = None,
@@ -199,6 +200,15 @@ class Probe:
         self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
         return dataset, self._loop(program.system)
 
+    def _system(self, problem: LoopProblem, eta: Any) -> System:
+        if isinstance(self._optimiser, optax.GradientTransformation):
+            return System.of(problem, self._optimiser, self._rate, clip=self._clip)
+        learned = self._optimiser
+        system = System.of(problem, learned(eta), self._rate, clip=self._clip)
+        unravel = system.eta_space.unravel
+        update = dataclasses.replace(system.update, optimiser_of=lambda eta: learned(unravel(eta)))
+        return dataclasses.replace(system, update=update)
+
     def _loop(self, system: System) -> Loop:
         return Loop(self._settings, shown(system.names), self._headline)
 
@@ -209,7 +219,7 @@ class Probe:
         if kept is not None and kept.held.same_as(held) and kept.eta == shapes:
             return kept
         problem = LoopProblem(*self._functions, eta, held, self._settings.env)
-        system = System.of(problem, self._optimiser, self._rate, clip=self._clip)
+        system = self._system(problem, eta)
         measured = measured_of(system, lambda start, _: start, self._settings, self._momentum)
         self._program = _Program(held, shapes, system, ProbeOfSystem(measured))
         return self._program

@@ -52,12 +52,16 @@ def linearised_step(
     )
     memory, memory_space, merged = held_memory(state.opt_state, space.dtype)
 
-    def respond(theta, memory, clipped):
+    def respond(theta, memory, clipped, eta=eta):
         before = InnerState(space.unravel(theta), merged(memory), state.step)
-        change, after = update.change(before, space.unravel(clipped))
+        change, after = update.change(before, space.unravel(clipped), eta)
         return space.ravel(change), held_memory(after, space.dtype)[0]
 
     _, response = linearise(with_finite_roots(respond), theta, memory, clipped)
+    by_eta = None
+    if update.optimiser_of is not None and eta is not None:
+        of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
+        by_eta = linearise(of_eta, eta)[1]
     length = jnp.vdot(gradient, gradient)
     return InnerStep(
         learning_rate=None if update.learning_rate is None else update.rate(state.step),
@@ -68,6 +72,7 @@ def linearised_step(
         _clip=clip,
         _respond=response,
         _move_targets=_moving_targets(update, space, theta, eta, batch) if semi_gradient else None,
+        _by_eta=by_eta,
         params=space,
         memory=memory_space,
     )

@@ -29,7 +29,7 @@ class PulledBack(NamedTuple):
 
     cotangent: Cotangent  # of x^(j)
     to_gradient: Float[Array, " d"]  # of g^(j), the inner gradient
-    to_eta: Float[Array, " m"]  # of η, through this update's gradient: the term of eq. 11
+    to_eta: Float[Array, " m"]  # of η, through this update: the term of eq. 11
 
 
 class Outliers(NamedTuple):
@@ -72,6 +72,8 @@ def pull_back(
         if outliers is not None:
             to_params = without(outliers, to_gradient, to_params)
         params = params + to_params if cut.follows_hessian else params
+    if not cut.as_sgd:
+        to_eta = to_eta + step.back_to_eta(*cotangent, like=to_eta)
     memory = memory if cut.follows_memory else jnp.zeros_like(memory)
     return PulledBack(Cotangent(params, memory), to_gradient, to_eta)
 

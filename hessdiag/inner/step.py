@@ -43,6 +43,7 @@ class InnerStep:
     _clip: Callable  # tangents of g -> tangents of c(g)
     _respond: Callable  # tangents of (theta, s, c(g)) -> tangents of (u, s')
     _move_targets: Callable | None  # tangents of theta -> tangents of the semi-gradient
+    _by_eta: Callable | None  # tangents of eta -> tangents of (u, s'), the gradient held
     params: Space = field(metadata={"static": True})
     memory: Space = field(metadata={"static": True})
 
@@ -77,6 +78,22 @@ class InnerStep:
         """The tangents of theta' and s' from those of theta, s and g."""
         change, after = self._respond(theta, memory, self._clip(gradient))
         return theta + change, after
+
+    def respond_to_eta(
+        self, eta: Float[Array, " m"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " k"]]:
+        """The tangents of theta' and s' from those of eta, the gradient held."""
+        if self._by_eta is None:
+            return jnp.zeros_like(self.gradient), self._no_memory
+        return self._by_eta(eta)
+
+    def back_to_eta(
+        self, to_params: Float[Array, " d"], to_memory: Float[Array, " k"], like: Float[Array, " m"]
+    ) -> Float[Array, " m"]:
+        """The cotangent of eta, shaped like `like`, from those of x', the gradient held."""
+        if self._by_eta is None:
+            return jnp.zeros_like(like)
+        return jax.linear_transpose(self._by_eta, like)((to_params, to_memory))[0]
 
     @property
     def paper(self) -> Operator:

@@ -47,6 +47,8 @@ class InnerUpdate:
         clip: gradient → gradient, what comes before the optimiser; None for none.
         semi_gradient: (params, η, batch) → the gradient as a map of θ that moves its bootstrap
             targets too; None where the loss has none.
+        optimiser_of: η → the optimiser, where η is in the update itself, as in a learned optimiser;
+            `optimiser` is then one of them, for its first state. None where it is not.
     """
 
     loss: Callable[[Any, Any, Any], Float[Array, ""]]
@@ -54,6 +56,7 @@ class InnerUpdate:
     learning_rate: Schedule | float | None = None
     clip: Callable[[Any], Any] | None = None
     semi_gradient: Callable[[Any, Any, Any], Any] | None = None
+    optimiser_of: Callable[[Eta], optax.GradientTransformation] | None = None
 
     def init(self, params: Any) -> InnerState:
         """The state before the first update."""
@@ -74,20 +77,23 @@ class InnerUpdate:
         """The gradient as the optimiser gets it."""
         return gradient if self.clip is None else with_finite_roots(self.clip)(gradient)
 
-    def change(self, state: InnerState, clipped: Any) -> tuple[Any, optax.OptState]:
+    def change(
+        self, state: InnerState, clipped: Any, eta: Eta | None = None
+    ) -> tuple[Any, optax.OptState]:
         """(θ' − θ, s'), given the clipped gradient."""
-        rule = with_finite_roots(self.optimiser.update)
-        return rule(clipped, state.opt_state, state.params)
+        is_learned = self.optimiser_of is not None and eta is not None
+        optimiser = self.optimiser_of(eta) if is_learned else self.optimiser
+        return with_finite_roots(optimiser.update)(clipped, state.opt_state, state.params)
 
-    def apply(self, state: InnerState, gradient: Any) -> InnerState:
+    def apply(self, state: InnerState, gradient: Any, eta: Eta | None = None) -> InnerState:
         """The update, given the gradient."""
-        change, opt_state = self.change(state, self.clipped(gradient))
+        change, opt_state = self.change(state, self.clipped(gradient), eta)
         return InnerState(optax.apply_updates(state.params, change), opt_state, state.step + 1)
 
     def __call__(self, state: InnerState, batch: Any, eta: Eta | None = None) -> InnerState:
         """The state after one update; differentiable."""
         state = InnerState(*state)
-        return self.apply(state, self.gradient(state.params, eta, batch))
+        return self.apply(state, self.gradient(state.params, eta, batch), eta)
 
 
 def OptaxUpdate(

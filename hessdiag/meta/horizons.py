@@ -157,4 +157,5 @@ def _advance(
     # one tangent at a time: several at once leave the CPU's caches, and are slower there
     of_gradient = jax.lax.map(lambda pair: along(*pair), (tangents.params, basis))
     after = jax.vmap(step.respond)(*tangents, of_gradient)
-    return update.apply(state, space.unravel(step.gradient)), Cotangent(*after)
+    after = jax.tree.map(jnp.add, after, jax.vmap(step.respond_to_eta)(basis))
+    return update.apply(state, space.unravel(step.gradient), eta), Cotangent(*after)

@@ -19,6 +19,7 @@ from hessdiag.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 RATE, N = 0.1, 3
+EXAMPLES = ["weight_decay", "learned_optimiser", "one_scan"]
 TARGETS = jnp.linspace(-1.0, 1.0, 8)
 
 
@@ -250,11 +251,11 @@ def test_a_state_of_another_optimiser_is_refused(probe):
 def test_every_example_on_the_page_is_there():
     page = (ROOT / "docs" / "your-loop.md").read_text()
     shown = set(re.findall(r"examples/(\w+)\.py", page))
-    assert shown == {"weight_decay", "one_scan"}
+    assert shown == set(EXAMPLES)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["weight_decay", "one_scan"])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_find_growth_and_write_a_report(name, tmp_path):
     file = ROOT / "docs" / "examples" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -1,10 +1,11 @@
 """η of any shape, starts that depend on it, outer losses that read it: against differences."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from hessdiag.inner import FULL
@@ -64,10 +65,27 @@ class Adapting:
         return {"loss": jnp.sum(params["b"] ** 2)}
 
 
-@pytest.fixture(scope="module")
-def case():
+def learned(eta):
+    """An optimiser with momentum whose decay, gain and nonlinearity are entries of η."""
+
+    def update(gradient, trace, params):
+        del params
+        trace = jax.tree.map(lambda m, g: jax.nn.sigmoid(eta[-1]) * m + g, trace, gradient)
+        change = jax.tree.map(
+            lambda m, g: -0.1 * jnp.tanh(jnp.exp(eta[-2]) * m + eta[-3] * g), trace, gradient
+        )
+        return change, trace
+
+    return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
+
+
+@pytest.fixture(scope="module", params=["adam", "learned"])
+def case(request):
     with jax.enable_x64(True):
         system = system_of(Adapting(), "adam", clip=0.5)
+        if request.param == "learned":
+            update = replace(system.update, optimiser=learned(jnp.zeros(3)), optimiser_of=learned)
+            system = replace(system, update=update)
         yield system, system.init_eta(jax.random.key(3)), jax.random.key(7)
 
 
@@ -95,8 +113,9 @@ def reference(case):
             values.append(system.outer_loss(state.params, eta, validation(j + 1)))
         return jnp.stack(values)
 
+    at, step = np.asarray(eta), 1e-5  # the learned optimiser bends: 1e-4 would be 1e-6 off
     return np.stack(
-        [central_differences(lambda x, i=i: losses(x)[i], np.asarray(eta)) for i in range(N)]
+        [central_differences(lambda x, i=i: losses(x)[i], at, step=step) for i in range(N)]
     )
 
 
