@@ -17,7 +17,7 @@ SETTINGS = {
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 def demo(out: Path | None) -> None:
-    """Train on a small Markov reward process, probe it with cuts, write a report."""
+    """Make a report of a small problem, in under a minute."""
     from .drive import drive_run
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])

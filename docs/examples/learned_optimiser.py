@@ -34,7 +34,7 @@ def learned(eta):
 
 def predicted(params, inputs):
     """A network of one hidden layer."""
-    return jnp.tanh(inputs @ params["w"] + params["b"]) @ params["v"]
+    return jnp.tanh(inputs @ params["w"] + params["b"][None]) @ params["v"]
 
 
 def loss(params, eta, batch):

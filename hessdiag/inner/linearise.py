@@ -58,10 +58,8 @@ def linearised_step(
         return space.ravel(change), held_memory(after, space.dtype)[0]
 
     _, response = linearise(with_finite_roots(respond), theta, memory, clipped)
-    by_eta = None
-    if update.optimiser_of is not None and eta is not None:
-        of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
-        by_eta = linearise(of_eta, eta)[1]
+    is_learned = update.optimiser_of is not None and eta is not None
+    of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
     length = jnp.vdot(gradient, gradient)
     return InnerStep(
         learning_rate=None if update.learning_rate is None else update.rate(state.step),
@@ -72,7 +70,7 @@ def linearised_step(
         _clip=clip,
         _respond=response,
         _move_targets=_moving_targets(update, space, theta, eta, batch) if semi_gradient else None,
-        _by_eta=by_eta,
+        _by_eta=linearise(of_eta, eta)[1] if is_learned else None,
         params=space,
         memory=memory_space,
     )

@@ -81,8 +81,8 @@ class InnerUpdate:
         self, state: InnerState, clipped: Any, eta: Eta | None = None
     ) -> tuple[Any, optax.OptState]:
         """(θ' − θ, s'), given the clipped gradient."""
-        is_learned = self.optimiser_of is not None and eta is not None
-        optimiser = self.optimiser_of(eta) if is_learned else self.optimiser
+        learned = None if eta is None else self.optimiser_of
+        optimiser = self.optimiser if learned is None or eta is None else learned(eta)
         return with_finite_roots(optimiser.update)(clipped, state.opt_state, state.params)
 
     def apply(self, state: InnerState, gradient: Any, eta: Eta | None = None) -> InnerState:

@@ -68,13 +68,13 @@ class Adapting:
 def learned(eta):
     """An optimiser with momentum whose decay, gain and nonlinearity are entries of η."""
 
-    def update(gradient, trace, params):
+    def update(updates, state, params=None):
         del params
-        trace = jax.tree.map(lambda m, g: jax.nn.sigmoid(eta[-1]) * m + g, trace, gradient)
+        state = jax.tree.map(lambda m, g: jax.nn.sigmoid(eta[-1]) * m + g, state, updates)
         change = jax.tree.map(
-            lambda m, g: -0.1 * jnp.tanh(jnp.exp(eta[-2]) * m + eta[-3] * g), trace, gradient
+            lambda m, g: -0.1 * jnp.tanh(jnp.exp(eta[-2]) * m + eta[-3] * g), state, updates
         )
-        return change, trace
+        return change, state
 
     return optax.GradientTransformation(lambda params: jax.tree.map(jnp.zeros_like, params), update)
 
