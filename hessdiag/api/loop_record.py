@@ -55,11 +55,13 @@ class Loop:
             "meta_parameters": names,
             "problem": {"description": self.settings.env, "headline": self.headline},
             "our_choices": list(_CHOICES),
+            "own_loop": True,  # so that nothing but the loop goes on with it
         }
 
     def settings_after(self, probes: Sequence[xarray.Dataset]) -> dict[str, Any]:
         """With the steps that are probed, and how far the loop has come."""
         settings, steps = dataclasses.asdict(self.settings), _steps(probes)
+        settings["learning"] = {"optimiser": "the optimiser"}  # the loop's own
         settings["probe"]["at"], settings["train"]["iterations"] = steps, max(steps, default=0)
         return settings
 

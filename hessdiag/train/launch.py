@@ -85,6 +85,11 @@ def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
     """
     directory = RunDirectory.open(path)
     config = directory.read_json("config.json")
+    if config.get("own_loop"):
+        raise UsageError(
+            f"--resume: {path} is of a training loop of your own; allowed: runs of `hessdiag run`, "
+            "and `probe.record` in the loop itself"
+        )
     stored = config.get("settings")
     if not isinstance(stored, Mapping):
         raise damaged(path / "config.json", "it has no settings")

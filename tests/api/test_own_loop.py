@@ -16,6 +16,7 @@ from flax import nnx
 
 import hessdiag
 from hessdiag.errors import UsageError
+from hessdiag.train.launch import reopen
 
 ROOT = Path(__file__).parents[2]
 RATE, N = 0.1, 3
@@ -142,6 +143,9 @@ def test_a_recorded_loop_is_a_run_to_all_that_reads_runs(tmp_path):
     assert (path / "report.html").is_file()
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert [line["metrics"]["outer_loss"] for line in lines] == [None, 1.0, 2.0, 3.0]
+    assert opened.findings.settings["learning.optimiser"] == ["the optimiser"]
+    with pytest.raises(UsageError, match="--resume: .* training loop of your own"):
+        reopen(path, command="hessdiag run --resume loop")
     with pytest.raises(UsageError, match="a run, not a study"):
         hessdiag.open_study(path)
     again = hessdiag.Probe(**loop(samples=4, operators=(), every=2))
