@@ -144,7 +144,7 @@ def test_a_recorded_loop_is_a_run_to_all_that_reads_runs(tmp_path):
     lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     assert [line["metrics"]["outer_loss"] for line in lines] == [None, 1.0, 2.0, 3.0]
     assert opened.findings.settings["learning.optimiser"] == ["the optimiser"]
-    with pytest.raises(UsageError, match="--resume: .* training loop of your own"):
+    with pytest.raises(UsageError, match=r"--resume: .* training loop of your own"):
         reopen(path, command="hessdiag run --resume loop")
     with pytest.raises(UsageError, match="a run, not a study"):
         hessdiag.open_study(path)
