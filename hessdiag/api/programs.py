@@ -58,6 +58,8 @@ class SpectrumPrograms:
         matrix: (params, batch) -> the dense matrix (d, d).
         decompositions: (params, batch, key, tolerance, starts=, matvecs=) -> Lanczos runs, stacked.
         trace: (params, batch, key, matvecs=) -> an estimate from about so many products.
+        loss: (params, batch) -> the loss, in chunks where there are any; None for an operator.
+        in_other_chunks: the same in chunks of another size; None where there are none.
     """
 
     def __init__(self, loss: Loss | None, operator: Build | None, chunk_size: int | None):
@@ -66,6 +68,10 @@ class SpectrumPrograms:
         else:
             assert loss is not None
             self._build = _hessian(loss, chunk_size)
+        self.loss = None if loss is None else jax.jit(_chunked(loss, chunk_size))
+        self.in_other_chunks = None
+        if loss is not None and chunk_size is not None:
+            self.in_other_chunks = jax.jit(_chunked(loss, chunk_size // 2 or 2))
         self.repeats = spectra.repeat_check(lambda p, b, v: self._build(p, b).product(v))
         self.product = jax.jit(lambda p, b, v: self._build(p, b).product(v))
         self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
@@ -108,10 +114,13 @@ spectrum_programs = kept(SpectrumPrograms)
 inner_loop_programs = kept(InnerLoopPrograms)
 
 
+def _chunked(loss: Loss, chunk_size: int | None) -> Loss:
+    return loss if chunk_size is None else spectra.chunked(loss, chunk_size)
+
+
 def _hessian(loss: Loss, chunk_size: int | None) -> Build:
-    if chunk_size is not None:
-        loss = spectra.chunked(loss, chunk_size)
-    return lambda params, batch: spectra.hessian(lambda p: loss(p, batch), params)
+    whole = _chunked(loss, chunk_size)
+    return lambda params, batch: spectra.hessian(lambda p: whole(p, batch), params)
 
 
 def _declared(operator: Build, chunk_size: int | None) -> Build:

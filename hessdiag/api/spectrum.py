@@ -18,6 +18,7 @@ from hessdiag.train.self_test import require_sound_compiler
 
 _GRID = 512
 _LONG_NAMES = {
+    "loss": "value of the loss",
     "lowest": "smallest eigenvalue",
     "lowest_error": "bound on the error of the smallest eigenvalue",
     "highest": "largest eigenvalue",
@@ -75,6 +76,13 @@ class SpectrumResult(Result):
         table.add_row("ends converged", _convergence(data))
         return [table, self._largest()] if "top_value" in data else [table]
 
+    def notes(self) -> list[str]:
+        """That the loss itself is no number, where it is none."""
+        if np.isfinite(self.dataset.get("loss", 0.0)):
+            return []
+        value = float(self.dataset["loss"])
+        return [f"The loss is {value} here: its derivatives, finite or not, are of no function."]
+
     def _largest(self) -> Table:
         columns = (self.dataset[f"top_{name}"].values for name in ("value", "error", "converged"))
         table = compact_table("Largest in modulus", "eigenvalue", "converged")
@@ -129,8 +137,8 @@ def spectrum(
 
     Raises:
         NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
-        ValueError: If the operator's products do not repeat, or if it is not on the space of
-            `params`.
+        ValueError: If the operator's products do not repeat, if it is not on the space of `params`,
+            or if chunks of another size give another loss: it is no mean over examples then.
     """
     require_sound_compiler()
     programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
@@ -145,6 +153,10 @@ def spectrum(
             "fix random keys and the order of the data"
         )
     point = (params, batch)
+    value = None if programs.loss is None else float(programs.loss(*point))
+    has_chunks = chunk_size is not None and chunk_size < len(jax.tree.leaves(batch)[0])
+    if has_chunks and programs.in_other_chunks is not None and value is not None:
+        _require_mean(value, float(programs.in_other_chunks(*point)), space.dtype)
     if space.size <= spectra.DENSE_LIMIT:
         runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*point)))]
     else:
@@ -152,6 +164,8 @@ def spectrum(
         decompositions = programs.decompositions(*point, start_key, float(tolerance), **cost)
         runs = spectra.ritz_values_per_start(decompositions)
     dataset = _dataset(runs, spectra.extremes(runs))
+    if value is not None:
+        dataset["loss"] = value
     parts = [_trace(programs, point, runs, trace_key, matvecs)]
     if top:
         parts.append(_top(programs, point, runs, top_key, top, tolerance))
@@ -161,6 +175,17 @@ def spectrum(
     dataset.attrs["title"] = "Hessian" if operator is None else "operator"
     dataset.attrs |= provenance(seed, tolerance, space.dtype)
     return SpectrumResult(described(dataset, _LONG_NAMES))
+
+
+def _require_mean(value: float, other: float, dtype: Any) -> None:
+    """Refuse a loss that depends on how large its chunks are."""
+    apart, size = abs(value - other), max(abs(value), abs(other))
+    if apart > np.finfo(dtype).eps ** 0.5 * size:
+        raise ValueError(
+            f"chunk_size: the loss is no mean over examples: {value:.6g} in chunks of this size, "
+            f"{value / other if other else np.inf:.4g} times what it is in chunks of another; "
+            "allowed: losses that average over the leading axis, or no chunk_size"
+        )
 
 
 def _skewed(data: xarray.Dataset) -> bool:

@@ -32,9 +32,11 @@ def linearise(function: Callable[..., Any], *at: PyTree[Array]) -> tuple[Any, Ca
     that is nearly half of the memory, and products are faster (`python -m benchmarks.spectra`).
 
     The derivative is a pytree of what it remembers. The function is traced twice; where it
-    recomputes parts of itself, by `jax.checkpoint`, it decides alone what is kept.
+    recomputes parts of itself, by `jax.checkpoint`, it decides alone what is kept. So does one
+    with complex numbers inside, of which JAX recomputes none.
     """
-    if not _recomputes(jax.make_jaxpr(function)(*at).jaxpr):
+    program = jax.make_jaxpr(function)(*at).jaxpr
+    if not (_recomputes(program) or _is_complex(program)):
         function = jax.checkpoint(function, prevent_cse=False, policy=_is_kept)
     return jax.linearize(function, *at)
 
@@ -126,6 +128,14 @@ def _recomputes(program: Jaxpr) -> bool:
     return any(equation.primitive is remat_p for equation in program.eqns) or any(
         map(_recomputes, subjaxprs(program))
     )
+
+
+def _is_complex(program: Jaxpr) -> bool:
+    """Whether there are complex numbers in some part."""
+    results = (variable.aval for equation in program.eqns for variable in equation.outvars)
+    return any(
+        jnp.issubdtype(getattr(aval, "dtype", bool), jnp.complexfloating) for aval in results
+    ) or any(map(_is_complex, subjaxprs(program)))
 
 
 def _is_kept(primitive: Any, *_: Any, **__: Any) -> bool:

@@ -1,0 +1,95 @@
+"""Losses as people bring them, each a kind that other tools get wrong."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import hessdiag
+
+
+def fourier_power(params, batch):
+    """The mean power of a real Fourier transform: complex inside, real outside."""
+    return 0.5 * jnp.mean(jnp.abs(jnp.fft.rfft(params * batch)) ** 2)
+
+
+@pytest.mark.parametrize("size", [16, 300])
+def test_complex_numbers_inside_a_loss(size):
+    """Its Hessian is known: D Re(F* F) D over the number of frequencies."""
+    weights = np.linspace(1, 2, size)
+    frequencies = size // 2 + 1
+    transform = scipy.linalg.dft(size)[:frequencies]
+    dense = (transform.conj().T @ transform).real * np.outer(weights, weights) / frequencies
+    expected = np.linalg.eigvalsh(dense)
+    data = hessdiag.spectrum(fourier_power, jnp.arange(float(size)), jnp.asarray(weights)).dataset
+    np.testing.assert_allclose(data.highest, expected[-1], rtol=1e-4)
+    np.testing.assert_allclose(data.lowest, expected[0], atol=1e-4 * expected[-1])
+
+
+def test_complex_numbers_inside_an_inner_loop():
+    import optax
+
+    update = hessdiag.OptaxUpdate(fourier_power, optax.sgd(1e-2), learning_rate=1e-2)
+    batches = jnp.broadcast_to(jnp.linspace(1, 2, 16), (2, 16))
+    result = hessdiag.inner_loop_spectra(update, update.init(jnp.arange(16.0)), batches)
+    whole = hessdiag.spectrum(fourier_power, jnp.arange(16.0), batches[0]).dataset
+    measured = result.dataset.hessian_max.isel(unroll=0, inner_step=0)
+    np.testing.assert_allclose(measured, whole.highest, rtol=1e-5)
+
+
+EXAMPLES = jax.random.normal(jax.random.key(3), (60, 3))
+
+
+def squares(params, batch):
+    return (batch @ params) ** 2
+
+
+def total(params, batch):
+    return jnp.sum(squares(params, batch))
+
+
+@pytest.mark.parametrize("chunk_size", [20, 7, 1])
+def test_a_mean_in_chunks_is_measured(chunk_size):
+    def mean(params, batch):
+        return jnp.mean(squares(params, batch))
+
+    whole = hessdiag.spectrum(mean, jnp.ones(3), EXAMPLES).dataset
+    chunked = hessdiag.spectrum(mean, jnp.ones(3), EXAMPLES, chunk_size=chunk_size).dataset
+    np.testing.assert_allclose(chunked.highest, whole.highest, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("chunk_size", "ratio"), [(20, "2"), (1, "0.5")])
+def test_a_sum_in_chunks_is_refused_with_the_ratio(chunk_size, ratio):
+    words = rf"chunk_size: .* no mean over examples.* {ratio} times"
+    with pytest.raises(ValueError, match=words):
+        hessdiag.spectrum(total, jnp.ones(3), EXAMPLES, chunk_size=chunk_size)
+
+
+def test_a_sum_in_one_chunk_is_itself():
+    whole = hessdiag.spectrum(total, jnp.ones(3), EXAMPLES).dataset
+    chunk = hessdiag.spectrum(total, jnp.ones(3), EXAMPLES, chunk_size=60).dataset
+    np.testing.assert_allclose(chunk.highest, whole.highest, rtol=1e-6)
+
+
+def test_statistics_of_a_batch_in_chunks_are_refused():
+    def normalised(params, batch):
+        outputs = batch @ params
+        return jnp.mean(((outputs - outputs.mean()) / outputs.std()) ** 4)
+
+    with pytest.raises(ValueError, match=r"chunk_size: .* no mean over examples"):
+        hessdiag.spectrum(normalised, jnp.ones(3), EXAMPLES, chunk_size=20)
+
+
+def test_a_loss_that_is_no_number_is_told_first():
+    """log of a negative number: NaN, with derivatives that are finite."""
+
+    def of_log(params, batch):
+        return jnp.mean(jnp.log(params * batch))
+
+    result = hessdiag.spectrum(of_log, jnp.array([-0.5, 0.7]), jnp.ones(2))
+    assert np.isnan(result.dataset.loss)
+    assert len(result.notes()) == 1
+    sound = hessdiag.spectrum(of_log, jnp.array([0.5, 0.7]), jnp.ones(2))
+    assert sound.notes() == []
+    np.testing.assert_allclose(sound.dataset.loss, np.log([0.5, 0.7]).mean(), rtol=1e-6)
