@@ -115,7 +115,8 @@ inner_loop_programs = kept(InnerLoopPrograms)
 
 
 def _chunked(loss: Loss, chunk_size: int | None) -> Loss:
-    return loss if chunk_size is None else spectra.chunked(loss, chunk_size)
+    whole = loss if chunk_size is None else spectra.chunked(loss, chunk_size)
+    return lambda params, batch: whole(params, batch)  # a loss need not be hashable
 
 
 def _hessian(loss: Loss, chunk_size: int | None) -> Build:

@@ -13,6 +13,7 @@ from hessdiag import spectra
 from hessdiag.api.plots import spectrum_figure
 from hessdiag.api.programs import Build, Loss, SpectrumPrograms, spectrum_programs
 from hessdiag.api.result import Result, compact_table, described, provenance
+from hessdiag.api.trainable import Held, OnFloats
 from hessdiag.report.numbers import plain, with_error
 from hessdiag.train.self_test import require_sound_compiler
 
@@ -77,11 +78,15 @@ class SpectrumResult(Result):
         return [table, self._largest()] if "top_value" in data else [table]
 
     def notes(self) -> list[str]:
-        """That the loss itself is no number, where it is none."""
-        if np.isfinite(self.dataset.get("loss", 0.0)):
-            return []
-        value = float(self.dataset["loss"])
-        return [f"The loss is {value} here: its derivatives, finite or not, are of no function."]
+        """That the loss itself is no number, where it is none; what was held constant."""
+        notes, value = [], float(self.dataset.get("loss", 0.0))
+        if not np.isfinite(value):
+            notes.append(
+                f"The loss is {value}: its derivatives, finite or not, are of no function."
+            )
+        if held := self.dataset.attrs["held"]:
+            notes.append(f"Held constant, for they are no floating numbers: {held}.")
+        return notes
 
     def _largest(self) -> Table:
         columns = (self.dataset[f"top_{name}"].values for name in ("value", "error", "converged"))
@@ -119,7 +124,8 @@ def spectrum(
     Args:
         loss: (params, batch) -> scalar, a mean over the batch. It must give the same value each
             time: fix dropout and data order before.
-        params: Where to differentiate; any pytree of floating arrays.
+        params: Where to differentiate; any pytree. Leaves that are no floating numbers, such as
+            integers, keys and functions, are held constant.
         batch: Whatever the loss wants; an argument of the compiled program.
         operator: (params, batch) -> another operator to measure instead of the Hessian, symmetric
             and on the space of `params`, such as `spectra.gauss_newton` or
@@ -137,10 +143,14 @@ def spectrum(
 
     Raises:
         NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
-        ValueError: If the operator's products do not repeat, if it is not on the space of `params`,
-            or if chunks of another size give another loss: it is no mean over examples then.
+        ValueError: If products do not repeat; if the operator is not on the space of `params`, or
+            these have other leaves than floats with it; or if chunks of another size give another
+            loss, which is no mean over examples then.
     """
     require_sound_compiler()
+    held = Held.of(params)
+    if held:
+        loss, params = _on_floats(loss, operator, held), held.floats(params)
     programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
     key = jax.random.key(seed)
     check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
@@ -153,10 +163,7 @@ def spectrum(
             "fix random keys and the order of the data"
         )
     point = (params, batch)
-    value = None if programs.loss is None else float(programs.loss(*point))
-    has_chunks = chunk_size is not None and chunk_size < len(jax.tree.leaves(batch)[0])
-    if has_chunks and programs.in_other_chunks is not None and value is not None:
-        _require_mean(value, float(programs.in_other_chunks(*point)), space.dtype)
+    value = _value(programs, point, chunk_size)
     if space.size <= spectra.DENSE_LIMIT:
         runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*point)))]
     else:
@@ -172,13 +179,32 @@ def spectrum(
     for variables, spent in parts:
         dataset = dataset.assign(variables)
         dataset["matvecs"] = dataset["matvecs"] + spent
+    dataset.attrs["held"] = ", ".join(held.names)
     dataset.attrs["title"] = "Hessian" if operator is None else "operator"
     dataset.attrs |= provenance(seed, tolerance, space.dtype)
     return SpectrumResult(described(dataset, _LONG_NAMES))
 
 
+def _on_floats(loss: Loss, operator: Build | None, held: Held) -> Loss:
+    if operator is None:
+        return OnFloats(loss, held)
+    raise ValueError(
+        f"params: {', '.join(held.names)} are no floating numbers; allowed with operator=: "
+        "floating arrays alone"
+    )
+
+
+def _value(programs: SpectrumPrograms, point: tuple[Any, Any], chunk_size) -> float | None:
+    """The loss; one that depends on how large its chunks are is refused."""
+    if programs.loss is None:
+        return None
+    value, batch = programs.loss(*point), jax.tree.leaves(point[1])
+    if programs.in_other_chunks is not None and chunk_size < len(batch[0]):
+        _require_mean(float(value), float(programs.in_other_chunks(*point)), value.dtype)
+    return float(value)
+
+
 def _require_mean(value: float, other: float, dtype: Any) -> None:
-    """Refuse a loss that depends on how large its chunks are."""
     apart, size = abs(value - other), max(abs(value), abs(other))
     if apart > np.finfo(dtype).eps ** 0.5 * size:
         raise ValueError(

@@ -1,5 +1,6 @@
 """Pytrees with leaves that are no parameters: what is differentiated, and what is held."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,21 @@ class Held:
         leaves, structure = jax.tree.flatten(tree)
         return cls(structure, tuple(None if _is_float(leaf) else leaf for leaf in leaves))
 
+    def __bool__(self) -> bool:
+        """Whether anything is held."""
+        return any(leaf is not None for leaf in self.others)
+
+    @property
+    def names(self) -> list[str]:
+        """Where the leaves are that are no parameters."""
+        tree = self.structure.unflatten([leaf is not None for leaf in self.others])
+        places = jax.tree_util.tree_flatten_with_path(tree)[0]
+        return [
+            jax.tree_util.keystr(path, simple=True, separator=".")
+            for path, is_held in places
+            if is_held
+        ]
+
     def floats(self, tree: Any) -> Any:
         """The parameters of a pytree of this structure."""
         leaves = self.structure.flatten_up_to(tree)
@@ -53,6 +69,18 @@ class Held:
             a is b or (type(a) is type(b) and bool(jnp.all(jnp.asarray(a == b))))
             for a, b in zip(self.others, other.others, strict=True)
         )
+
+
+@dataclass(frozen=True)
+class OnFloats:
+    """A loss of whole pytrees as one of their parameters."""
+
+    loss: Callable[[Any, Any], Any]
+    held: Held
+
+    def __call__(self, floats: Any, batch: Any) -> Any:
+        """The loss."""
+        return self.loss(self.held.whole(floats), batch)
 
 
 def _is_float(leaf: Any) -> bool:

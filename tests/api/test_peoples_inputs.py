@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import hessdiag
+from hessdiag import spectra
 
 
 def fourier_power(params, batch):
@@ -93,3 +94,30 @@ def test_a_loss_that_is_no_number_is_told_first():
     sound = hessdiag.spectrum(of_log, jnp.array([0.5, 0.7]), jnp.ones(2))
     assert sound.notes() == []
     np.testing.assert_allclose(sound.dataset.loss, np.log([0.5, 0.7]).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [5, 60])
+def test_leaves_that_are_no_parameters_are_held_and_named(width):
+    """An index table and a function beside the weights change nothing but the notes."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    batch = jax.random.normal(keys[0], (32, 6))
+    weights = {
+        "w": 0.4 * jax.random.normal(keys[1], (6, width)),
+        "v": 0.4 * jax.random.normal(keys[2], (width,)),
+    }
+
+    def fit(params, inputs):
+        return jnp.mean((jnp.tanh(inputs @ params["w"]) @ params["v"] - inputs.sum(-1)) ** 2)
+
+    def hessian(params, inputs):
+        return spectra.hessian(lambda p: fit(p, inputs), params)
+
+    alone = hessdiag.spectrum(fit, weights, batch)
+    others = {"idx": jnp.arange(100), "key": jax.random.key(0), "act": jnp.tanh}
+    beside = hessdiag.spectrum(fit, weights | others, batch)
+    for name in ("mass_negative", "lowest", "highest", "trace"):
+        np.testing.assert_array_equal(beside.dataset[name], alone.dataset[name])
+    assert alone.notes() == []
+    assert beside.dataset.attrs["held"] == "act, idx, key"
+    with pytest.raises(ValueError, match="params: act, idx, key are no floating numbers"):
+        hessdiag.spectrum(fit, weights | others, batch, operator=hessian)
