@@ -4,13 +4,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class KeptStates:
-    """States by step, oldest first; `keep` may be called where everything is traced."""
+    """States by step; `keep` may be called where everything is traced."""
 
     def __init__(self):
-        self._states: list[tuple[int, Any]] = []
+        self._copies: list[tuple[int, tuple[np.ndarray, ...], Any]] = []
 
     def keep(self, step: Any, every: int, state: Any) -> None:
         """Copy a pytree of arrays, if `every` divides the step.
@@ -21,40 +22,36 @@ class KeptStates:
             state: any pytree; leaves that are no arrays are kept as they are.
         """
         leaves, structure = jax.tree.flatten(state)
-        # a callback takes no typed keys
-        impls = [jax.random.key_impl(leaf) if _is_key(leaf) else None for leaf in leaves]
-        data = [
-            leaf if impl is None else jax.random.key_data(leaf)
-            for leaf, impl in zip(leaves, impls, strict=True)
-        ]
-        traced = [isinstance(leaf, jax.Array) for leaf in data]
+        rest = [None if isinstance(leaf, jax.Array) else leaf for leaf in leaves]
+        traced = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
+        impls = [jax.random.key_impl(leaf) if _is_key(leaf) else None for leaf in traced]
 
-        def copy(number, *values):
-            arrays = iter(values)
-            whole = [jnp.array(next(arrays)) if is_ else leaf for is_, leaf in _pairs(traced, data)]
-            keyed = [
-                leaf if impl is None else jax.random.wrap_key_data(leaf, impl=impl)
-                for leaf, impl in zip(whole, impls, strict=True)
-            ]
-            self._states.append((int(number), structure.unflatten(keyed)))
+        def copy(number, *values):  # computes nothing: JAX is busy with the loop
+            arrays = tuple(np.array(value) for value in values)
+            self._copies.append((int(number), arrays, (structure, rest, impls)))
 
         def due(number, *values):
             jax.debug.callback(copy, number, *values)
 
-        arrays = [leaf for is_, leaf in _pairs(traced, data) if is_]
+        # a callback takes no typed keys
+        data = [jax.random.key_data(leaf) if _is_key(leaf) else leaf for leaf in traced]
         number = jnp.asarray(step)
-        jax.lax.cond(number % every == 0, due, lambda *_: None, number, *arrays)
+        jax.lax.cond(number % every == 0, due, lambda *_: None, number, *data)
 
     def take(self) -> list[tuple[int, Any]]:
-        """All that is kept, once the compiled loop has ended; they are kept no longer."""
+        """All that is kept, oldest first, once the compiled loop has ended; and forget it."""
         jax.effects_barrier()
-        taken, self._states = sorted(self._states, key=lambda pair: pair[0]), []
-        return taken
+        copies, self._copies = sorted(self._copies, key=lambda copy: copy[0]), []
+        return [(number, _restored(arrays, *form)) for number, arrays, form in copies]
 
 
-def _pairs(traced: list[bool], leaves: list[Any]) -> list[tuple[bool, Any]]:
-    return list(zip(traced, leaves, strict=True))
+def _restored(arrays: tuple[np.ndarray, ...], structure: Any, rest: list, impls: list) -> Any:
+    whole = iter(
+        jnp.asarray(array) if impl is None else jax.random.wrap_key_data(array, impl=impl)
+        for array, impl in zip(arrays, impls, strict=True)
+    )
+    return structure.unflatten([next(whole) if leaf is None else leaf for leaf in rest])
 
 
-def _is_key(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+def _is_key(leaf: jax.Array) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)

@@ -4,11 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from hessdiag.api.trainable import Held
-from hessdiag.learning import Learning
-from hessdiag.problems import About
 
 Loss = Callable[[Any, Any, Any], Any]
 Sampler = Callable[..., Any]
@@ -16,7 +12,7 @@ Sampler = Callable[..., Any]
 
 @dataclass(frozen=True)
 class LoopProblem:
-    """What probes need of a problem, made of a user's functions.
+    """What probes need of a problem, made of a user's functions: they start where the loop is.
 
     Attributes:
         inner: (params, eta, batch) → the inner loss.
@@ -25,7 +21,6 @@ class LoopProblem:
         validation: the same for the outer loss.
         eta: η, for its shapes.
         held: leaves of the parameters that are no parameters.
-        name: what the loop is called.
     """
 
     inner: Loss
@@ -34,17 +29,6 @@ class LoopProblem:
     validation: Sampler
     eta: Any
     held: Held
-    name: str
-
-    @property
-    def about(self) -> About:
-        """What reports call it."""
-        return About(self.name, "outer_loss")
-
-    @property
-    def learning(self) -> Learning:
-        """Unused: the loop has an optimiser of its own."""
-        return Learning()
 
     def init_eta(self, key: Any) -> Any:
         """η as it was given."""
@@ -54,10 +38,6 @@ class LoopProblem:
     def hyper(self, eta: Any) -> Any:
         """The functions see η itself."""
         return eta
-
-    def start(self, eta: Any, key: Any) -> Any:
-        """Unused: probes start where the loop is."""
-        raise NotImplementedError
 
     def rollout(self, params: Any, hyper: Any, env_state: Any, key: Any) -> Any:
         """(environment state, batch) for the inner loss."""
@@ -74,11 +54,6 @@ class LoopProblem:
     def outer_loss(self, params: Any, hyper: Any, trajectories: Any) -> Any:
         """L'(θ, η, batch)."""
         return self.outer(self.held.whole(params), hyper, trajectories)
-
-    def metrics(self, params: Any, trajectories: Any) -> dict[str, jax.Array]:
-        """None of its own."""
-        del params, trajectories
-        return {}
 
 
 def from_batches(batches: Callable[[Any], Any]) -> Sampler:

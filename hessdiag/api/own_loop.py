@@ -33,7 +33,7 @@ class _Program:
     """What is traced once, and serves all states alike."""
 
     held: Held
-    eta: Any
+    eta: Any  # shapes and structure of η
     system: System
     measure: ProbeOfSystem
 
@@ -91,8 +91,11 @@ class Probe:
         headline: str = "outer_loss",
         **measure: Any,
     ):
-        if every < 1:
-            raise UsageError(f"every: {every!r} is not allowed; allowed: 1 or more")
+        for argument, value in (("n", n), ("every", every)):
+            if value < 1:
+                raise UsageError(f"{argument}: {value!r} is not allowed; allowed: 1 or more")
+        if learning_rate is None:
+            raise UsageError("learning_rate: None is not allowed; allowed: a number or a schedule")
         sample = _sampler(rollout, batches)
         outer_sample = sample if validation is None else from_batches(validation)
         flat = {f"probe.{key}": value for key, value in measure.items()}
@@ -200,7 +203,7 @@ class Probe:
         self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
         return dataset, self._loop(program.system)
 
-    def _system(self, problem: LoopProblem, eta: Any) -> System:
+    def _system(self, problem: Any, eta: Any) -> System:
         if isinstance(self._optimiser, optax.GradientTransformation):
             return System.of(problem, self._optimiser, self._rate, clip=self._clip)
         learned = self._optimiser
@@ -214,11 +217,11 @@ class Probe:
 
     def _program_for(self, params: Any, eta: Any) -> _Program:
         """The program traced for such a state, or a new one where other leaves are held."""
-        held, shapes = Held.of(params), jax.eval_shape(lambda: eta)
+        held, shapes = Held.of(params), jax.tree.flatten(jax.eval_shape(lambda: eta))
         kept = self._program
         if kept is not None and kept.held.same_as(held) and kept.eta == shapes:
             return kept
-        problem = LoopProblem(*self._functions, eta, held, self._settings.env)
+        problem = LoopProblem(*self._functions, eta, held)
         system = self._system(problem, eta)
         measured = measured_of(system, lambda start, _: start, self._settings, self._momentum)
         self._program = _Program(held, shapes, system, ProbeOfSystem(measured))

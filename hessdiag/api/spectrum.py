@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray
 from jaxtyping import Array, Float, PyTree
@@ -84,7 +85,7 @@ class SpectrumResult(Result):
             notes.append(
                 f"The loss is {value}: its derivatives, finite or not, are of no function."
             )
-        if held := self.dataset.attrs["held"]:
+        if held := self.dataset.attrs.get("held"):
             notes.append(f"Held constant, for they are no floating numbers: {held}.")
         return notes
 
@@ -206,7 +207,7 @@ def _value(programs: SpectrumPrograms, point: tuple[Any, Any], chunk_size) -> fl
 
 def _require_mean(value: float, other: float, dtype: Any) -> None:
     apart, size = abs(value - other), max(abs(value), abs(other))
-    if apart > np.finfo(dtype).eps ** 0.5 * size:
+    if apart > float(jnp.finfo(dtype).eps) ** 0.5 * size:
         raise ValueError(
             f"chunk_size: the loss is no mean over examples: {value:.6g} in chunks of this size, "
             f"{value / other if other else np.inf:.4g} times what it is in chunks of another; "
