@@ -47,8 +47,8 @@ class KeptStates:
 
 def _restored(arrays: tuple[np.ndarray, ...], structure: Any, rest: list, impls: list) -> Any:
     whole = iter(
-        jnp.asarray(array) if impl is None else jax.random.wrap_key_data(array, impl=impl)
-        for array, impl in zip(arrays, impls, strict=True)
+        array if impl is None else jax.random.wrap_key_data(array, impl=impl)
+        for array, impl in zip(map(jnp.asarray, arrays), impls, strict=True)
     )
     return structure.unflatten([next(whole) if leaf is None else leaf for leaf in rest])
 
