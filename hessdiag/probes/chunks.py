@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.errors import NotFiniteError
@@ -35,6 +36,16 @@ class Chunks:
         """How often the program is called for so many samples."""
         return -(-number // self._size)
 
+    def lowered(self, state: Any, keys: PRNGKeyArray) -> Lowered:
+        """What drawing with these keys will run, to be compiled."""
+        return self.program.lower(state, self._chunk(keys, 0))
+
+    def _chunk(self, keys: PRNGKeyArray, start: int) -> PRNGKeyArray:
+        """The keys of the chunk that begins there; the last chunk is filled up."""
+        if self._size == 1:
+            return keys[start]
+        return keys[np.arange(start, start + self._size) % len(keys)]
+
     def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Any:
         """A sample per key from a state, stacked along axis 0 of every leaf, on the host.
 
@@ -51,14 +62,12 @@ class Chunks:
         Yields:
             What waits for the samples. Outside the context no more are drawn.
         """
-        num, size, double = len(keys), self._size, jax.config.jax_enable_x64
+        num, size, double = len(keys), self._size, bool(jax.config.jax_enable_x64)
         starts = range(0, num, size)
 
         def draw(start: int) -> Any:
-            places = np.arange(start, start + size) % num  # the last chunk is filled up
             with jax.enable_x64(double):  # a setting of each thread
-                chunk = self.program(state, keys[start] if size == 1 else keys[places])
-                return jax.device_get(chunk)
+                return jax.device_get(self.program(state, self._chunk(keys, start)))
 
         def wait(progress: Progress) -> Any:
             chunks = []

@@ -1,11 +1,13 @@
 """What is sampled at one training state: meta-gradients, and what makes them noisy."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
 from hessdiag import meta
@@ -59,6 +61,12 @@ class MechanismProbe:
     def units(self) -> int:
         """Units of progress in one measurement."""
         return sum(number for _, number in self._parts)
+
+    def lowered(self, state: Any, keys: PRNGKeyArray) -> Iterator[Lowered]:
+        """What `sample` will run, but for sensitivities, to be compiled."""
+        for part, number in self._parts:
+            if number:
+                yield part.lowered(state, keys[:number])
 
     @property
     def programs(self) -> list[tuple[Any, int]]:

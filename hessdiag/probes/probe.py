@@ -1,11 +1,12 @@
 """A probe: spectra and variance at one training state, as one labelled dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import xarray
+from jax.stages import Lowered
 
 from hessdiag.meta import streams
 from hessdiag.probes.explanations import explanations_at
@@ -32,6 +33,16 @@ class Probe:
         """Units of progress in one probe."""
         samples = 0 if self._mechanism.covers_all_horizons else self._measured.settings.samples
         return samples + self._spectra.units + self._mechanism.units
+
+    def lowered(self, state: Any, keys: streams.RunKeys) -> Iterator[Lowered]:
+        """The programs of probes at states like this, in the order of their use, to be compiled."""
+        if self._measured.n == 0:
+            return
+        samples = streams.samples(keys.probe, 0, self._measured.settings.samples)
+        if not self._mechanism.covers_all_horizons:
+            yield self._meta_gradients.lowered(state, samples)
+        yield from self._spectra.lowered(state, samples[0])
+        yield from self._mechanism.lowered(state, samples)
 
     def __call__(
         self, state: Any, iteration: int, *, keys: streams.RunKeys, progress: Callable[[int], None]

@@ -1,13 +1,15 @@
 """The training loop: iterations, probes and checkpoints of one run, or of seeds in lock step."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Lowered
 
 from hessdiag.errors import NotFiniteError
 from hessdiag.spectra import one_lapack_thread
+from hessdiag.train.ahead import compiled_ahead
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.probe import probe_of
@@ -81,7 +83,9 @@ class Run:
             saved = {run: run.checkpoints.kept() for run in self._runs}
             common = set.intersection(*saved.values())
             first = {run: max(common or saved[run], default=0) for run in self._runs}
-            self._loop({run: run.begin(self._learner, first[run]) for run in self._runs})
+            states = {run: run.begin(self._learner, first[run]) for run in self._runs}
+            with compiled_ahead(self._programs(states)) as self._compiled:
+                self._loop(states)
         except Interrupted:
             for run in self._runs:
                 if run.goes_on:
@@ -93,6 +97,12 @@ class Run:
         errors = [run.failed for run in self._runs if run.failed]
         if len(errors) == len(self._runs):
             raise errors[-1]
+
+    def _programs(self, states: dict[SeedRun, TrainState]) -> Iterator[Lowered]:
+        """Of the probes to come: a core idles while the first iteration is compiled."""
+        run = self._runs[0]
+        if run.has_probes_to_come:
+            yield from self._prober.lowered(states[run], run.keys)
 
     def _loop(self, states: dict[SeedRun, TrainState]) -> None:
         for run in self._runs:
@@ -114,6 +124,7 @@ class Run:
         due = [(number, run) for number, run in enumerate(together.runs) if run.is_due()]
         if due:
             self._save(together)
+            self._compiled()
         for number, run in due:
             try:
                 run.probe(self._prober, together.state(number), self._stop)

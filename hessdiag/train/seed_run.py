@@ -77,6 +77,11 @@ class SeedRun:
         self.checkpoints.save(self.iteration, state)
         self.summarise("finished")
 
+    @property
+    def has_probes_to_come(self) -> bool:
+        """Whether a probe is wanted after the next iteration, or later."""
+        return any(due > self.iteration for due in self._due)
+
     def is_due(self) -> bool:
         """Whether a probe is wanted before the next iteration, and not there yet."""
         t = self.iteration

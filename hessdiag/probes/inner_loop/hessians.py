@@ -1,8 +1,11 @@
 """Spectra of the Hessians along an inner loop."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag import spectra
@@ -40,6 +43,13 @@ class Hessians:
             hessians.append(_spectrum(runs, steps.params.size, rate))
             progress()
         return hessians, lowest
+
+    def lowered(self, steps: InnerStep, key: Key[Array, ""]) -> Iterator[Lowered]:
+        """What `measure` will run, to be compiled."""
+        if steps.params.size <= spectra.DENSE_LIMIT:
+            yield self._dense.lower(steps, 0)
+        else:
+            yield self._decompose.lower(steps, 0, key)
 
     def _decomposed(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
         operator, settings = step_at(steps, j).hessian, self._settings

@@ -1,13 +1,14 @@
 """Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PyTree
+from jax.stages import Lowered
+from jaxtyping import Array, Key
 
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
@@ -19,17 +20,10 @@ from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings
 
 
 class InnerLoop:
-    """Measures inner loops of one kind; all programs are compiled at first use.
+    """Measures inner loops of one kind, as `settings` say; programs are compiled at first use."""
 
-    Args:
-        linearise: A point of the inner loop (any pytree of arrays: parameters, optimiser state,
-            batch, ...) -> its `InnerStep`; pure and jit-able.
-        settings: What is measured.
-    """
-
-    def __init__(self, linearise: Callable[[Any], InnerStep], settings: InnerLoopSettings):
+    def __init__(self, settings: InnerLoopSettings):
         self._settings = settings
-        self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
         self._is_alike = jax.jit(
             lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
         )
@@ -53,13 +47,32 @@ class InnerLoop:
         """The operators besides the paper's, in their order."""
         return tuple(name for name in ALL_OPERATORS[1:] if name in self._settings.operators)
 
+    def _computed(self, steps: InnerStep) -> tuple[bool, tuple[str, ...]]:
+        """Whether the update is the preconditioned operator, which then stands for it; the others.
+
+        Those that are measured, that is, of the operators besides the paper's.
+        """
+        names = self._others
+        alike = bool(names) and bool(self._is_alike(steps))
+        copied = alike and {"preconditioned", "update"} <= set(names)
+        return alike, tuple(name for name in names if not (copied and name == "update"))
+
+    def lowered(self, steps: InnerStep, key: Key[Array, ""]) -> Iterator[Lowered]:
+        """What `measure` will run on steps like these, but for paths, to be compiled."""
+        _, names = self._computed(steps)
+        yield from self._hessians.lowered(steps, key)
+        yield from self._radii.lowered(steps, names, key)
+        if self._settings.products:
+            first = () if steps.learning_rate is None else ("paper",)
+            yield from self._norms.lowered(steps, first + names, key)
+
     def measure(
-        self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
+        self, steps: InnerStep, key: Key[Array, ""], *, progress: Progress = lambda: None
     ) -> InnerLoopSpectra:
-        """Measure the inner loop with these n points, stacked.
+        """Measure an inner loop.
 
         Args:
-            points: As `linearise` takes them.
+            steps: Its n linearised steps, stacked.
             key: Randomness of start vectors and probes.
             progress: Called after each spectrum; may raise to abandon the measurement.
 
@@ -67,11 +80,10 @@ class InnerLoop:
             NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
         settings, names = self._settings, self._others
-        steps, keys = self._linearise(points), streams.along_inner_loop(key)
+        keys = streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
-        alike = bool(names) and bool(self._is_alike(steps))
-        copied = alike and {"preconditioned", "update"} <= set(names)
-        computed = tuple(name for name in names if not (copied and name == "update"))
+        alike, computed = self._computed(steps)
+        copied = computed != names
 
         def with_copies(results: dict[str, list], names: tuple[str, ...]) -> dict[str, list]:
             """Where the update is the preconditioned operator, it is not measured again."""

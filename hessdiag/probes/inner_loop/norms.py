@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag import spectra
@@ -76,6 +77,13 @@ class Norms:
         self._settings = settings
         self._of_product = jax.jit(self._product_decomposed, static_argnames="name")
         self._of_path = jax.jit(self._path_decomposed)
+
+    def lowered(
+        self, steps: InnerStep, names: tuple[str, ...], key: Key[Array, ""]
+    ) -> Iterator[Lowered]:
+        """What `products` will run, to be compiled."""
+        for name in names:
+            yield self._of_product.lower(steps, 0, key, steps.gradient[0], name=name)
 
     def paths(self, steps: InnerStep, key: Key[Array, ""], progress: Progress) -> list[PathNorm]:
         """The norm of G for every inner step, the oldest first; progress is called after each."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Lowered
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag import spectra
@@ -38,6 +39,16 @@ class Radii:
             name: list(self._along(steps, name, scales[name], keys[name], progress))
             for name in names
         }
+
+    def lowered(
+        self, steps: InnerStep, names: tuple[str, ...], key: Key[Array, ""]
+    ) -> Iterator[Lowered]:
+        """What `measure` will run, to be compiled."""
+        if names:
+            yield (scales := self._scales.lower(steps, key, names=names))
+            for name, of_steps in scales.out_info.items():
+                scale = jax.ShapeDtypeStruct(of_steps.shape[1:], of_steps.dtype)
+                yield self._decompose.lower(steps, 0, scale, key, scale, name=name)
 
     def _along(
         self, steps: InnerStep, name: str, scale, key, progress: Progress
