@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
-from jumanji.wrappers import VmapAutoResetWrapper
 
 from hessdiag.declared import check_fields, setting
 from hessdiag.learning import Learning
@@ -17,6 +16,9 @@ from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
 from hessdiag.rl.conv import FORMS
 from hessdiag.rl.networks import BoardActorCritic
 from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
+
+if TYPE_CHECKING:
+    from jumanji.wrappers import VmapAutoResetWrapper
 
 SMALLEST_BOARD = 4  # two 2×2 poolings leave one cell
 
@@ -85,8 +87,12 @@ class Snake(NamedScalars):
         )
 
     @cached_property
-    def environment(self) -> VmapAutoResetWrapper:
+    def environment(self) -> "VmapAutoResetWrapper":
         """Jumanji's environment, batched, resetting by itself."""
+        # all its games come with it, and their viewers: whoever plays none does not wait for them
+        from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
+        from jumanji.wrappers import VmapAutoResetWrapper
+
         with jax.ensure_compile_time_eval():  # its specs branch on array values
             return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
 
