@@ -20,10 +20,8 @@ from hessdiag.analysis import findings
 from hessdiag.train.seed_run import Observer
 from hessdiag.train.settings import Settings, probe_iterations
 
-from .pace import Pace
+from .pace import PLAIN_SECONDS, Pace
 from .words import iteration_text, probe_text, summary
-
-PLAIN_SECONDS = 15.0  # between two lines of progress
 
 
 class Aside:

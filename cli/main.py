@@ -7,11 +7,14 @@ import click
 
 from hessdiag.errors import CompilerError, NotFiniteError, UsageError
 
+from .compare import compare
 from .demo import demo
 from .reading import envs, report, show
 from .run import run
 from .study import study
+from .watch import watch
 
+COMMANDS = (demo, run, study, report, show, watch, compare, envs)
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -24,7 +27,7 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder,
     context_settings=HELP,
-    commands={command.name: command for command in (demo, run, study, report, show, envs)},
+    commands={command.name: command for command in COMMANDS},
 )
 @click.version_option(package_name="hessdiag")
 def hessdiag() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 RECENT = 20  # iterations behind the rate
+PLAIN_SECONDS = 15.0  # between two lines of progress
 
 
 @dataclass

@@ -11,6 +11,7 @@ from hessdiag.record.atomic import write_atomically
 
 FORMAT_VERSION = 2  # of run directories, study directories and results
 DIGITS = 7  # those of single precision
+_LONGEST_LINE = 1 << 20  # bytes
 
 
 def damaged(path: Path, why: object) -> UsageError:
@@ -82,6 +83,18 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             except (ValueError, TypeError, KeyError) as error:
                 raise damaged(path, f"line {number} is not the record of an iteration") from error
             yield line, record
+
+
+def last_record(path: Path) -> dict[str, Any]:
+    """The last whole line of a JSON-lines file, quickly however long it is; empty if none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
+            lines = file.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        return json.loads(whole[-1]) if whole else {}
+    except (OSError, ValueError):  # not there, or being written
+        return {}
 
 
 def as_written(value: Any) -> Any:

@@ -32,9 +32,17 @@ def parameter(code: str) -> str:
 
 
 def configuration(code: str) -> str:
-    """`optimiser=adam` is Adam, `estimator=n-step n=5` is the 5-step meta-gradient."""
+    """`optimiser=adam` is Adam, `estimator=n-step n=5` is the 5-step meta-gradient.
+
+    `mine: optimiser=adam` is Adam in what is called mine.
+    """
     if not code:
         return "all runs"
+    if "=" not in code:
+        return code
+    whose, colon, own = code.rpartition(": ")
+    if colon:
+        return f"{whose}: {configuration(own)}"
     parts = dict(re.findall(r"(\S+?)=(.*?)(?= \S+=|$)", code))
     words = []
     if "estimator" in parts and "n" in parts:

@@ -81,6 +81,20 @@ def check_table(findings: Findings) -> Table | None:
     return Table(["check", "what", "how many", "in", "what to do"], rows) if rows else None
 
 
+def differences(findings: Findings) -> Table | None:
+    """A row per setting in which what is compared differs."""
+    cells: Frame = findings.cells
+    if findings.kind != "comparison" or not findings.varied:
+        return None
+    held = cells.drop_duplicates("configuration").set_index("configuration")
+    texts = {
+        key: [" | ".join(map(_text, values)) for values in held[key]] for key in findings.varied
+    }
+    rows = [[key, *values] for key, values in texts.items() if len(set(values)) > 1]
+    columns = ["setting", *map(names.configuration, held.index)]
+    return Table(columns, rows, "What differs", "differs", numeric=False) if rows else None
+
+
 def folded(findings: Findings) -> list[Table]:
     """Everything that is measured, how it was made, and with what settings."""
     measured = [
@@ -88,7 +102,8 @@ def folded(findings: Findings) -> list[Table]:
         for code, title in names.texts("names")["tables"].items()
         if code in findings.tables and len(findings.tables[code])
     ]
-    return [*measured, *probe_tables(findings), *_about(findings)]
+    differing = filter(None, [differences(findings)])
+    return [*differing, *measured, *probe_tables(findings), *_about(findings)]
 
 
 def measured_table(code: str, frame: Frame, title: str) -> Table:

@@ -34,6 +34,11 @@ def write_report(directory: Path | str) -> Path:
     if outcome.kind == "study":
         StudyDirectory(directory).write_results(to_document(outcome))
         outcome = _as_kept(outcome)
+    return write_page(outcome, directory)
+
+
+def write_page(outcome: Findings, directory: Path) -> Path:
+    """Write the page, figures and tables of findings into a directory."""
     shown = specs(outcome)
     folder = _emptied(directory / "figures", {spec.slug for spec in shown})
     drawn = [write_figure(spec, folder) for spec in shown]
