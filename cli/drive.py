@@ -4,7 +4,7 @@ import contextlib
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.record.trackers import require_installed
 from hessdiag.report import write_report
 from hessdiag.study.grid import TOGETHER, Grid, groups
 from hessdiag.study.study import Study
@@ -26,6 +27,7 @@ from hessdiag.train.settings import Settings
 from .display import make_display
 from .dry_run import print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
+from .tracking import tracked
 
 
 def drive_run(
@@ -35,10 +37,12 @@ def drive_run(
     resume: Path | None,
     *,
     command: str,
+    trackers: Sequence[str] = (),
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Start a run in a new directory, or go on with the one in `resume`, to its end."""
+    require_installed(trackers)
     if resume is not None:
         set_up_compilation()
         settings, directory = reopen(resume, command=command)
@@ -51,8 +55,9 @@ def drive_run(
     with (
         stoppable("run", "--resume", str(path)) as stop,
         display.shown(settings, path, lambda: write_report(path)),
+        tracked(display, trackers, path) as observer,
     ):
-        Run([SeedRun(settings, directory, display)], stop=stop).go()
+        Run([SeedRun(settings, directory, observer)], stop=stop).go()
 
 
 def _default_path(settings: Settings) -> Path:

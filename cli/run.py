@@ -21,6 +21,13 @@ FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")
+@click.option(
+    "--log",
+    "trackers",
+    multiple=True,
+    type=click.Choice(["csv", "tensorboard", "wandb"]),
+    help="Where numbers go besides; may be repeated.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but the report's path.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 def run(
@@ -28,6 +35,7 @@ def run(
     assignments: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
+    trackers: tuple[str, ...],
     quiet: bool,
     as_json: bool,
     **values: Any,
@@ -48,10 +56,19 @@ def run(
     if resume is not None and beside:
         raise UsageError(
             f"--resume: cannot be combined with {', '.join(beside)}; a resumed run keeps its "
-            "settings (allowed beside it: --quiet, --json)"
+            "settings (allowed beside it: --log, --quiet, --json)"
         )
 
     from .drive import drive_run
 
     command = shlex.join(["hessdiag", *sys.argv[1:]])
-    drive_run(flags, config, out, resume, command=command, quiet=quiet, as_json=as_json)
+    drive_run(
+        flags,
+        config,
+        out,
+        resume,
+        command=command,
+        trackers=trackers,
+        quiet=quiet,
+        as_json=as_json,
+    )
