@@ -145,7 +145,8 @@ def _about(runs: Sequence[RunRecord]) -> dict[str, Any]:
         return {"summary": "", "headline": "", "groups": ()}
     problem, groups = runs[0].config["problem"], tuple(runs[0].groups)
     summary = problem.get("description", "")
-    return {"summary": summary, "headline": problem["headline"], "groups": groups}
+    about = {"summary": summary, "headline": problem["headline"], "groups": groups}
+    return about | ({"own_loop": True} if runs[0].config.get("own_loop") else {})
 
 
 def _settings(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:

@@ -115,7 +115,9 @@ def _without(findings: Findings, name: str) -> Iterator[Card]:
     """A card per path that was cut, or what would cut them."""
     left = cuts(findings, name)
     if not len(left):
-        yield Card("without memory, without Hessian", "not measured", "needs --counterfactuals all")
+        own = findings.about.get("own_loop")
+        needs = 'counterfactuals="all"' if own else "--counterfactuals all"
+        yield Card("without memory, without Hessian", "not measured", f"needs {needs}")
         return
     for code, label in _CUTS.items():
         for row in left[left["cut"] == code].to_dict("records"):

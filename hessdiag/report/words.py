@@ -1,5 +1,6 @@
 """Answers in words, by the templates of words.toml."""
 
+import re
 import string
 from typing import Any
 
@@ -161,4 +162,9 @@ def changes(findings: Findings, *, most: int = 3) -> list[str]:
     configuration = leading(findings)
     answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
     texts = (said("change", findings, answers[code]) for code in _CHANGES if code in answers)
-    return [text for text in texts if text][:most]
+    return [_for_whom(findings, text) for text in texts if text][:most]
+
+
+def _for_whom(findings: Findings, text: str) -> str:
+    """Without the flags of a command where the loop is somebody's own."""
+    return re.sub(r" \(`--[^`]*`\)", "", text) if findings.about.get("own_loop") else text

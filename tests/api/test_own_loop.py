@@ -106,6 +106,8 @@ def test_a_result_can_be_read_in_every_way(found, tmp_path):
     from matplotlib.figure import Figure
 
     assert found.verdict
+    assert "`--" not in str(found)  # its reader has no command line
+    assert "--counterfactuals" not in str(found)
     assert {check.code for check in found.checks} >= {"HD007"}
     table = found.frame()
     assert set(table["horizon"]) == {1, 2, 3}
