@@ -113,7 +113,7 @@ def test_an_operator_is_a_property_and_a_name(monkeypatch):
 
     from hessdiag.inner import InnerStep
     from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, loop
-    from tests.oracles.steps import inner_step, stacked_steps
+    from tests.oracles.steps import inner_step
 
     monkeypatch.setattr(InnerStep, "clipped", property(clipped), raising=False)
     monkeypatch.setattr(loop, "ALL_OPERATORS", (*loop.ALL_OPERATORS, "clipped"))
@@ -131,8 +131,7 @@ def test_an_operator_is_a_property_and_a_name(monkeypatch):
         )
 
     settings = InnerLoopSettings(operators=("clipped",), products=False)
-    steps = stacked_steps(linearise, jnp.ones((2, 3)))
-    measured = InnerLoop(settings).measure(steps, jax.random.key(0))
+    measured = InnerLoop(linearise, settings).measure(jnp.ones((2, 3)), jax.random.key(0))
     radii = [spectrum.radius.minus_one for spectrum in measured.operators["clipped"]]
     np.testing.assert_allclose(radii, 2.0 * rate / 4, rtol=1e-5)
 

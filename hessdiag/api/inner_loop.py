@@ -150,12 +150,12 @@ def inner_loop_spectra(
             "the update is not deterministic: the same one, run or traced again, is another; fix "
             "random keys and the order of the data"
         )
-    steps = programs.steps(state, batches)
-    measured = [programs.loop.measure(steps, jax.random.key(seed), progress=progress)]
-    numbers = np.arange(len(jax.tree.leaves(batches)[0]))
+    points = programs.points(state, batches)
+    measured = [programs.loop.measure(points, jax.random.key(seed), progress=progress)]
+    steps = np.arange(len(jax.tree.leaves(batches)[0]))
     dataset = schema.described(
         inner_loop_variables(measured),
-        coords={"inner_step": numbers, "operator": operator_names(measured), "term": 1 + numbers},
+        coords={"inner_step": steps, "operator": operator_names(measured), "term": 1 + steps},
         attrs=provenance(seed, tolerance, spectra.Space.like(state[0]).dtype),
     )
     return InnerLoopResult(described(dataset, _COORDINATES))

@@ -13,7 +13,7 @@ import jax
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
-from hessdiag.inner import InnerState, InnerStep, InnerUpdate, linearised_step
+from hessdiag.inner import InnerState, InnerUpdate, linearised_step
 from hessdiag.inner.update import LossWithoutEta
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
 
@@ -94,7 +94,7 @@ class InnerLoopPrograms:
 
     Attributes:
         repeats: (state, batch) -> whether gradient and update are the same each time.
-        steps: (state, stacked batches) -> the linearised inner steps, for `loop`.
+        points: (state, stacked batches) -> the points of the inner steps, for `loop`.
         loop: Measures them.
     """
 
@@ -106,8 +106,8 @@ class InnerLoopPrograms:
         self.repeats = spectra.repeat_check(
             lambda state, batch: (update.gradient(state[0], None, batch), update(state, batch))
         )
-        self.steps = jax.jit(lambda state, batches: _steps(update, state, batches))
-        self.loop = InnerLoop(settings)
+        self.points = jax.jit(lambda state, batches: _points(update, state, batches))
+        self.loop = InnerLoop(lambda point: linearised_step(update, *point), settings)
 
 
 spectrum_programs = kept(SpectrumPrograms)
@@ -146,10 +146,9 @@ def _on_params(operator: spectra.Operator, params) -> spectra.Operator:
     return operator
 
 
-def _steps(update: InnerUpdate, state, batches) -> InnerStep:
+def _points(update: InnerUpdate, state, batches):
     def step(state, batch):
-        linearised = linearised_step(update, state, batch)
-        gradient = linearised.params.unravel(linearised.gradient)
-        return update.apply(state, gradient, None), linearised
+        return update(state, batch), state
 
-    return jax.lax.scan(step, InnerState(*state), batches)[1]
+    _, states = jax.lax.scan(step, InnerState(*state), batches)
+    return states, batches

@@ -33,7 +33,6 @@ def unroll(
     memory: Any = (),
     at: Literal["all", "last"] = "all",
     store: bool = False,
-    semi_gradient: bool = False,
 ) -> Unroll:
     """Take n inner updates from x^(0).
 
@@ -44,8 +43,7 @@ def unroll(
         objective: what is evaluated at θ^(i); None for nothing.
         memory: what the objective remembers.
         at: evaluate it at every θ^(i), or at θ^(n) alone.
-        store: keep the linearisation of every update, for a reverse sweep or for spectra.
-        semi_gradient: linearise the map with moving bootstrap targets, too.
+        store: keep the linearisation of every update, for a reverse sweep.
     """
     eta = start.eta
 
@@ -60,14 +58,7 @@ def unroll(
         env_state, trajectories = system.rollout(state.params, eta, env_state, keys.inner)
         linearised = None
         if store:
-            linearised = linearised_step(
-                system.update,
-                state,
-                trajectories,
-                eta,
-                with_eta=True,
-                semi_gradient=semi_gradient,
-            )
+            linearised = linearised_step(system.update, state, trajectories, eta, with_eta=True)
             loss, gradient = linearised.loss, linearised.params.unravel(linearised.gradient)
         else:
             loss, gradient = jax.value_and_grad(system.update.loss)(state.params, eta, trajectories)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.inner import InnerStep
+from hessdiag.inner import linearised_step
 from hessdiag.meta import sources, streams, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.probes.inner_loop.settings import Progress
@@ -22,11 +22,15 @@ class SpectralProbe:
     def __init__(self, measured: Measured):
         settings = measured.settings
         self._n = measured.n
-        self._steps = jax.jit(partial(_steps, measured))
+        self._points = jax.jit(lambda state, key: _points(measured, state, key))
+        moving = "semi-gradient" in settings.operators
         names = {field.name for field in fields(InnerLoopSettings)} - {"paths"}
         shared = {name: getattr(settings, name) for name in names}
         paths = settings.products and bool(settings.counterfactuals)
-        whole = InnerLoop(InnerLoopSettings(**shared, paths=paths))
+        whole = InnerLoop(
+            lambda point: linearised_step(measured.system.update, *point, semi_gradient=moving),
+            InnerLoopSettings(**shared, paths=paths),
+        )
         num_whole = min(settings.operator_unrolls, settings.unrolls)
         hessians = whole.of_hessians_alone()
         self._loops = [whole] * num_whole + [hessians] * (settings.unrolls - num_whole)
@@ -38,7 +42,7 @@ class SpectralProbe:
 
     def lowered(self, state: Any, key: PRNGKeyArray) -> Iterator[Lowered]:
         """What `measure` will run on states like this, to be compiled."""
-        yield from self._loops[0].lowered(self._steps(state, key), key)
+        yield from self._loops[0].lowered(self._points(state, key), key)
 
     def measure(
         self, state: Any, keys: PRNGKeyArray, lanczos_key: PRNGKeyArray, *, progress: Progress
@@ -53,17 +57,16 @@ class SpectralProbe:
         """
         return [
             loop.measure(
-                self._steps(state, key), streams.numbered(lanczos_key, k), progress=progress
+                self._points(state, key), streams.numbered(lanczos_key, k), progress=progress
             )
             for k, (loop, key) in enumerate(zip(self._loops, keys, strict=False))
         ]
 
 
-def _steps(measured: Measured, state: Any, key: PRNGKeyArray) -> InnerStep:
-    """The linearised inner steps of a sample's unroll, stacked."""
+def _points(measured: Measured, state: Any, key: PRNGKeyArray):
+    """(x^(j), τ^(j), η) of every inner step of a sample's unroll, stacked."""
     start = measured.start(state, key)
-    moving = "semi-gradient" in measured.settings.operators
-    drawn = sources(key, measured.n)
-    steps = unroll(measured.system, start, drawn, store=True, semi_gradient=moving).steps
-    assert steps is not None
-    return steps
+    points = unroll(measured.system, start, sources(key, measured.n))
+    states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
+    etas = jnp.broadcast_to(start.eta, (measured.n, *start.eta.shape))
+    return states, points.trajectories, etas

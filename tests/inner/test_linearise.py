@@ -14,7 +14,6 @@ from hessdiag.meta import point
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
 from hessdiag.spectra import dense_matrix
 from tests.meta.conftest import CLIP, N, shared_case
-from tests.oracles.steps import stacked_steps
 
 UNRESOLVED = 1e9  # slopes of Adam's step in v, of parameters whose gradient is rounding
 NAMES = ("paper", "preconditioned", "update", "augmented")
@@ -149,12 +148,11 @@ def test_the_augmented_product_is_the_jacobian_through_all_inner_steps(small, pr
 def measured(small):
     """What a probe measures along the same inner steps."""
     settings = InnerLoopSettings(max_matvecs=120, tolerance=1e-6, departure_probes=4)
-    states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
-    steps = stacked_steps(
-        lambda pair: linearised_step(small.update, pair[0], pair[1], small.eta),
-        (states, small.seen.trajectories),
+    loop = InnerLoop(
+        lambda pair: linearised_step(small.update, pair[0], pair[1], small.eta), settings
     )
-    return InnerLoop(settings).measure(steps, jax.random.key(0))
+    states = jax.tree.map(lambda leaf: leaf[:N], small.points.states)
+    return loop.measure((states, small.seen.trajectories), jax.random.key(0))
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """Linearised inner steps of a plain loss, as tests write them down."""
 
-import jax
-
 from hessdiag.inner import InnerState, InnerStep, InnerUpdate, linearised_step
 
 
@@ -18,8 +16,3 @@ def inner_step(
     )
     moving = semi_gradient is not None
     return linearised_step(update, InnerState(params, opt_state), (), semi_gradient=moving)
-
-
-def stacked_steps(linearise, points) -> InnerStep:
-    """The steps that `linearise` makes of stacked points, stacked."""
-    return jax.jit(lambda points: jax.lax.map(linearise, points))(points)

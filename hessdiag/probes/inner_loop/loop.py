@@ -1,14 +1,14 @@
 """Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 from jax.stages import Lowered
-from jaxtyping import Array, Key
+from jaxtyping import Array, Key, PyTree
 
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
@@ -20,10 +20,17 @@ from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings
 
 
 class InnerLoop:
-    """Measures inner loops of one kind, as `settings` say; programs are compiled at first use."""
+    """Measures inner loops of one kind; all programs are compiled at first use.
 
-    def __init__(self, settings: InnerLoopSettings):
+    Args:
+        linearise: A point of the inner loop (any pytree of arrays: parameters, optimiser state,
+            batch, ...) -> its `InnerStep`; pure and jit-able.
+        settings: What is measured.
+    """
+
+    def __init__(self, linearise: Callable[[Any], InnerStep], settings: InnerLoopSettings):
         self._settings = settings
+        self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
         self._is_alike = jax.jit(
             lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
         )
@@ -48,17 +55,18 @@ class InnerLoop:
         return tuple(name for name in ALL_OPERATORS[1:] if name in self._settings.operators)
 
     def _computed(self, steps: InnerStep) -> tuple[bool, tuple[str, ...]]:
-        """Whether the update is the preconditioned operator, which then stands for it; the others.
+        """Whether the update is the preconditioned operator; and the operators that are measured.
 
-        Those that are measured, that is, of the operators besides the paper's.
+        Of those besides the paper's: the update is not measured again where it is that operator.
         """
         names = self._others
         alike = bool(names) and bool(self._is_alike(steps))
         copied = alike and {"preconditioned", "update"} <= set(names)
         return alike, tuple(name for name in names if not (copied and name == "update"))
 
-    def lowered(self, steps: InnerStep, key: Key[Array, ""]) -> Iterator[Lowered]:
-        """What `measure` will run on steps like these, but for paths, to be compiled."""
+    def lowered(self, points: PyTree[Array], key: Key[Array, ""]) -> Iterator[Lowered]:
+        """What `measure` will run on points like these, but for paths, to be compiled."""
+        steps = self._linearise(points)
         _, names = self._computed(steps)
         yield from self._hessians.lowered(steps, key)
         yield from self._radii.lowered(steps, names, key)
@@ -67,12 +75,12 @@ class InnerLoop:
             yield from self._norms.lowered(steps, first + names, key)
 
     def measure(
-        self, steps: InnerStep, key: Key[Array, ""], *, progress: Progress = lambda: None
+        self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
     ) -> InnerLoopSpectra:
-        """Measure an inner loop.
+        """Measure the inner loop with these n points, stacked.
 
         Args:
-            steps: Its n linearised steps, stacked.
+            points: As `linearise` takes them.
             key: Randomness of start vectors and probes.
             progress: Called after each spectrum; may raise to abandon the measurement.
 
@@ -80,7 +88,7 @@ class InnerLoop:
             NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
         settings, names = self._settings, self._others
-        keys = streams.along_inner_loop(key)
+        steps, keys = self._linearise(points), streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
         alike, computed = self._computed(steps)
         copied = computed != names

@@ -21,7 +21,7 @@ from hessdiag.probes.inner_loop import (
 from hessdiag.record.schema import described
 from hessdiag.spectra import dense_matrix
 from tests.oracles.spectra import mlp_loss, mlp_problem
-from tests.oracles.steps import inner_step, stacked_steps
+from tests.oracles.steps import inner_step
 
 N, ALPHA = 3, 3e-2
 TRANSFORMATIONS = {
@@ -105,8 +105,8 @@ def case(request):
     settings = InnerLoopSettings(max_matvecs=300, tolerance=1e-9, departure_probes=16, paths=True)
     with jax.enable_x64(True):
         at, calls = problem(request.param), []
-        loop, steps = InnerLoop(settings), stacked_steps(at.linearise, at.points)
-        spectra = loop.measure(steps, jax.random.key(0), progress=lambda: calls.append(None))
+        loop = InnerLoop(at.linearise, settings)
+        spectra = loop.measure(at.points, jax.random.key(0), progress=lambda: calls.append(None))
         yield Case(
             **vars(at), name=request.param, loop=spectra, progress=len(calls), units=loop.units(N)
         )
@@ -165,8 +165,7 @@ def test_the_augmented_norm_of_one_step_is_the_updates_though_it_was_not_asked_f
     settings = InnerLoopSettings(operators=("preconditioned", "augmented"), tolerance=1e-9)
     with jax.enable_x64(True):
         at = problem("clipped")
-        steps = stacked_steps(at.linearise, at.points)
-        loop = InnerLoop(settings).measure(steps, jax.random.key(0))
+        loop = InnerLoop(at.linearise, settings).measure(at.points, jax.random.key(0))
     norms = {name: np.linalg.norm(np.eye(len(m)) + m, 2) - 1 for name, m in at.dense[-1].items()}
     measured = loop.products["augmented"][1].norm
     assert abs(measured.minus_one - norms["update"]) <= measured.error
@@ -202,8 +201,8 @@ def test_an_inner_step_that_fails_spoils_no_later_one():
         return inner_step(lambda p: jnp.sum(curvature * p**2) / 2, descent, params, state)
 
     settings = InnerLoopSettings(operators=("preconditioned",), products=False)
-    steps = stacked_steps(linearise, (jnp.ones((3, 6)), jnp.asarray(curvatures)))
-    found = InnerLoop(settings).measure(steps, jax.random.key(0))
+    loop = InnerLoop(linearise, settings)
+    found = loop.measure((jnp.ones((3, 6)), jnp.asarray(curvatures)), jax.random.key(0))
     radii = [spectrum.radius.minus_one for spectrum in found.operators["preconditioned"]]
     np.testing.assert_allclose(radii, [ALPHA, np.nan, 2 * ALPHA], rtol=1e-4)
 
