@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,19 +45,12 @@ class Diagnosis:
     def probes(self) -> xarray.Dataset:
         """All probes by cell and iteration, labelled; a run, or a loop, is one cell."""
         cells = {
-            name: xarray.concat(
-                [probe.expand_dims(iteration=[probe.attrs["iteration"]]) for probe in probes],
-                "iteration",
-                join="outer",
-                combine_attrs="drop_conflicts",
-            )
+            name: _joined([p.expand_dims(iteration=[p.attrs["iteration"]]) for p in probes])
             for name, probes in self.findings.probes.items()
             if probes
         }
         named = [data.expand_dims(cell=[name]) for name, data in cells.items()]
-        if not named:
-            return xarray.Dataset()
-        return xarray.concat(named, "cell", join="outer", combine_attrs="drop_conflicts")
+        return _joined(named, "cell") if named else xarray.Dataset()
 
     def frame(self, table: str = "spread") -> pd.DataFrame:
         """A table of the findings.
@@ -124,6 +117,23 @@ class Diagnosis:
         self.plot().savefig(file, format="png", dpi=80)
         data = base64.b64encode(file.getvalue()).decode()
         return f'<img alt="growth of the noise" src="data:image/png;base64,{data}">'
+
+
+def _joined(parts: Sequence[xarray.Dataset], along: str = "iteration") -> xarray.Dataset:
+    """Datasets one after the other; what is shorter without labels, such as Ritz values, is NaN."""
+    longest: dict[Any, int] = {}
+    for part in parts:
+        for name, size in part.sizes.items():
+            longest[name] = max(size, longest.get(name, 0))
+    even = []
+    for part in parts:
+        lacking = {
+            name: (0, longest[name] - size)
+            for name, size in part.sizes.items()
+            if name not in part.indexes and size < longest[name]
+        }
+        even.append(part.pad(lacking) if lacking else part)
+    return xarray.concat(even, along, join="outer", combine_attrs="drop_conflicts")
 
 
 def open_run(directory: str | Path, *, muted: Collection[str] = ()) -> Diagnosis:
