@@ -71,6 +71,10 @@ class Display(Observer):
         self._aside.check()
         self.finished()
 
+    def on_trouble(self, message: str) -> None:
+        """Say it where errors are said."""
+        print(f"hessdiag: {message}", file=sys.stderr, flush=True)
+
     def on_summary(self) -> None:
         """Have the report made again."""
         if self._aside is not None:

@@ -17,12 +17,12 @@ from hessdiag.report import write_report
 from hessdiag.study.grid import TOGETHER, Grid, groups
 from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
-from hessdiag.train.launch import reopen, start
+from hessdiag.train.launch import naming, reopen, start
 from hessdiag.train.presets import resolve
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import SeedRun
 from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
-from hessdiag.train.settings import Settings
+from hessdiag.train.settings import Settings, flatten
 
 from .display import make_display
 from .dry_run import print_plan
@@ -45,7 +45,7 @@ def drive_run(
     require_installed(trackers)
     if resume is not None:
         set_up_compilation()
-        settings, directory = reopen(resume, command=command)
+        settings, directory = reopen(resume, command=command, trusted=flags)
     else:
         settings = resolve(flags, config)  # bad input is refused at once
         set_up_compilation()
@@ -53,7 +53,7 @@ def drive_run(
     path = directory.path
     display = make_display(quiet=quiet, as_json=as_json)
     with (
-        stoppable("run", "--resume", str(path)) as stop,
+        stoppable("run", "--resume", str(path), *naming(flatten(settings))) as stop,
         display.shown(settings, path, lambda: write_report(path)),
         tracked(display, trackers, path) as observer,
     ):
@@ -134,6 +134,7 @@ def drive_study(
         display = LiveStudyDisplay(cells, directory)
     else:
         display = (StudyDisplay if quiet else PlainStudyDisplay)(cells)
+    again += naming({**grid.common, **grid.varied})
     with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
         study = Study(
             directory,

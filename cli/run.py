@@ -12,6 +12,7 @@ from hessdiag.train.settings import DECLARED, PROBLEM_FLAGS
 
 from .setting_options import assignment, given, setting_options
 
+CODE = ("learning.optimiser", "probe.explanations")  # may be somebody's own, as the problem
 FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM_FLAGS]
 
 
@@ -52,11 +53,17 @@ def run(
         if key in flags:
             raise UsageError(f"--set: {key} is given twice; allowed: once, here or by its flag")
         flags[key] = value
-    beside = [*flags, *(["--config"] if config else []), *(["--out"] if out else [])]
+    trusted = {key: value for key, value in flags.items() if key in ("env", *CODE)}
+    beside = [
+        *(set(flags) - set(trusted)),
+        *(["--config"] if config else []),
+        *(["--out"] if out else []),
+    ]
     if resume is not None and beside:
         raise UsageError(
             f"--resume: cannot be combined with {', '.join(beside)}; a resumed run keeps its "
-            "settings (allowed beside it: --log, --quiet, --json)"
+            "settings (allowed beside it: --log, --quiet, --json, and --env, --optimiser or --set "
+            "probe.explanations= of your own, to be imported)"
         )
 
     from .drive import drive_run

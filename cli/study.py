@@ -11,6 +11,7 @@ import click
 from hessdiag.errors import UsageError
 from hessdiag.train.settings import DECLARED
 
+from .run import CODE
 from .setting_options import assignment, given, setting_options
 
 COMMON = [DECLARED[key] for key in ("env", "preset")]
@@ -52,10 +53,13 @@ def study(
     finished cells. A TOML file holds settings as for `hessdiag run`, and a table [vary] of lists.
     """
     common, varied = _given(values, assignments, vary)
-    if resume is not None and (common or varied or config or out or name):
+    given_code = {**common, **varied}
+    others = set(given_code) - {"env", *CODE}
+    if resume is not None and (others or config or out or name):
         raise UsageError(
             "--resume: a resumed study keeps its grid; allowed beside it: --together, --dry-run, "
-            "--quiet"
+            "--quiet, and --env, --optimiser or --set probe.explanations= of your own, to be "
+            "imported"
         )
     if together is not None and together < 1:
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
@@ -65,7 +69,13 @@ def study(
 
     from .drive import drive_study
 
-    directory = StudyDirectory.open(resume) if resume is not None else None
+    directory = None
+    if resume is not None:
+        from hessdiag.train.launch import require_trusted
+
+        directory = StudyDirectory.open(resume)
+        fixed, lists = directory.plan
+        require_trusted({**fixed, **lists}, given_code, resume)
     return drive_study(
         Grid(*directory.plan) if directory else planned(name, config, common, varied),
         directory,

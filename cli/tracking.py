@@ -40,6 +40,7 @@ class Tracked(Observer):
         self._display, self._path = display, path
         self._waiting, self._trackers = list(names), dict[str, Tracker]()
         self.on_phase, self.on_summary = display.on_phase, display.on_summary
+        self.on_trouble = display.on_trouble
 
     def on_iteration(self, record: Mapping[str, Any]) -> None:
         """Its losses, metrics, hyper-parameters and the norm of the meta-gradient."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]) -> None:
-    """Write a file under a temporary name, then rename it.
+    """Write a file under a temporary name, then rename it; both survive a power cut.
 
     Args:
         path: its final name; the folder must exist.
@@ -21,5 +21,15 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], object]
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder written, too."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,5 +1,7 @@
 """The run directory: what training writes, and all that is read of a run."""
 
+import contextlib
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from hessdiag.errors import UsageError
-from hessdiag.record.atomic import write_atomically
+from hessdiag.record.atomic import sync_folder, write_atomically
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     damaged,
@@ -25,6 +27,7 @@ from hessdiag.record.documents import (
 )
 from hessdiag.record.schema import SAMPLES
 
+_LINES = ("metrics.jsonl", "timings.jsonl")
 _KEPT = 1024  # probes in memory: a report after every probe reads only the new one
 _STATUSES = ("running", "interrupted", "finished", "failed")
 
@@ -95,6 +98,19 @@ def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
     return probe
 
 
+def _number(probe: Path) -> int:
+    """The iteration of a probe's file."""
+    return int(probe.stem.rpartition("_")[2])
+
+
+def _is_whole(probe: Path) -> bool:
+    try:
+        _load(probe)
+    except UsageError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """Files of the run in a directory, as training writes them, whole ones atomically."""
@@ -115,6 +131,7 @@ class RunDirectory:
             (unborn / "probes").mkdir(parents=True, exist_ok=True)
             cls(unborn).write_json("config.json", {"format_version": FORMAT_VERSION, **config})
             unborn.rename(path)
+            sync_folder(path.parent)
         except OSError as error:
             exists = os.path.lexists(path)
             raise not_created(path, "a run directory", error, exists=exists) from error
@@ -146,16 +163,39 @@ class RunDirectory:
         with (self.path / name).open("a") as file:
             file.write(json.dumps(record, allow_nan=False) + "\n")
 
+    def sync_lines(self) -> None:
+        """Have all lines written: a checkpoint that counts them comes after them."""
+        for name in _LINES:
+            if (self.path / name).exists():
+                with (self.path / name).open("rb+") as file:
+                    os.fsync(file.fileno())
+
+    def whole_until(self) -> int:
+        """The last iteration from which the run can go on: all that comes before it is there.
+
+        A power cut or a full disk may have left lines torn, or a probe without content.
+        """
+        count = 0
+        with contextlib.suppress(UsageError):
+            for _, record in read_lines(self.path / "metrics.jsonl"):
+                if record["iteration"] != count:
+                    break
+                count += 1
+        broken = [_number(file) for file in self.probes() if not _is_whole(file)]
+        return min([count, *broken])
+
     def cut_after(self, iteration: int) -> None:
         """Forget metrics and probes from `iteration` on; a damaged file is a UsageError."""
-        for name in ("metrics.jsonl", "timings.jsonl"):
+        for name in _LINES:
             file = self.path / name
-            kept = [line for line, record in read_lines(file) if record["iteration"] < iteration]
+            lines = read_lines(file)
+            before = itertools.takewhile(lambda pair: pair[1]["iteration"] < iteration, lines)
+            kept = [line for line, _ in before]
             if name == "metrics.jsonl" and len(kept) != iteration:
                 raise damaged(file, f"{len(kept)} lines of the {iteration} before the checkpoint")
             write_atomically(file, "".join(kept))
         for probe in self.probes():
-            if int(probe.stem.rpartition("_")[2]) > iteration:
+            if _number(probe) > iteration or (_number(probe) == iteration and not _is_whole(probe)):
                 probe.unlink()
 
     def probe_file(self, iteration: int) -> Path:

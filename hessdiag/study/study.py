@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
+from hessdiag.record.lock import locked
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import TOGETHER, Cell, groups
 from hessdiag.study.reports import Reports
@@ -58,6 +59,10 @@ class Study:
         Raises:
             Interrupted: a stop was requested; everything is saved.
         """
+        with locked(self.directory.path):
+            return self._go()
+
+    def _go(self) -> int:
         self._reports.of_study(at_once=True)
         try:
             for task, statuses in self.executor(self._tasks(), self.observer, self.stop):

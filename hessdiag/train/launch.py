@@ -1,6 +1,7 @@
 """Where a run comes from: a new directory with its complete config, or one to go on with."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hessdiag.meta import System, streams
 from hessdiag.meta.system import shown
 from hessdiag.problems import BUILT_IN
 from hessdiag.record.documents import damaged, dotted
+from hessdiag.record.lock import locked
 from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.rl.networks import count_parameters
@@ -19,7 +21,7 @@ from hessdiag.train.learner import Learner
 from hessdiag.train.presets import from_flat
 from hessdiag.train.problem_check import require_sound_problem
 from hessdiag.train.self_test import require_sound_compiler
-from hessdiag.train.settings import Settings
+from hessdiag.train.settings import DECLARED, Settings
 
 OUR_CHOICES = (
     "Training continues from the environments' state after the first rollout of an unroll; the "
@@ -77,11 +79,21 @@ def _meta_parameters(system: System) -> list[dict[str, Any]]:
     ]
 
 
-def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
+IMPORTED = ("env", "learning.optimiser", "probe.explanations")
+"""Settings that may name somebody's own code."""
+
+
+def reopen(
+    path: Path, *, command: str, trusted: Mapping[str, Any] | None = None
+) -> tuple[Settings, RunDirectory]:
     """The settings and the directory of a run to go on with; its config keeps note of `command`.
 
+    Code of one's own that the settings name is imported only if `trusted` names it, too: a
+    directory may come from anywhere. None trusts them all.
+
     Raises:
-        UsageError: no run directory, a damaged one, or one of a newer format.
+        UsageError: no run directory, a damaged one, one of a newer format, in use, or with other
+            code than is trusted.
     """
     directory = RunDirectory.open(path)
     config = directory.read_json("config.json")
@@ -93,10 +105,43 @@ def reopen(path: Path, *, command: str) -> tuple[Settings, RunDirectory]:
     stored = config.get("settings")
     if not isinstance(stored, Mapping):
         raise damaged(path / "config.json", "it has no settings")
+    if trusted is not None:
+        require_trusted(dotted(stored), trusted, path)
     try:
         settings = from_flat(dotted(stored))
     except UsageError as error:
         raise damaged(path / "config.json", error) from error
     if directory.summary().get("status") != "finished":
-        directory.write_json("config.json", with_resumption(config, command))
+        with locked(path):
+            directory.write_json("config.json", with_resumption(config, command))
     return settings, directory
+
+
+def require_trusted(settings: Mapping[str, Any], trusted: Mapping[str, Any], path: Path) -> None:
+    """Refuse settings that name code of one's own which a command line does not name.
+
+    Raises:
+        UsageError: there is such code; the message says how to trust it.
+    """
+    named = {name for value in trusted.values() for name in _names(value)}
+    own = {name for key in IMPORTED for name in _names(settings.get(key)) if ":" in name}
+    if not own <= named:
+        raise UsageError(
+            f"--resume: {path} names code to be imported; allowed, where you trust it: to name it "
+            f"beside: {shlex.join(naming(settings))}"
+        )
+
+
+def naming(settings: Mapping[str, Any]) -> list[str]:
+    """The flags that name the code of one's own that settings name."""
+    flags = []
+    for key in IMPORTED:
+        own = ",".join(name for name in _names(settings.get(key)) if ":" in name)
+        if own:
+            flag = DECLARED[key].flag
+            flags += [flag, own] if flag else ["--set", f"{key}={own}"]
+    return flags
+
+
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in (value if isinstance(value, list | tuple) else (value,)) if name]

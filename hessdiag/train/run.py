@@ -1,5 +1,6 @@
 """The training loop: iterations, probes and checkpoints of one run, or of seeds in lock step."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.stages import Lowered
 
-from hessdiag.errors import NotFiniteError
+from hessdiag.errors import NotFiniteError, UsageError
+from hessdiag.record.lock import locked
 from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.ahead import compiled_ahead
 from hessdiag.train.interrupt import Interrupted, StopRequest
@@ -76,15 +78,16 @@ class Run:
         Raises:
             Interrupted: a stop was requested; everything is saved.
             NotFiniteError: no run reached its end.
+            UsageError: another process has one of the directories.
         """
         for run in self._runs:
             run.observer.on_phase("compiling", 0, 1)
         try:
-            saved = {run: run.checkpoints.kept() for run in self._runs}
-            common = set.intersection(*saved.values())
-            first = {run: max(common or saved[run], default=0) for run in self._runs}
-            states = {run: run.begin(self._learner, first[run]) for run in self._runs}
-            with compiled_ahead(self._programs(states)) as self._compiled:
+            with contextlib.ExitStack() as stack:
+                for run in self._runs:
+                    stack.enter_context(locked(run.path))
+                states = self._begun()
+                self._compiled = stack.enter_context(compiled_ahead(self._programs(states)))
                 self._loop(states)
         except Interrupted:
             for run in self._runs:
@@ -97,6 +100,24 @@ class Run:
         errors = [run.failed for run in self._runs if run.failed]
         if len(errors) == len(self._runs):
             raise errors[-1]
+
+    def _begun(self) -> dict[SeedRun, TrainState]:
+        """The states to go on from: of the newest iteration that all saved, if there is one."""
+        saved = {run: run.saved() for run in self._runs}
+        common = set.intersection(*map(set, saved.values()))
+        return {
+            run: self._begin(run, [t for t in saved[run] if t in common or not common] or [0])
+            for run in self._runs
+        }
+
+    def _begin(self, run: SeedRun, places: Sequence[int]) -> TrainState:
+        """From the first of these iterations whose checkpoint can be read."""
+        for earlier, later in zip(places[1:], places, strict=False):
+            try:
+                return run.begin(self._learner, later)
+            except UsageError as error:
+                run.observer.on_trouble(f"{error}; going on from iteration {earlier}")
+        return run.begin(self._learner, places[-1])
 
     def _programs(self, states: dict[SeedRun, TrainState]) -> Iterator[Lowered]:
         """Of the probes to come: a core idles while the first iteration is compiled."""
@@ -154,5 +175,5 @@ class Run:
     def _save(self, together: LockStep) -> None:
         for number, run in enumerate(together.runs):
             if run.goes_on:
-                run.checkpoints.save(run.iteration, together.state(number))
+                run.save(together.state(number))
         self._saved = time.monotonic()

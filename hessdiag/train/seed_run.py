@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ class Observer:
     def on_iteration(self, record: Mapping[str, Any]) -> None:
         """An iteration is done; `record` is its line in metrics.jsonl."""
 
+    def on_trouble(self, message: str) -> None:
+        """Something is damaged that stops nothing; one line."""
+
     def on_probe(self, record: Mapping[str, Any]) -> None:
         """A probe is written; `record` holds its headline numbers."""
 
@@ -50,6 +54,11 @@ class SeedRun:
         self._probes: list[xarray.Dataset] = []
 
     @property
+    def path(self) -> Path:
+        """Of its directory."""
+        return self._directory.path
+
+    @property
     def is_done(self) -> bool:
         """Whether it has reached its end."""
         return self.failed is None and self.iteration >= self.settings.train.iterations
@@ -58,6 +67,17 @@ class SeedRun:
     def goes_on(self) -> bool:
         """Whether there are iterations left to do."""
         return self.failed is None and not self.is_done
+
+    def saved(self) -> list[int]:
+        """The iterations to go on from, newest first: saved, and all before them is there."""
+        kept, whole = self.checkpoints.kept(), self._directory.whole_until()
+        usable = [iteration for iteration in kept if iteration <= whole]
+        if usable and len(usable) < len(kept):
+            self.observer.on_trouble(
+                f"{self._directory.path}: lines or a probe before the newest checkpoint are "
+                f"missing or damaged; going on from iteration {max(usable)}"
+            )
+        return sorted(usable or kept, reverse=True)
 
     def begin(self, learner: Learner, iteration: int) -> TrainState:
         """The state to go on from, as it was saved before `iteration`; the first one before 0."""
@@ -72,9 +92,14 @@ class SeedRun:
         self.summarise("running")
         return state
 
+    def save(self, state: TrainState, *, iteration: int | None = None) -> None:
+        """A checkpoint, of this iteration if no other is said; the lines before it come first."""
+        self._directory.sync_lines()
+        self.checkpoints.save(self.iteration if iteration is None else iteration, state)
+
     def finish(self, state: TrainState) -> None:
         """All iterations are done."""
-        self.checkpoints.save(self.iteration, state)
+        self.save(state)
         self.summarise("finished")
 
     @property
@@ -121,7 +146,7 @@ class SeedRun:
         t = self.iteration
         for stage, finite in info.finite.items():
             if not finite:
-                self.checkpoints.save(t, before())
+                self.save(before(), iteration=t)
                 raise NotFiniteError(
                     f"NaN or infinity in {stage} at iteration {t}; the last good state, before "
                     f"that iteration, is saved in {self._directory.path}"

@@ -63,7 +63,7 @@ class Settings:
     perturbation: float = setting(0.1, "σ of what evolution strategies add to η", above=0)
     monte_carlo: int = setting(1, "meta-gradients averaged per iteration", "--monte-carlo", least=1)
     remat: bool = setting(True, "recompute inner steps to save memory", "--remat/--no-remat")
-    seed: int = setting(0, "seed of everything random", "--seed", least=0)
+    seed: int = setting(0, "seed of everything random", "--seed", least=0, most=2**32 - 1)
     preset: str = setting(
         "laptop",
         "other defaults: smoke (a minute), laptop, or paper (table 2)",

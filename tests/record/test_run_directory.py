@@ -148,13 +148,6 @@ def test_damaged_line_of_metrics_is_named(copy, line):
         RunDirectory.open(copy).cut_after(4)
 
 
-def test_a_damaged_run_is_not_gone_on_with(copy):
-    path = copy / "probes" / "probe_000003.nc"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(UsageError, match=rf"^{path}: damaged \(."):
-        resume(copy)
-
-
 def test_half_a_last_line_is_cut(whole, copy):
     with (copy / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 6, "lear')

@@ -8,7 +8,8 @@ import pytest
 
 from hessdiag.errors import UsageError
 from hessdiag.train.checkpoint import KEPT, Checkpoints
-from tests.train.driving import resume
+from hessdiag.train.seed_run import Observer
+from tests.train.driving import assert_same_run, resume
 
 STATE = {
     "weights": jnp.linspace(0.0, 1.0, 6).reshape(2, 3),
@@ -63,15 +64,52 @@ def _numbers(checkpoint: Path) -> Path:
     return max(checkpoint.rglob("d/*"), key=lambda path: path.stat().st_size)
 
 
+def _damage(file: Path, share: float) -> None:
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+
+
 @pytest.mark.parametrize("file", [_metadata, _manifest, _numbers])
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_damage_is_named(whole, tmp_path, capfd, file, share):
+def test_damage_is_named_where_nothing_else_is_left(whole, tmp_path, capfd, file, share):
     copy = Path(shutil.copytree(whole, tmp_path / "copy"))
-    checkpoint = copy / "checkpoints" / "6"
-    damaged = file(checkpoint)
-    damaged.write_bytes(damaged.read_bytes()[: int(share * damaged.stat().st_size)])
-    message = rf"--resume: the checkpoint {checkpoint} is damaged \(\w+: ."
-    with pytest.raises(UsageError, match=message) as raised:
+    for checkpoint in (copy / "checkpoints").iterdir():
+        _damage(file(checkpoint), share)
+    with pytest.raises(
+        UsageError, match=r"--resume: the checkpoint .* is damaged \(\w+: ."
+    ) as raised:
         resume(copy)
     assert "\n" not in str(raised.value)
     assert capfd.readouterr().err == ""
+
+
+class Heard(Observer):
+    def __init__(self):
+        self.troubles: list[str] = []
+
+    def on_trouble(self, message: str) -> None:
+        self.troubles.append(message)
+
+
+def _half_a_checkpoint(run: Path) -> None:
+    _damage(_numbers(run / "checkpoints" / "6"), 0.5)
+
+
+def _last_lines(run: Path) -> None:
+    metrics = run / "metrics.jsonl"
+    lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join(lines[:4]) + lines[4][:9])
+
+
+def _empty_probe(run: Path) -> None:
+    _damage(run / "probes" / "probe_000003.nc", 0.0)
+
+
+@pytest.mark.parametrize("harm", [_half_a_checkpoint, _last_lines, _empty_probe])
+def test_a_run_goes_on_from_where_all_is_whole(whole, tmp_path, harm):
+    """As after a power cut: nothing differs from the run that was never harmed, and it is told."""
+    copy = Path(shutil.copytree(whole, tmp_path / "copy"))
+    harm(copy)
+    heard = Heard()
+    resume(copy, heard)
+    assert len(heard.troubles) == 1
+    assert_same_run(copy, whole)
