@@ -58,8 +58,12 @@ class Result(abc.ABC):
     def tables(self) -> list[Table]:
         """What is printed."""
 
+    def alarms(self) -> list[str]:
+        """What is printed before the tables, a line each: why not to believe them."""
+        return []
+
     def notes(self) -> list[str]:
-        """What is printed after the tables, a line each: what went wrong."""
+        """What is printed after the tables, a line each: what else to know."""
         return []
 
     @abc.abstractmethod
@@ -69,6 +73,10 @@ class Result(abc.ABC):
     def __str__(self) -> str:
         text = io.StringIO()
         console = Console(file=text, width=160, color_system=None)
+        for alarm in self.alarms():
+            console.print(alarm, soft_wrap=True, markup=False, highlight=False)
+        if self.alarms():
+            console.print()
         for table in self.tables():
             console.print(table)
             console.print()

@@ -31,10 +31,13 @@ class Held:
     others: tuple[Any, ...]
 
     @classmethod
-    def of(cls, tree: Any) -> "Held":
-        """What is held of a pytree."""
+    def of(cls, tree: Any, is_wanted: Callable[[str], bool] = lambda _: True) -> "Held":
+        """What is held of a pytree: leaves that are no floats, or not wanted by their paths."""
         leaves, structure = jax.tree.flatten(tree)
-        return cls(structure, tuple(None if _is_float(leaf) else leaf for leaf in leaves))
+        pairs = zip(leaves, paths(tree), strict=True)
+        free = [_is_float(leaf) and is_wanted(path) for leaf, path in pairs]
+        held = zip(leaves, free, strict=True)
+        return cls(structure, tuple(None if is_free else leaf for leaf, is_free in held))
 
     def __bool__(self) -> bool:
         """Whether anything is held."""
@@ -44,12 +47,8 @@ class Held:
     def names(self) -> list[str]:
         """Where the leaves are that are no parameters."""
         tree = self.structure.unflatten([leaf is not None for leaf in self.others])
-        places = jax.tree_util.tree_flatten_with_path(tree)[0]
-        return [
-            jax.tree_util.keystr(path, simple=True, separator=".")
-            for path, is_held in places
-            if is_held
-        ]
+        pairs = zip(paths(tree), self.others, strict=True)
+        return [path for path, leaf in pairs if leaf is not None and not _is_float(leaf)]
 
     def floats(self, tree: Any) -> Any:
         """The parameters of a pytree of this structure."""
@@ -81,6 +80,41 @@ class OnFloats:
     def __call__(self, floats: Any, batch: Any) -> Any:
         """The loss."""
         return self.loss(self.held.whole(floats), batch)
+
+
+def paths(tree: Any) -> list[str]:
+    """Where each leaf of a pytree is, such as "layers.0.weight"."""
+    return [
+        jax.tree_util.keystr(path, simple=True, separator=".")
+        for path, _ in jax.tree_util.tree_leaves_with_path(tree)
+    ]
+
+
+def selected(tree: Any, where: Any) -> Callable[[str], bool]:
+    """Which floating leaves `where` means, by their paths.
+
+    Raises:
+        TypeError: If it is neither a text, nor several, nor a function.
+        ValueError: If it means none.
+    """
+    if where is None:
+        return lambda _: True
+    texts = [where] if isinstance(where, str) else where
+    if callable(where):
+        is_wanted = lambda path: bool(where(path))  # noqa: E731
+    elif isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
+        is_wanted = lambda path: any(f".{text}." in f".{path}." for text in texts)  # noqa: E731
+    else:
+        raise TypeError(
+            f"where: {type(where).__name__}; allowed: part of a leaf's path, several such, or a "
+            "function of the path"
+        )
+    floats = Held.of(tree)
+    there = paths(floats.floats(tree))
+    if not any(map(is_wanted, there)):
+        shown = where if isinstance(where, str) else "it"
+        raise ValueError(f"where: {shown} means no leaf; allowed: parts of {', '.join(there[:20])}")
+    return is_wanted
 
 
 def _is_float(leaf: Any) -> bool:
