@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hessdiag.inner import InnerState
-
 
 def known_arguments[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     """The function, which refuses names that it does not know, and lists those that it does."""
@@ -64,7 +62,7 @@ def require_params(params: Any) -> None:
     if hasattr(params, "params") and hasattr(params, "opt_state"):
         name = type(params).__name__
         raise TypeError(f"params: a {name}; allowed: the parameters alone, its .params")
-    if isinstance(params, InnerState):
+    if type(params).__name__ == "InnerState":  # whose module brings optimisers
         raise TypeError("params: a state with its optimiser's; allowed: the parameters alone, [0]")
     _require_arrays("params", params, "a pytree whose floating leaves are the parameters")
     floats = 0

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hessdiag import spectra
+from hessdiag.api.products import ROWS
 from hessdiag.spectra.checks import SYMMETRY_LIMIT
 from hessdiag.spectra.ritz import RitzValues
 
 if TYPE_CHECKING:
     from hessdiag.api.measurement import Measurement
-
-_ROWS = 64  # products at a time
 
 
 def measure_dense(of: Measurement) -> None:
@@ -48,7 +47,7 @@ def with_noise(run: RitzValues, noise: float) -> RitzValues:
 
 def _matrix(of: Measurement) -> np.ndarray:
     """By blocks of equal shapes, the last of which may overlap the one before."""
-    identity, count = np.eye(of.size, dtype=of.dtype), min(of.size, _ROWS)
+    identity, count = np.eye(of.size, dtype=of.dtype), min(of.size, ROWS)
     matrix = np.empty_like(identity)
     for done in range(0, of.size, count):
         first = min(done, of.size - count)

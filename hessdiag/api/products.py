@@ -25,6 +25,8 @@ from hessdiag.spectra.checks import same
 NUM_KEPT = 16
 """Programs kept: enough to take turns with a few losses, shapes and options."""
 
+ROWS = 64  # products at a time, where a matrix is made of them
+
 Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
 """(params, batch) -> scalar."""
 
@@ -98,7 +100,10 @@ class Programs:
         def product(memory, v):
             return jex.jaxpr_as_fun(jex.ClosedJaxpr(inner, memory))(v)[0]
 
-        self.prepare = jax.jit(lambda constants, *point: outer(constants, *point))
+        def prepare(constants, *point):
+            return outer(constants, *point)
+
+        self.prepare = jax.jit(prepare)
         self.product = jax.jit(product)
         self.rows = jax.jit(jax.vmap(product, in_axes=(None, 0)))
 
@@ -130,13 +135,16 @@ class Products:
         Raises:
             NotDeterministicError: It is another one when it runs again.
         """
-        probe = np.random.default_rng(0).standard_normal(self.space.size).astype(self.space.dtype)
-        runs = []
+        size, runs = self.space.size, []
+        is_small = size <= spectra.DENSE_LIMIT  # then the matrix is made of rows
+        shape = (min(size, ROWS), size) if is_small else size
+        probe = np.random.default_rng(0).standard_normal(shape).astype(self.space.dtype)
         with on_disk():
             for _ in range(2):
                 self._memory = None  # one at a time
                 values, self._memory = self._programs.prepare(self._constants, *self._point)
-                runs.append((values, np.asarray(self(probe))))
+                image = self.rows(probe) if is_small else self(probe)
+                runs.append((values, np.asarray(image)))
         if not same(*runs):
             raise NotDeterministicError
         self.values = list(map(float, values))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PATIENCE = 2.0  # seconds before a bar is shown
 
@@ -55,6 +54,14 @@ class Watch:
 
     def _show(self) -> None:
         if self._bar is None:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
             columns = ("products", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             ends = TextColumn("ends {task.fields[ends]}")
             console = Console(stderr=True)

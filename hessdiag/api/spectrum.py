@@ -17,7 +17,6 @@ from hessdiag.api.arguments import (
     require_tolerance,
     require_whole,
 )
-from hessdiag.api.compilation import on_disk
 from hessdiag.api.measurement import Measurement, Plan
 from hessdiag.api.point import point
 from hessdiag.api.products import Build, Loss, NotDeterministicError, Products
@@ -104,15 +103,7 @@ def spectrum(
         require_function("operator", operator, _BUILD)
     if chunk_size is not None:
         require_whole("chunk_size", chunk_size, 1)
-    plan = Plan(
-        starts=require_whole("starts", starts, 1),
-        matvecs=require_whole("matvecs", matvecs, 1),
-        tolerance=require_tolerance(tolerance),
-        top=require_whole("top", top, 0),
-        budget=None if budget is None else require_whole("budget", budget, 1),
-        per_leaf=bool(per_leaf),
-        seed=require_whole("seed", seed, 0),
-    )
+    plan = _plan(starts, matvecs, tolerance, top, budget, per_leaf, seed)
     require_params(params)
     require_batch(batch)
     require_sound_compiler()
@@ -137,6 +128,18 @@ def spectrum(
     return _measured(products, plan, floats, about, progress)
 
 
+def _plan(starts, matvecs, tolerance, top, budget, per_leaf, seed) -> Plan:
+    return Plan(
+        starts=require_whole("starts", starts, 1),
+        matvecs=require_whole("matvecs", matvecs, 1),
+        tolerance=require_tolerance(tolerance),
+        top=require_whole("top", top, 0),
+        budget=None if budget is None else require_whole("budget", budget, 1),
+        per_leaf=bool(per_leaf),
+        seed=require_whole("seed", seed, 0),
+    )
+
+
 def _measured(
     products: Products, plan: Plan, floats: Any, about: dict[str, Any], progress: Any
 ) -> SpectrumResult:
@@ -154,8 +157,7 @@ def _measured(
             watch=watch,
         )
         try:
-            with on_disk():
-                found.measure()
+            found.measure()
         except KeyboardInterrupt as stopped:
             found.stop()
             if not found.runs:

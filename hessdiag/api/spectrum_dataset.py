@@ -62,11 +62,11 @@ def spectrum_dataset(found: Measurement, names: list[str], loss: float | None) -
         loss: At the parameters.
     """
     ends = spectra.extremes(found.runs)
-    dataset = xarray.Dataset(_ends(found, ends) | _shares(found.runs, ends)).assign(
-        _measure(found.runs)
-    )
+    numbers = _ends(found, ends) | _shares(found.runs, ends)
     if loss is not None:
-        dataset["loss"] = loss
+        numbers["loss"] = loss
+        numbers["converged"] &= bool(np.isfinite(loss))
+    dataset = xarray.Dataset(numbers).assign(_measure(found.runs))
     dataset["trace"], dataset["trace_error"] = found.trace
     dataset["matvecs"] = sum(found.spent.values())
     dataset = dataset.assign_coords(part=list(found.spent))

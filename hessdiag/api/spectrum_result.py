@@ -1,15 +1,17 @@
 """What `hessdiag.spectrum` returns: a dataset that prints, plots and saves itself."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import xarray
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag.api.result import Result, compact_table
 from hessdiag.report.numbers import plain, with_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ROWS = (
     ("smallest eigenvalue", "lowest"),
@@ -120,7 +122,7 @@ class SpectrumResult(Result):
             table.add_row(str(name), str(int(row["leaf_size"])), *numbers, flag)
         return table
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Density and cumulative measure."""
         from hessdiag.api.plots import spectrum_figure
 

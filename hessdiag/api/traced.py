@@ -13,6 +13,8 @@ import jax
 import jax.extend.core as jex
 import numpy as np
 
+from hessdiag.spectra.checks import on_host
+
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), np.dtype)
 
@@ -126,9 +128,5 @@ def _float_name(aval: Any) -> str:
 def _equal(a: Any, b: Any) -> bool:
     if a is b:
         return True
-    a, b = (
-        jax.random.key_data(c) if jax.dtypes.issubdtype(c.dtype, jax.dtypes.prng_key) else c
-        for c in (a, b)
-    )
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = on_host(a), on_host(b)
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()

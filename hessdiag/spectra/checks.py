@@ -124,7 +124,7 @@ def same(first: PyTree[Array], second: PyTree[Array]) -> bool:
     exact = jax.default_backend() == "cpu"
 
     def equal(a, b) -> bool:
-        a, b = np.asarray(a), np.asarray(b)
+        a, b = on_host(a), on_host(b)
         if not jnp.issubdtype(a.dtype, jnp.inexact):
             return np.array_equal(a, b)
         if exact:
@@ -134,6 +134,12 @@ def same(first: PyTree[Array], second: PyTree[Array]) -> bool:
         return np.allclose(a, b, rtol=0, atol=allowed, equal_nan=True)
 
     return all(jax.tree.leaves(jax.tree.map(equal, first, second)))
+
+
+def on_host(leaf: Array) -> np.ndarray:
+    """An array of any dtype, keys included, as one of NumPy."""
+    is_key = jnp.issubdtype(getattr(leaf, "dtype", bool), jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
 
 def _defect(operator: Operator, transpose: Operator, key: Key[Array, ""]) -> Scalar:

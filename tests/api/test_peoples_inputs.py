@@ -90,9 +90,10 @@ def test_a_loss_that_is_no_number_is_told_first():
 
     result = hessdiag.spectrum(of_log, jnp.array([-0.5, 0.7]), jnp.ones(2))
     assert np.isnan(result.dataset.loss)
-    assert len(result.notes()) == 1
+    assert not result.dataset.converged
+    assert str(result).startswith(result.alarms()[0])
     sound = hessdiag.spectrum(of_log, jnp.array([0.5, 0.7]), jnp.ones(2))
-    assert sound.notes() == []
+    assert sound.alarms() == []
     np.testing.assert_allclose(sound.dataset.loss, np.log([0.5, 0.7]).mean(), rtol=1e-6)
 
 
