@@ -61,17 +61,21 @@ def require_params(params: Any) -> None:
     """A pytree with real floating leaves, and no training state around it."""
     if hasattr(params, "params") and hasattr(params, "opt_state"):
         name = type(params).__name__
-        raise TypeError(f"params: a {name}; allowed: the parameters alone, its .params")
-    if type(params).__name__ == "InnerState":  # whose module brings optimisers
-        raise TypeError("params: a state with its optimiser's; allowed: the parameters alone, [0]")
+        raise TypeError(f"params: {name}, a training state; allowed: the parameters alone, .params")
+    for path, node in jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_of_optax):
+        if _is_of_optax(node):
+            raise TypeError(
+                f"params: {_named(path)} is {type(node).__name__}, an optimiser's state; allowed: "
+                "the parameters alone"
+            )
     _require_arrays("params", params, "a pytree whose floating leaves are the parameters")
     floats = 0
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         dtype = getattr(leaf, "dtype", np.dtype(type(leaf)) if np.isscalar(leaf) else None)
         if dtype is not None and jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(
-                f"params: {_named(path)} is {dtype}; allowed: real parameters, such as real and "
-                "imaginary parts in two leaves"
+                f"params: {_named(path) or 'it'} is {dtype}; allowed: real parameters, such as "
+                "real and imaginary parts in two leaves"
             )
         floats += dtype is not None and jnp.issubdtype(dtype, jnp.floating)
     if not floats:
@@ -90,14 +94,41 @@ def require_batch(batch: Any) -> None:
             )
 
 
-def hint_at_many(batch: Any, takes: Callable[[Any], bool]) -> str | None:
-    """What to say of a batch that the loss does not take, where it takes its first element."""
-    if not isinstance(batch, list | tuple) or not batch or not takes(batch[0]):
-        return None
-    return (
-        f"batch: a {type(batch).__name__} of {len(batch)} batches; allowed: one batch, what the "
-        "loss takes: concatenate them, or measure them one by one"
-    )
+def require_progress(progress: Any) -> None:
+    """A callback, or whether to show a bar."""
+    if not (progress is None or isinstance(progress, bool) or callable(progress)):
+        raise _refused("progress", progress, "a function (done, total), None, or False")
+
+
+def hint_at_batch(batch: Any, takes: Callable[[Any], bool]) -> str | None:
+    """What to say of a batch that the loss does not take."""
+    if not jax.tree.leaves(batch):
+        return f"batch: {_shown(batch)} without arrays; allowed: what the loss takes"
+    if isinstance(batch, list | tuple) and takes(batch[0]):
+        return (
+            f"batch: a {type(batch).__name__} of {len(batch)} batches; allowed: one batch, what "
+            "the loss takes: concatenate them, or measure them one by one"
+        )
+    for path, node in jax.tree_util.tree_leaves_with_path(batch, is_leaf=_is_ragged):
+        if _is_ragged(node):
+            shapes = ", ".join(str(np.shape(leaf)) for leaf in node[:4])
+            return (
+                f"batch: {_named(path) or 'it'} is a {type(node).__name__} of arrays of shapes "
+                f"{shapes}; allowed: one array, padded or concatenated"
+            )
+    return None
+
+
+def _is_ragged(node: Any) -> bool:
+    """Arrays that differ in their first axis alone."""
+    if not isinstance(node, list | tuple) or not all(hasattr(leaf, "shape") for leaf in node):
+        return False
+    shapes = [np.shape(leaf) for leaf in node]
+    return len(set(shapes)) > 1 and len({shape[1:] for shape in shapes if shape}) == 1
+
+
+def _is_of_optax(node: Any) -> bool:
+    return type(node).__module__.split(".")[0] == "optax"
 
 
 def _require_arrays(name: str, tree: Any, allowed: str) -> None:

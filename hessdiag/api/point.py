@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from hessdiag.api.arguments import hint_at_many
+from hessdiag.api.arguments import hint_at_batch
 from hessdiag.api.precision import in_wide_precision
 from hessdiag.api.products import Build, Loss, Measured, NotDeterministicError, Products
 from hessdiag.api.trainable import Held, selected
@@ -36,7 +36,9 @@ def point(
     except NotDeterministicError:
         raise
     except Exception as failure:
-        hint = hint_at_many(batch, lambda one: operator is None and _takes(loss, params, one))
+        if operator is not None or _takes(loss, params, batch):
+            raise
+        hint = hint_at_batch(batch, lambda one: _takes(loss, params, one))
         if hint is None:
             raise
         raise ValueError(hint) from failure

@@ -180,10 +180,11 @@ def _traced(measured: Measured, point: tuple[Any, Any], space: spectra.Space):
     inner = []
 
     def prepared(params, batch):
+        values = measured.values(params, batch)  # first, for what is no loss is refused there
         vector = jax.ShapeDtypeStruct((space.size,), space.dtype)
         closed = jax.make_jaxpr(measured.build(params, batch).product)(vector)
         inner.append(closed.jaxpr)
-        return measured.values(params, batch), list(closed.consts)
+        return values, list(closed.consts)
 
     outer = Traced.of(prepared, *point)
     signature, opaque, floats = signature_of(inner[-1])

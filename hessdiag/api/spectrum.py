@@ -14,6 +14,7 @@ from hessdiag.api.arguments import (
     require_batch,
     require_function,
     require_params,
+    require_progress,
     require_tolerance,
     require_whole,
 )
@@ -104,6 +105,7 @@ def spectrum(
     if chunk_size is not None:
         require_whole("chunk_size", chunk_size, 1)
     plan = _plan(starts, matvecs, tolerance, top, budget, per_leaf, seed)
+    require_progress(progress)
     require_params(params)
     require_batch(batch)
     require_sound_compiler()

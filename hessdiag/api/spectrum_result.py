@@ -90,7 +90,7 @@ class SpectrumResult(Result):
         if where := self.dataset.attrs.get("where"):
             notes.append(f"Of {where}, the rest held constant.")
         if held := self.dataset.attrs.get("held"):
-            notes.append(f"Held constant, for they are no floating numbers: {held}.")
+            notes.append(f"Held constant, for they are no parameters: {held}.")
         if widened := self.dataset.attrs.get("widened"):
             notes.append(f"Parameters in {widened} were measured in {self.dataset.attrs['dtype']}.")
         return notes

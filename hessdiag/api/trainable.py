@@ -34,8 +34,8 @@ class Held:
     def of(cls, tree: Any, is_wanted: Callable[[str], bool] = lambda _: True) -> "Held":
         """What is held of a pytree: leaves that are no floats, or not wanted by their paths."""
         leaves, structure = jax.tree.flatten(tree)
-        pairs = zip(leaves, paths(tree), strict=True)
-        free = [_is_float(leaf) and is_wanted(path) for leaf, path in pairs]
+        of_leaves = zip(leaves, paths(tree), _are_parameters(tree), strict=True)
+        free = [_is_float(leaf) and is_wanted(path) and own for leaf, path, own in of_leaves]
         held = zip(leaves, free, strict=True)
         return cls(structure, tuple(None if is_free else leaf for leaf, is_free in held))
 
@@ -45,10 +45,14 @@ class Held:
 
     @property
     def names(self) -> list[str]:
-        """Where the leaves are that are no parameters."""
-        tree = self.structure.unflatten([leaf is not None for leaf in self.others])
-        pairs = zip(paths(tree), self.others, strict=True)
-        return [path for path, leaf in pairs if leaf is not None and not _is_float(leaf)]
+        """Where the leaves are that are no parameters, whatever is wanted."""
+        tree = self.structure.unflatten([True if leaf is None else leaf for leaf in self.others])
+        of_leaves = zip(paths(tree), self.others, _are_parameters(tree), strict=True)
+        return [
+            path
+            for path, leaf, own in of_leaves
+            if leaf is not None and not (_is_float(leaf) and own)
+        ]
 
     def floats(self, tree: Any) -> Any:
         """The parameters of a pytree of this structure."""
@@ -115,6 +119,20 @@ def selected(tree: Any, where: Any) -> Callable[[str], bool]:
         shown = where if isinstance(where, str) else "it"
         raise ValueError(f"where: {shown} means no leaf; allowed: parts of {', '.join(there[:20])}")
     return is_wanted
+
+
+def _are_parameters(tree: Any) -> list[bool]:
+    """By leaf, whether it may be one: variables of flax that are no `Param` keep statistics."""
+    flags: list[bool] = []
+    for node in jax.tree.leaves(tree, is_leaf=_is_other_variable):
+        is_other = _is_other_variable(node)
+        flags += [not is_other] * (len(jax.tree.leaves(node)) if is_other else 1)
+    return flags
+
+
+def _is_other_variable(node: Any) -> bool:
+    names = {kind.__name__ for kind in type(node).__mro__ if kind.__module__.startswith("flax.nnx")}
+    return "Variable" in names and "Param" not in names
 
 
 def _is_float(leaf: Any) -> bool:
