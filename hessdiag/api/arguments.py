@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -62,15 +63,15 @@ def require_params(params: Any) -> None:
     if hasattr(params, "params") and hasattr(params, "opt_state"):
         name = type(params).__name__
         raise TypeError(f"params: {name}, a training state; allowed: the parameters alone, .params")
-    for path, node in jax.tree_util.tree_leaves_with_path(params, is_leaf=_is_of_optax):
+    _require_arrays("params", params, "a pytree whose floating leaves are the parameters")
+    for path, node in _leaves(params, is_leaf=_is_of_optax):
         if _is_of_optax(node):
             raise TypeError(
                 f"params: {_named(path)} is {type(node).__name__}, an optimiser's state; allowed: "
                 "the parameters alone"
             )
-    _require_arrays("params", params, "a pytree whose floating leaves are the parameters")
     floats = 0
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+    for path, leaf in _leaves(params):
         dtype = getattr(leaf, "dtype", np.dtype(type(leaf)) if np.isscalar(leaf) else None)
         if dtype is not None and jnp.issubdtype(dtype, jnp.complexfloating):
             raise TypeError(
@@ -87,7 +88,7 @@ def require_batch(batch: Any) -> None:
     _require_arrays(
         "batch", batch, "one pytree of arrays, what the loss takes, such as next(iter(loader))"
     )
-    for path, leaf in jax.tree_util.tree_leaves_with_path(batch):
+    for path, leaf in _leaves(batch):
         if not (hasattr(leaf, "dtype") or np.isscalar(leaf)) or isinstance(leaf, str | bytes):
             raise TypeError(
                 f"batch: {_named(path) or 'it'} is {_shown(leaf)}; allowed: a pytree of arrays"
@@ -109,7 +110,7 @@ def hint_at_batch(batch: Any, takes: Callable[[Any], bool]) -> str | None:
             f"batch: a {type(batch).__name__} of {len(batch)} batches; allowed: one batch, what "
             "the loss takes: concatenate them, or measure them one by one"
         )
-    for path, node in jax.tree_util.tree_leaves_with_path(batch, is_leaf=_is_ragged):
+    for path, node in _leaves(batch, is_leaf=_is_ragged):
         if _is_ragged(node):
             shapes = ", ".join(str(np.shape(leaf)) for leaf in node[:4])
             return (
@@ -132,7 +133,7 @@ def _is_of_optax(node: Any) -> bool:
 
 
 def _require_arrays(name: str, tree: Any, allowed: str) -> None:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    for path, leaf in _leaves(tree):
         dtype = getattr(leaf, "dtype", None)
         if type(leaf).__module__.split(".")[0] == "torch":
             raise TypeError(f"{name}: {_named(path) or 'it'} is a torch tensor; allowed: {allowed}")
@@ -142,6 +143,13 @@ def _require_arrays(name: str, tree: Any, allowed: str) -> None:
             )
         if not path and dtype is None and isinstance(leaf, Iterable):
             raise TypeError(f"{name}: {_shown(leaf)}; allowed: {allowed}")
+
+
+def _leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[Any, Any]]:
+    """With their paths."""
+    with warnings.catch_warnings():  # of iterators, which are refused
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return jax.tree_util.tree_leaves_with_path(tree, is_leaf=is_leaf)
 
 
 def _named(path: Any) -> str:

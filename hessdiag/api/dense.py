@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hessdiag.api.measurement import Measurement
 
 
-def measure_dense(of: Measurement) -> None:
-    """All that the plan asks for, exactly."""
+def measure_dense(of: Measurement) -> tuple[np.ndarray, np.ndarray]:
+    """All that the plan asks for, exactly; and a vector between both ends, with its product."""
     matrix = _matrix(of)
     noise = of.noise * float(np.linalg.norm(matrix, 2)) if of.noise else 0.0
     run = _spectrum(matrix, of.noise, noise)
@@ -27,15 +27,19 @@ def measure_dense(of: Measurement) -> None:
         np.add.reduceat(np.diag(matrix).astype(np.float64), of.offsets),
         run.errors[0] * (np.diff([*of.offsets, of.size])),
     )
+    wide = np.asarray(matrix, np.float64)
+    if not np.isfinite(wide).all():
+        wide = np.zeros_like(wide)
+    vectors = np.linalg.eigh((wide + wide.T) / 2)[1].T
     if of.plan.top:
-        wide = np.asarray(matrix, np.float64)
-        finite = bool(np.isfinite(wide).all())
-        vectors = np.linalg.eigh((wide + wide.T) / 2)[1].T if finite else np.full_like(wide, np.nan)
         of.keep_largest(run.values, run.errors, np.isfinite(run.values), vectors)
     if of.plan.per_leaf:
         for first, last in zip(of.offsets, [*of.offsets[1:], of.size], strict=True):
             block = _spectrum(matrix[first:last, first:last], of.noise, noise)
             of.leaf_ends.append(spectra.extremes([block]))
+    between = (vectors[0] + vectors[-1]).astype(of.dtype)
+    between /= of.dtype.type(np.linalg.norm(between))
+    return between, matrix @ between
 
 
 def with_noise(run: RitzValues, noise: float) -> RitzValues:
@@ -51,7 +55,9 @@ def _matrix(of: Measurement) -> np.ndarray:
     matrix = np.empty_like(identity)
     for done in range(0, of.size, count):
         first = min(done, of.size - count)
-        matrix[:, first : first + count] = np.asarray(of.rows(identity[first : first + count])).T
+        matrix[:, first : first + count] = np.asarray(
+            of.product.rows(identity[first : first + count])
+        ).T
         of.spend("matrix", min(count, of.size - done))
     return matrix
 

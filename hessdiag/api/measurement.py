@@ -1,13 +1,14 @@
 """A spectrum measured product by product: ends first, then the trace, the density, the rest."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hessdiag import spectra
 from hessdiag.api.dense import measure_dense, with_noise
+from hessdiag.api.plan import LARGEST, MOVES, Plan
+from hessdiag.api.products import Products
 from hessdiag.api.progress import Watch
 from hessdiag.spectra.deflated_trace import DeflatedTrace
 from hessdiag.spectra.driven import DrivenLanczos
@@ -15,42 +16,9 @@ from hessdiag.spectra.ritz import RitzValues, ritz_values
 
 CHECK_EVERY = 4  # products between two looks at the ends
 FEW = 12  # products before ends can count as converged
-LARGEST = 40  # products for each of the largest eigenvalues, at most
 BASIS_BYTES = 2**31  # up to which a run goes on for its ends
-NOISE = 4.0  # bound on what products round, in units of what two sums of random vectors show
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is asked for."""
-
-    starts: int
-    matvecs: int
-    tolerance: float
-    top: int
-    budget: int | None
-    per_leaf: bool
-    seed: int
-
-    @property
-    def probes(self) -> int:
-        """Products of the trace."""
-        return max(4, self.matvecs // 2)
-
-    @property
-    def total(self) -> int:
-        """Products of all but the table of the leaves, about."""
-        return self.starts * self.matvecs + self.probes + LARGEST * self.top
-
-    def expected(self, size: int) -> int:
-        """Products on an operator of this size, about."""
-        whole = size if size <= spectra.DENSE_LIMIT else self.total
-        return whole if self.budget is None else min(whole, self.budget)
-
-    @property
-    def is_scarce(self) -> bool:
-        """Whether the budget pays for less."""
-        return self.budget is not None and self.budget < self.total
+NOISE = 4.0  # what products round at most, over what the product of one sum shows
+SENSITIVITY = 4.0  # errors of eigenvalues at most, over what two random moves by rounding make
 
 
 @dataclasses.dataclass
@@ -59,14 +27,12 @@ class Measurement:
 
     Attributes:
         product: v -> A v on flat vectors.
-        rows: The product of each row of a matrix.
         size, dtype: Of the vectors.
         offsets: Where the leaves begin that have entries.
         narrow: Products may round far more than the dtype says: look how much.
     """
 
-    product: Callable[[Any], Any]
-    rows: Callable[[Any], Any]
+    product: Products
     size: int
     dtype: np.dtype
     offsets: np.ndarray
@@ -84,6 +50,8 @@ class Measurement:
     _current: DrivenLanczos | None = None
 
     def __post_init__(self):
+        budget = self.plan.budget
+        self._reserve = MOVES if budget and budget > FEW else 0
         seeds = np.random.SeedSequence(self.plan.seed).spawn(4)
         self._starts, self._probes, self._top_random, self._leaf_random = map(
             np.random.default_rng, seeds
@@ -94,15 +62,18 @@ class Measurement:
         if self.narrow:
             self._look_at_noise()
         if self.size <= spectra.DENSE_LIMIT:
-            measure_dense(self)
+            self._look_at_sensitivity(*measure_dense(self))
             return
         last = self._ends()
+        between = None if last.failed else last.between_ends()
         self._sample_trace(last)
         self._density()
         if self.plan.top:
             self._largest()
         if self.plan.per_leaf:
             self._leaves()
+        if between is not None:
+            self._look_at_sensitivity(*between)
 
     def stop(self) -> None:
         """Take in what is there of a run that was interrupted."""
@@ -117,9 +88,9 @@ class Measurement:
 
     @property
     def left(self) -> int:
-        """Products that the budget still pays for."""
+        """Products that the budget still pays for, but for those that look for rounding."""
         budget = self.plan.budget
-        return 2**62 if budget is None else max(0, budget - self.spent_in_all)
+        return 2**62 if budget is None else max(0, budget - self._reserve - self.spent_in_all)
 
     def missing(self) -> str:
         """What the plan asks for and is not there, in words; empty where all is."""
@@ -147,11 +118,28 @@ class Measurement:
         u, v = (self._normal(self._probes, self.size) for _ in range(2))
         images = []
         for vector in (u, v, u + v):
-            images.append(np.asarray(self.product(vector), np.float64))
-            self.spend("noise")
+            images.append(np.asarray(self.product.one(vector), np.float64))
+            self.spend("rounding")
         apart = np.linalg.norm(images[2] - images[0] - images[1])
         size = np.linalg.norm(images[0]) + np.linalg.norm(images[1])
         self.noise = NOISE * float(apart / (size or 1.0))
+
+    def _look_at_sensitivity(self, vector: np.ndarray, image: np.ndarray) -> None:
+        """How far rounding on the way to the coefficients moves A x: it is in every error."""
+        budget = self.plan.budget
+        if not np.isfinite(image).all() or (budget and self.spent_in_all + MOVES > budget):
+            return
+        apart = 0.0
+        for _ in range(MOVES):
+            self.product.move(self._probes)
+            moved = np.asarray(self.product.one(vector), np.float64)
+            self.spend("rounding")
+            apart = max(apart, float(np.linalg.norm(moved - image)))
+        noise = SENSITIVITY * apart
+        self.runs = [with_noise(run, noise) for run in self.runs]
+        self.leaf_ends = [_wider(ends, noise) for ends in self.leaf_ends]
+        if self.top:
+            self.top["error"] = np.maximum(self.top["error"], noise)
 
     def _ends(self) -> DrivenLanczos:
         """Both ends from two starts, which go on as long as these have not converged."""
@@ -226,6 +214,7 @@ class Measurement:
             num=plan.top,
             max_matvecs=most,
             tolerance=plan.tolerance,
+            noise=self.noise,
         )
         self.keep_largest(pairs.values, pairs.errors, np.asarray(pairs.converged), pairs.vectors)
 
@@ -270,3 +259,11 @@ class Measurement:
             if check and run.has_converged(self.plan.tolerance):
                 break
         return self._values(run)
+
+
+def _wider(ends: spectra.Extremes, noise: float) -> spectra.Extremes:
+    return dataclasses.replace(
+        ends,
+        lowest_error=float(np.maximum(ends.lowest_error, noise)),
+        highest_error=float(np.maximum(ends.highest_error, noise)),
+    )

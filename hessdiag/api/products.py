@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_jaxpr
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
@@ -48,10 +48,9 @@ class Measured:
 
     def build(self, params: Any, batch: Any) -> spectra.Operator:
         """The operator at a point, declared symmetric: every run measures whether it is."""
-        if self.operator is not None and self.chunk_size is None:
-            return self._declared(params, batch)
         if self.operator is not None:
-            return spectra.chunked_operator(self._declared, self.chunk_size)(params, batch)
+            size, build = self.chunk_size, self._declared
+            return (build if size is None else spectra.chunked_operator(build, size))(params, batch)
         whole = self._loss(self.chunk_size)
         return spectra.hessian(lambda p: whole(p, batch), params)
 
@@ -98,7 +97,7 @@ class Programs:
 
     def __init__(self, outer: Traced, inner: Any):
         def product(memory, v):
-            return jex.jaxpr_as_fun(jex.ClosedJaxpr(inner, memory))(v)[0]
+            return eval_jaxpr(inner, memory, v)[0]
 
         def prepare(constants, *point):
             return outer(constants, *point)
@@ -129,6 +128,11 @@ class Products:
         self._programs = _kept(signature, dataclasses.replace(outer, constants=()), inner)
         self.values: list[float] = []
 
+    @property
+    def is_small(self) -> bool:
+        """Whether a matrix is made, by rows."""
+        return self.space.size <= spectra.DENSE_LIMIT
+
     def prepare(self) -> None:
         """Evaluate the loss, and remember what all products need.
 
@@ -136,22 +140,47 @@ class Products:
             NotDeterministicError: It is another one when it runs again.
         """
         size, runs = self.space.size, []
-        is_small = size <= spectra.DENSE_LIMIT  # then the matrix is made of rows
-        shape = (min(size, ROWS), size) if is_small else size
+        shape = (min(size, ROWS), size) if self.is_small else size
         probe = np.random.default_rng(0).standard_normal(shape).astype(self.space.dtype)
         with on_disk():
             for _ in range(2):
                 self._memory = None  # one at a time
                 values, self._memory = self._programs.prepare(self._constants, *self._point)
-                image = self.rows(probe) if is_small else self(probe)
+                image = self.rows(probe) if self.is_small else self(probe)
                 runs.append((values, np.asarray(image)))
         if not same(*runs):
             raise NotDeterministicError
         self.values = list(map(float, values))
 
+    def move(self, random: np.random.Generator) -> None:
+        """From here on multiply as if parameters were other by what the function rounds.
+
+        A product of a linearised function is linear to a few eps, whatever was rounded on the way
+        to its coefficients; parameters moved by as much show that.
+        """
+        unit = float(jnp.finfo(self.narrowest).eps)
+        self._memory = None
+
+        def moved(leaf: Any) -> np.ndarray:
+            values = np.asarray(leaf)
+            factors = 1 + unit * random.uniform(-1, 1, values.shape)
+            return (values * factors).astype(values.dtype)
+
+        params, batch = self._point
+        place = jax.tree.map(moved, params), batch
+        self._memory = self._programs.prepare(self._constants, *place)[1]
+
     def __call__(self, v: Any) -> Array:
         """A v, which may still be computed."""
         return self._programs.product(self._memory, v)
+
+    def one(self, v: np.ndarray) -> np.ndarray:
+        """A v, by the program that small operators are multiplied by, too."""
+        if not self.is_small:
+            return np.asarray(self(v))
+        block = np.zeros((min(self.space.size, ROWS), self.space.size), v.dtype)
+        block[0] = v
+        return np.asarray(self.rows(block))[0]  # on the host: a slice would be compiled
 
     def rows(self, vectors: Any) -> Array:
         """The product of each row of a matrix."""

@@ -18,7 +18,8 @@ from hessdiag.api.arguments import (
     require_tolerance,
     require_whole,
 )
-from hessdiag.api.measurement import Measurement, Plan
+from hessdiag.api.measurement import Measurement
+from hessdiag.api.plan import Plan
 from hessdiag.api.point import point
 from hessdiag.api.products import Build, Loss, NotDeterministicError, Products
 from hessdiag.api.progress import Tell, Watch
@@ -150,7 +151,6 @@ def _measured(
     with Watch(plan.expected(products.space.size), progress) as watch:
         found = Measurement(
             products,
-            products.rows,
             products.space.size,
             np.dtype(products.space.dtype),
             offsets,
@@ -166,7 +166,7 @@ def _measured(
                 raise
             about["short"] = f"Stopped after {found.spent_in_all} products; {found.missing()}"
             raise SpectrumInterrupted(_result(found, names, products, floats, about)) from stopped
-    if plan.is_scarce and (missing := found.missing()):
+    if plan.budget and (missing := found.missing()):
         about["short"] = f"budget={plan.budget} was too small: {missing}"
     return _result(found, names, products, floats, about)
 

@@ -65,7 +65,7 @@ def spectrum_dataset(found: Measurement, names: list[str], loss: float | None) -
     numbers = _ends(found, ends) | _shares(found.runs, ends)
     if loss is not None:
         numbers["loss"] = loss
-        numbers["converged"] &= bool(np.isfinite(loss))
+        numbers["converged"] = bool(numbers["converged"] and np.isfinite(loss))
     dataset = xarray.Dataset(numbers).assign(_measure(found.runs))
     dataset["trace"], dataset["trace_error"] = found.trace
     dataset["matvecs"] = sum(found.spent.values())
@@ -85,7 +85,8 @@ def _ends(found: Measurement, ends: spectra.Extremes) -> dict[str, Any]:
     allowed = max(found.plan.tolerance * norm, *(run.rounding for run in found.runs))
     sharp = max(ends.lowest_error, ends.highest_error) <= allowed
     # The first two starts are for the ends; the others may be shorter.
-    numbers["converged"] = sharp and all(run.converged for run in found.runs[:2])
+    enough = found.runs[0].exact or len(found.runs) >= min(2, found.plan.starts)
+    numbers["converged"] = sharp and enough and all(run.converged for run in found.runs[:2])
     numbers["start_disagreement"] = ends.disagreement
     return numbers
 

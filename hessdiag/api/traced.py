@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.extend.core as jex
+import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_jaxpr
+from jax.extend.core import Literal
 
 from hessdiag.spectra.checks import on_host
 
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
-_PLAIN = (str, bytes, int, float, complex, bool, type(None), np.dtype)
+_PLAIN = (str, bytes, int, bool, type(None), np.dtype)  # a NaN differs from itself
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Traced:
 
     def __call__(self, constants: tuple[Any, ...], *operands: Any) -> Any:
         """The function on other numbers; under `jax.jit`, which compiles it."""
-        flat = jex.jaxpr_as_fun(jex.ClosedJaxpr(self.jaxpr, constants))(*jax.tree.leaves(operands))
+        flat = eval_jaxpr(self.jaxpr, constants, *jax.tree.leaves(operands))
         return self.result.unflatten(flat)
 
     def same_as(self, other: "Traced") -> bool:
@@ -88,7 +90,7 @@ class _Reader:
             return tuple(str(variable.aval) for variable in variables)
 
         def used(atom: Any) -> Any:
-            if isinstance(atom, jex.Literal):
+            if isinstance(atom, Literal):
                 return str(atom.aval), np.asarray(atom.val).tobytes()
             return numbers[atom]
 
@@ -122,7 +124,7 @@ class _Reader:
 def _float_name(aval: Any) -> str:
     """The dtype's, where it is a floating one."""
     dtype = getattr(aval, "dtype", np.dtype(bool))
-    return dtype.name if jax.dtypes.issubdtype(dtype, np.floating) else ""
+    return dtype.name if jnp.issubdtype(dtype, jnp.floating) else ""
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -110,14 +110,14 @@ def selected(tree: Any, where: Any) -> Callable[[str], bool]:
         is_wanted = lambda path: any(f".{text}." in f".{path}." for text in texts)  # noqa: E731
     else:
         raise TypeError(
-            f"where: {type(where).__name__}; allowed: part of a leaf's path, several such, or a "
+            f"where={where!r}: allowed: part of a leaf's path, several such, or a "
             "function of the path"
         )
     floats = Held.of(tree)
     there = paths(floats.floats(tree))
     if not any(map(is_wanted, there)):
-        shown = where if isinstance(where, str) else "it"
-        raise ValueError(f"where: {shown} means no leaf; allowed: parts of {', '.join(there[:20])}")
+        shown = "a function" if callable(where) else repr(where)
+        raise ValueError(f"where={shown}: no leaf; allowed: parts of {', '.join(there[:20])}")
     return is_wanted
 
 

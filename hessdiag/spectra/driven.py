@@ -112,6 +112,16 @@ class DrivenLanczos:
         bounds = self.ends()[1]
         return self.active == self.size or bool(np.max(bounds) <= tolerance * self.scale)
 
+    def between_ends(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+        """A unit vector between the Ritz vectors of both ends, and its product, which T knows."""
+        alpha, beta = self._alpha[: self.active], self._beta[: self.active]
+        values, vectors = eigh_tridiagonal(alpha, beta[:-1])
+        along = vectors[:, -1] + (self.active > 1) * vectors[:, 0]
+        along /= np.linalg.norm(along)
+        image = vectors @ (values * (vectors.T @ along))
+        vector, moved = self._basis.combined(along), self._basis.combined(image)
+        return vector, moved + beta[-1] * along[-1] * self._vector
+
     def outside(self, vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
         """What of a vector is orthogonal to the basis."""
         return self._basis.orthogonal(vector)
@@ -119,16 +129,17 @@ class DrivenLanczos:
     def decomposition(self, tolerance: float) -> LanczosDecomposition:
         """The run so far, on the host."""
         dtype = self._start.dtype
-        return LanczosDecomposition(
-            alpha=np.array(self._alpha[: self.active], dtype),
-            beta=np.array(self._beta[: self.active], dtype),
-            active=np.int32(self.active),
-            orthogonality=np.float64(self._basis.orthogonality()),
-            scale=np.float64(self.scale),
-            converged=np.bool_(self.active > 0 and self.has_converged(tolerance)),
-            broke_down=np.bool_(self.active == self.size),
-            asymmetry=np.float64(self._asymmetry / (self.scale or 1)),
-        )
+        numbers: dict[str, Any] = {
+            "alpha": np.array(self._alpha[: self.active], dtype),
+            "beta": np.array(self._beta[: self.active], dtype),
+            "active": self.active,
+            "orthogonality": self._basis.orthogonality(),
+            "scale": self.scale,
+            "converged": self.active > 0 and self.has_converged(tolerance),
+            "broke_down": self.active == self.size,
+            "asymmetry": self._asymmetry / (self.scale or 1),
+        }
+        return LanczosDecomposition(**numbers)
 
 
 class _Basis:
@@ -168,6 +179,16 @@ class _Basis:
             else:
                 rest = _removed(block, rest)
         return np.asarray(rest)
+
+    def combined(self, weights: np.ndarray) -> np.ndarray:
+        """The sum of the rows times weights."""
+        total = np.zeros(self._size, self._dtype)
+        for i, block in enumerate(self._blocks):
+            own = np.zeros(BLOCK, self._dtype)
+            part = weights[BLOCK * i : BLOCK * (i + 1)]
+            own[: len(part)] = part
+            total += np.asarray(own @ block)
+        return total
 
     def orthogonality(self) -> float:
         """Largest entry of |Q Q' - I|."""

@@ -9,8 +9,9 @@ _EVENT = "/jax/core/compile/backend_compile_duration"
 _seen = 0
 
 
-def _note(event: str, _seconds: float, **_: str) -> None:
+def _note(event: str, duration_secs: float, **_: str | int) -> None:
     global _seen
+    del duration_secs
     _seen += event == _EVENT
 
 
