@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Function = Callable[[Any, Any], Any]
 """(params, batch) -> a loss, or an operator."""
@@ -51,7 +52,7 @@ def converted(tree: Any, dtype: np.dtype) -> Any:
     def convert(leaf: Any) -> Any:
         if not _is_floating(leaf) or jax.dtypes.canonicalize_dtype(leaf.dtype) == dtype:
             return leaf
-        if isinstance(leaf, jax.core.Tracer):
+        if isinstance(leaf, Tracer):
             return leaf.astype(dtype)
         return np.asarray(leaf).astype(dtype)
 
