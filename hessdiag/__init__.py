@@ -4,16 +4,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hessdiag.api import (
-        InnerLoopResult,
-        OptaxUpdate,
-        Probe,
-        SpectrumResult,
-        diagnose,
-        inner_loop_spectra,
-        spectrum,
-        trainable,
-    )
+    from hessdiag.api.inner_loop import InnerLoopResult, inner_loop_spectra
+    from hessdiag.api.own_loop import Probe, diagnose
+    from hessdiag.api.spectrum import spectrum
+    from hessdiag.api.spectrum_result import SpectrumInterrupted, SpectrumResult
+    from hessdiag.api.trainable import trainable
+    from hessdiag.inner import OptaxUpdate
     from hessdiag.report.diagnosis import Diagnosis, open_run, open_study
 
     __version__: str
@@ -23,6 +19,7 @@ __all__ = [
     "InnerLoopResult",
     "OptaxUpdate",
     "Probe",
+    "SpectrumInterrupted",
     "SpectrumResult",
     "__version__",
     "diagnose",
@@ -33,19 +30,27 @@ __all__ = [
     "trainable",
 ]
 
-_WITHOUT_JAX = ("Diagnosis", "open_run", "open_study")
+_HOMES = {
+    "api.inner_loop": ("InnerLoopResult", "inner_loop_spectra"),
+    "api.own_loop": ("Probe", "diagnose"),
+    "api.spectrum": ("spectrum",),
+    "api.spectrum_result": ("SpectrumInterrupted", "SpectrumResult"),
+    "api.trainable": ("trainable",),
+    "inner": ("OptaxUpdate",),
+    "report.diagnosis": ("Diagnosis", "open_run", "open_study"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The front door, imported when it is first used: the command line starts without JAX."""
+    """The front door, imported name by name: the command line starts without JAX."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("hessdiag")
-    if name not in __all__:
-        raise AttributeError(f"module 'hessdiag' has no attribute {name!r}")
-    module = "hessdiag.report.diagnosis" if name in _WITHOUT_JAX else "hessdiag.api"
-    return getattr(importlib.import_module(module), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"hessdiag.{home}"), name)
+    raise AttributeError(f"module 'hessdiag' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -1,16 +1,14 @@
-"""The programs behind the front door, compiled at first use, kept from one call to the next.
+"""The programs of an inner loop, compiled at first use, kept from one call to the next.
 
-Whatever is a number, parameters, batches, tolerance and keys, is an argument of a program: a loss
-is traced again only where shapes, dtypes or structures change.
+Whatever is a number, parameters, batches and keys, is an argument of a program: a loss is traced
+again only where shapes, dtypes or structures change.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any
 
 import jax
-from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
 from hessdiag.inner import InnerState, InnerUpdate, linearised_step
@@ -22,12 +20,6 @@ NUM_KEPT = 4
 
 Few, for as long as a program is kept, so is all that its loss closes over, and its constants.
 """
-
-Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
-"""(params, batch) -> scalar."""
-
-Build = Callable[[PyTree[Float[Array, "..."]], Any], spectra.Operator]
-"""(params, batch) -> an operator on the space of params."""
 
 
 def kept[Made](make: Callable[..., Made]) -> Callable[..., Made]:
@@ -47,46 +39,6 @@ def kept[Made](make: Callable[..., Made]) -> Callable[..., Made]:
         return remembered(*arguments)
 
     return make_or_remember
-
-
-class SpectrumPrograms:
-    """Products of a loss's Hessian or of another operator, inside programs.
-
-    Attributes:
-        repeats: (params, batch, v) -> whether the product of a flat vector v is the same each time.
-        product: (params, batch, v) -> that product.
-        matrix: (params, batch) -> the dense matrix (d, d).
-        decompositions: (params, batch, key, tolerance, starts=, matvecs=) -> Lanczos runs, stacked.
-        trace: (params, batch, key, matvecs=) -> an estimate from about so many products.
-        loss: (params, batch) -> the loss, in chunks where there are any; None for an operator.
-        in_other_chunks: the same in chunks of another size; None where there are none.
-    """
-
-    def __init__(self, loss: Loss | None, operator: Build | None, chunk_size: int | None):
-        if operator is not None:
-            self._build = _declared(operator, chunk_size)
-        else:
-            assert loss is not None
-            self._build = _hessian(loss, chunk_size)
-        self.loss = None if loss is None else jax.jit(_chunked(loss, chunk_size))
-        self.in_other_chunks = None
-        if loss is not None and chunk_size is not None:
-            self.in_other_chunks = jax.jit(_chunked(loss, chunk_size // 2 or 2))
-        self.repeats = spectra.repeat_check(lambda p, b, v: self._build(p, b).product(v))
-        self.product = jax.jit(lambda p, b, v: self._build(p, b).product(v))
-        self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
-        self.decompositions = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
-        self.trace = jax.jit(self._traced, static_argnames="matvecs")
-
-    def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
-        operator = self._build(params, batch)
-        vectors = jax.random.normal(key, (starts, operator.size), operator.dtype)
-        options = {"max_matvecs": matvecs, "min_matvecs": matvecs, "tolerance": tolerance}
-        return jax.lax.map(lambda v: spectra.lanczos(operator, v, **options), vectors)
-
-    def _traced(self, params, batch, key, *, matvecs):
-        num_matvecs = max(4, matvecs // 2 * 2)
-        return spectra.xtrace(self._build(params, batch), key, num_matvecs=num_matvecs)
 
 
 class InnerLoopPrograms:
@@ -110,40 +62,7 @@ class InnerLoopPrograms:
         self.loop = InnerLoop(lambda point: linearised_step(update, *point), settings)
 
 
-spectrum_programs = kept(SpectrumPrograms)
 inner_loop_programs = kept(InnerLoopPrograms)
-
-
-def _chunked(loss: Loss, chunk_size: int | None) -> Loss:
-    whole = loss if chunk_size is None else spectra.chunked(loss, chunk_size)
-    return lambda params, batch: whole(params, batch)  # a loss need not be hashable
-
-
-def _hessian(loss: Loss, chunk_size: int | None) -> Build:
-    whole = _chunked(loss, chunk_size)
-    return lambda params, batch: spectra.hessian(lambda p: whole(p, batch), params)
-
-
-def _declared(operator: Build, chunk_size: int | None) -> Build:
-    """The same (params, batch) -> operator, declared symmetric: every run measures whether it is.
-
-    Inside a program, where its products are not yet numbers, nothing could be measured.
-    """
-
-    def symmetric(params, batch) -> spectra.Operator:
-        return dataclasses.replace(_on_params(operator(params, batch), params), is_symmetric=True)
-
-    return symmetric if chunk_size is None else spectra.chunked_operator(symmetric, chunk_size)
-
-
-def _on_params(operator: spectra.Operator, params) -> spectra.Operator:
-    size = spectra.Space.like(params).size
-    if (operator.domain.size, operator.codomain.size) != (size, size):
-        raise ValueError(
-            f"operator= maps {operator.domain.size} numbers to {operator.codomain.size}; allowed: "
-            f"a symmetric map of the {size} of params to as many"
-        )
-    return operator
 
 
 def _points(update: InnerUpdate, state, batches):

@@ -5,18 +5,19 @@ import importlib.metadata
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray
 from jaxtyping import DTypeLike
-from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from hessdiag.record.atomic import write_atomically
-from hessdiag.report.figures.canvas import styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def compact_table(title: str, *headings: str) -> Table:
@@ -58,17 +59,25 @@ class Result(abc.ABC):
     def tables(self) -> list[Table]:
         """What is printed."""
 
+    def alarms(self) -> list[str]:
+        """What is printed before the tables, a line each: why not to believe them."""
+        return []
+
     def notes(self) -> list[str]:
-        """What is printed after the tables, a line each: what went wrong."""
+        """What is printed after the tables, a line each: what else to know."""
         return []
 
     @abc.abstractmethod
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """What is plotted."""
 
     def __str__(self) -> str:
         text = io.StringIO()
         console = Console(file=text, width=160, color_system=None)
+        for alarm in self.alarms():
+            console.print(alarm, soft_wrap=True, markup=False, highlight=False)
+        if self.alarms():
+            console.print()
         for table in self.tables():
             console.print(table)
             console.print()
@@ -78,8 +87,10 @@ class Result(abc.ABC):
 
     __repr__ = __str__
 
-    def plot(self, path: str | Path | None = None) -> Figure:
+    def plot(self, path: str | Path | None = None) -> "Figure":
         """A matplotlib figure, which a notebook displays; saved as PNG, SVG or PDF by suffix."""
+        from hessdiag.report.figures.canvas import styled  # matplotlib takes its time
+
         with styled(self.slug):
             figure = self.figure()
             if path is not None:

@@ -1,106 +1,38 @@
 """The spectrum of a loss's Hessian, or of any symmetric operator on its parameters, in one call."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray
 from jaxtyping import Array, Float, PyTree
-from matplotlib.figure import Figure
-from rich.table import Table
 
 from hessdiag import spectra
-from hessdiag.api.plots import spectrum_figure
-from hessdiag.api.programs import Build, Loss, SpectrumPrograms, spectrum_programs
-from hessdiag.api.result import Result, compact_table, described, provenance
-from hessdiag.api.trainable import Held, OnFloats
-from hessdiag.report.numbers import plain, with_error
+from hessdiag.api.arguments import (
+    known_arguments,
+    require_batch,
+    require_function,
+    require_params,
+    require_progress,
+    require_tolerance,
+    require_whole,
+)
+from hessdiag.api.measurement import Measurement
+from hessdiag.api.plan import Plan
+from hessdiag.api.point import point
+from hessdiag.api.products import Build, Loss, NotDeterministicError, Products
+from hessdiag.api.progress import Tell, Watch
+from hessdiag.api.result import described, provenance
+from hessdiag.api.spectrum_dataset import LONG_NAMES, spectrum_dataset
+from hessdiag.api.spectrum_result import SpectrumInterrupted, SpectrumResult, as_trees
+from hessdiag.api.trainable import Held, paths
 from hessdiag.train.self_test import require_sound_compiler
 
-_GRID = 512
-_LONG_NAMES = {
-    "loss": "value of the loss",
-    "lowest": "smallest eigenvalue",
-    "lowest_error": "bound on the error of the smallest eigenvalue",
-    "highest": "largest eigenvalue",
-    "highest_error": "bound on the error of the largest eigenvalue",
-    "trace": "sum of all eigenvalues",
-    "trace_error": "standard error of the trace; of an exact spectrum, a bound",
-    "mass_negative": "share of negative eigenvalues",
-    "mass_negative_error": "standard error of the share of negative eigenvalues",
-    "mass_zero": "share of eigenvalues that are zero to rounding",
-    "mass_zero_error": "standard error of the share of zeros",
-    "mass_undecided": "share whose sign the errors leave open",
-    "mass_undecided_error": "standard error of the share whose sign is open",
-    "start_disagreement": "distance of the starts' ends over their errors",
-    "orthogonality": "largest entry of |QQ' - I|",
-    "matvecs": "products spent",
-    "converged": "whether both ends met the tolerance from every start",
-    "grid": "eigenvalue",
-    "density": "smoothed spectral density",
-    "cumulative": "share of eigenvalues at or below",
-    "cumulative_error": "standard error of the share of eigenvalues at or below",
-    "ritz_value": "Ritz value",
-    "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
-    "ritz_error": "bound on the error of the Ritz value",
-    "top_value": "eigenvalues by falling modulus",
-    "top_error": "bound on the error of each",
-    "top_converged": "whether each met the tolerance",
-}
-_ROWS = (
-    ("smallest eigenvalue", "lowest"),
-    ("largest eigenvalue", "highest"),
-    ("trace", "trace"),
-    ("negative eigenvalues, share", "mass_negative"),
-    ("zero to rounding, share", "mass_zero"),
-    ("sign not resolved, share", "mass_undecided"),
-)
+_BUILD = "a function (params, batch) -> operator, such as one that calls spectra.gauss_newton"
 
 
-class SpectrumResult(Result):
-    """Extremes, largest eigenvalues, trace and density of one operator."""
-
-    slug = "spectrum"
-
-    def tables(self) -> list[Table]:
-        """Every number with its error."""
-        data = self.dataset
-        table = compact_table(data.attrs["title"], "quantity", "value")
-        for text, name in _ROWS:
-            table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
-        table.add_row("products spent", str(int(data["matvecs"])))
-        if data["start_disagreement"] > 1:
-            text = f"{plain(float(data['start_disagreement']))} times their errors"
-            table.add_row("starts disagree by", text)
-        if _skewed(data):
-            table.add_row("basis orthogonal to", plain(float(data["orthogonality"])))
-        table.add_row("ends converged", _convergence(data))
-        return [table, self._largest()] if "top_value" in data else [table]
-
-    def notes(self) -> list[str]:
-        """That the loss itself is no number, where it is none; what was held constant."""
-        notes, value = [], float(self.dataset.get("loss", 0.0))
-        if not np.isfinite(value):
-            notes.append(
-                f"The loss is {value}: its derivatives, finite or not, are of no function."
-            )
-        if held := self.dataset.attrs.get("held"):
-            notes.append(f"Held constant, for they are no floating numbers: {held}.")
-        return notes
-
-    def _largest(self) -> Table:
-        columns = (self.dataset[f"top_{name}"].values for name in ("value", "error", "converged"))
-        table = compact_table("Largest in modulus", "eigenvalue", "converged")
-        for value, error, converged in zip(*columns, strict=True):
-            table.add_row(with_error(value, error), "yes" if converged else "no")
-        return table
-
-    def figure(self) -> Figure:
-        """Density and cumulative measure."""
-        return spectrum_figure(self.dataset)
-
-
+@known_arguments
 @spectra.one_lapack_thread
 def spectrum(
     loss: Loss,
@@ -108,174 +40,183 @@ def spectrum(
     batch: Any,
     *,
     operator: Build | None = None,
+    where: str | Sequence[str] | Callable[[str], bool] | None = None,
     top: int = 0,
+    per_leaf: bool = False,
     starts: int = 4,
     matvecs: int = 60,
+    budget: int | None = None,
     tolerance: float = 1e-4,
     chunk_size: int | None = None,
     seed: int = 0,
+    progress: Tell | bool | None = None,
 ) -> SpectrumResult:
     """Measure the spectrum of the Hessian of a loss.
 
-    Small problems (`spectra.DENSE_LIMIT` parameters) are solved whole by LAPACK.
+    Small problems (`spectra.DENSE_LIMIT` parameters) are solved whole by LAPACK. Of others both
+    ends come first, from two starts; then the trace, the density from further starts, the largest
+    eigenvalues, the leaves.
 
-    A call with the same function, options and shapes as one of the last few compiles nothing again.
-    As under `jax.jit`, what a function closes over is then what it was when it was traced.
+    The loss is traced anew at every call, so that what it reads from its closure is what it is now;
+    where it is the same program, on whatever arrays, nothing compiles again. Compiled programs are
+    kept in the user's cache (`jax_compilation_cache_dir`, or hessdiag's own folder).
 
     Args:
         loss: (params, batch) -> scalar, a mean over the batch. It must give the same value each
             time: fix dropout and data order before.
         params: Where to differentiate; any pytree. Leaves that are no floating numbers, such as
-            integers, keys and functions, are held constant.
-        batch: Whatever the loss wants; an argument of the compiled program.
+            integers, keys and functions, are held constant. Floating ones of unequal or of narrow
+            dtypes are measured in the widest, float32 at least.
+        batch: Whatever the loss wants, one pytree of arrays.
         operator: (params, batch) -> another operator to measure instead of the Hessian, symmetric
             and on the space of `params`, such as `spectra.gauss_newton` or
             `spectra.empirical_fisher`; the loss is then not used.
-        top: How many eigenvalues of largest modulus to find besides, with their errors.
-        starts: Random start vectors, over which densities get their standard errors.
-        matvecs: Products per start.
+        where: Which leaves vary, the others held constant: part of the path of a leaf, such as
+            "layers.0" or "kernel", several such, or a function of the path.
+        top: How many eigenvalues of largest modulus to find besides, with their errors and
+            eigenvectors.
+        per_leaf: Measure each leaf's diagonal block, too: its ends, by at most 2 `matvecs`
+            products, its trace, and its share of the trace.
+        starts: Random start vectors, over which densities get their errors.
+        matvecs: Products per start. The first two go on, up to twice as many, as long as an end has
+            not converged.
+        budget: Products to spend at most, of which the ends get what they need first. None for
+            whatever the other options ask for.
         tolerance: Residual, relative to the norm, at which eigenvalues count as converged.
         chunk_size: Examples per chunk, for batches that do not fit into memory at once: the batch's
             leaves then have a common leading axis, over which the loss or the operator is a mean.
         seed: Of the start vectors.
+        progress: Called with the products done, and with about how many there will be. None for a
+            bar, where someone sees it and the call takes long; False for none.
 
     Returns:
         The result; print it, `plot` it, `save` it.
 
     Raises:
         NonSymmetricOperatorError: If the operator is not symmetric to within rounding.
-        ValueError: If products do not repeat; if the operator is not on the space of `params`, or
-            these have other leaves than floats with it; or if chunks of another size give another
-            loss, which is no mean over examples then.
+        SpectrumInterrupted: By Ctrl-C, a KeyboardInterrupt; its `result` is what was measured.
+        TypeError: If an argument is of no kind that is allowed.
+        ValueError: If a number is none that is allowed; if products do not repeat; if the operator
+            is not on the space of `params`, or these have other leaves than floats with it; or if
+            chunks of another size give another loss, which is no mean over examples then.
     """
+    require_function("loss", loss, "a function (params, batch) -> one number")
+    if operator is not None:
+        require_function("operator", operator, _BUILD)
+    if chunk_size is not None:
+        require_whole("chunk_size", chunk_size, 1)
+    plan = _plan(starts, matvecs, tolerance, top, budget, per_leaf, seed)
+    require_progress(progress)
+    require_params(params)
+    require_batch(batch)
     require_sound_compiler()
-    held = Held.of(params)
-    if held:
-        loss, params = _on_floats(loss, operator, held), held.floats(params)
-    programs = spectrum_programs(loss if operator is None else None, operator, chunk_size)
-    key = jax.random.key(seed)
-    check_key, start_key, trace_key, top_key = jax.random.split(key, 4)
-    space = spectra.Space.like(params)
-    probe = jax.random.normal(check_key, (space.size,), space.dtype)
-    if not programs.repeats(params, batch, probe):
+    try:
+        products, held, floats = point(
+            loss, params, batch, operator=operator, chunk_size=chunk_size, where=where
+        )
+        products.prepare()
+    except NotDeterministicError:
         named = "the loss" if operator is None else "operator="
         raise ValueError(
             f"{named} is not deterministic: the same product, run or traced again, is another; "
             "fix random keys and the order of the data"
-        )
-    point = (params, batch)
-    value = _value(programs, point, chunk_size)
-    if space.size <= spectra.DENSE_LIMIT:
-        runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*point)))]
-    else:
-        cost = {"starts": starts, "matvecs": matvecs}
-        decompositions = programs.decompositions(*point, start_key, float(tolerance), **cost)
-        runs = spectra.ritz_values_per_start(decompositions)
-    dataset = _dataset(runs, spectra.extremes(runs))
-    if value is not None:
-        dataset["loss"] = value
-    parts = [_trace(programs, point, runs, trace_key, matvecs)]
-    if top:
-        parts.append(_top(programs, point, runs, top_key, top, tolerance))
-    for variables, spent in parts:
-        dataset = dataset.assign(variables)
-        dataset["matvecs"] = dataset["matvecs"] + spent
-    dataset.attrs["held"] = ", ".join(held.names)
-    dataset.attrs["title"] = "Hessian" if operator is None else "operator"
-    dataset.attrs |= provenance(seed, tolerance, space.dtype)
-    return SpectrumResult(described(dataset, _LONG_NAMES))
+        ) from None
+    if plan.top > products.space.size:
+        raise ValueError(f"top={top}: allowed: at most the {products.space.size} parameters")
+    _require_mean(products)
+    about = provenance(seed, tolerance, products.space.dtype) | _about(
+        params, held, where, products
+    )
+    about["title"] = "Hessian" if operator is None else "operator"
+    return _measured(products, plan, floats, about, progress)
 
 
-def _on_floats(loss: Loss, operator: Build | None, held: Held) -> Loss:
-    if operator is None:
-        return OnFloats(loss, held)
-    raise ValueError(
-        f"params: {', '.join(held.names)} are no floating numbers; allowed with operator=: "
-        "floating arrays alone"
+def _plan(starts, matvecs, tolerance, top, budget, per_leaf, seed) -> Plan:
+    return Plan(
+        starts=require_whole("starts", starts, 1),
+        matvecs=require_whole("matvecs", matvecs, 1),
+        tolerance=require_tolerance(tolerance),
+        top=require_whole("top", top, 0),
+        budget=None if budget is None else require_whole("budget", budget, 1),
+        per_leaf=bool(per_leaf),
+        seed=require_whole("seed", seed, 0),
     )
 
 
-def _value(programs: SpectrumPrograms, point: tuple[Any, Any], chunk_size) -> float | None:
-    """The loss; one that depends on how large its chunks are is refused."""
-    if programs.loss is None:
-        return None
-    value, batch = programs.loss(*point), jax.tree.leaves(point[1])
-    if programs.in_other_chunks is not None and chunk_size < len(batch[0]):
-        _require_mean(float(value), float(programs.in_other_chunks(*point)), value.dtype)
-    return float(value)
+def _measured(
+    products: Products, plan: Plan, floats: Any, about: dict[str, Any], progress: Any
+) -> SpectrumResult:
+    """The result; an interruption carries what there is of it."""
+    names, offsets = _ranges(floats)
+    with Watch(plan.expected(products.space.size), progress) as watch:
+        found = Measurement(
+            products,
+            products.space.size,
+            np.dtype(products.space.dtype),
+            offsets,
+            narrow="computes_in" in about,
+            plan=plan,
+            watch=watch,
+        )
+        try:
+            found.measure()
+        except KeyboardInterrupt as stopped:
+            found.stop()
+            if not found.runs:
+                raise
+            about["short"] = f"Stopped after {found.spent_in_all} products; {found.missing()}"
+            raise SpectrumInterrupted(_result(found, names, products, floats, about)) from stopped
+    if plan.budget and (missing := found.missing()):
+        about["short"] = f"budget={plan.budget} was too small: {missing}"
+    return _result(found, names, products, floats, about)
 
 
-def _require_mean(value: float, other: float, dtype: Any) -> None:
+def _result(found: Measurement, names, products: Products, floats, about) -> SpectrumResult:
+    loss = products.values[0] if products.values else None
+    dataset = spectrum_dataset(found, names, loss)
+    dataset.attrs |= about
+    vectors = None if found.vectors is None else as_trees(found.vectors, floats)
+    return SpectrumResult(described(dataset, LONG_NAMES), vectors)
+
+
+def _ranges(floats: Any) -> tuple[list[str], np.ndarray]:
+    """The leaves that have entries, and where each begins among all entries."""
+    sizes = [int(np.prod(np.shape(leaf))) for leaf in jax.tree.leaves(floats)]
+    begins = np.cumsum([0, *sizes])[:-1]
+    kept = [i for i, size in enumerate(sizes) if size]
+    names = paths(floats)
+    return [names[i] for i in kept], begins[kept]
+
+
+def _about(params: Any, held: Held, where: Any, products: Products) -> dict[str, str]:
+    """What a reader has to know of the numbers, as attributes of the dataset."""
+    about, dtype = {"held": ", ".join(held.names)}, np.dtype(products.space.dtype)
+    if where is not None:
+        about["where"] = where if isinstance(where, str) else f"{products.space.size} parameters"
+    widened = sorted(
+        {leaf.dtype.name for leaf in jax.tree.leaves(params) if _is_other(leaf, dtype)}
+    )
+    if widened:
+        about["widened"] = ", ".join(widened)
+    if jnp.finfo(products.narrowest).bits < jnp.finfo(dtype).bits:
+        about["computes_in"] = products.narrowest
+    return about
+
+
+def _is_other(leaf: Any, dtype: np.dtype) -> bool:
+    own = getattr(leaf, "dtype", dtype)
+    return jnp.issubdtype(own, jnp.floating) and jax.dtypes.canonicalize_dtype(own) != dtype
+
+
+def _require_mean(products: Products) -> None:
+    """A loss that depends on how large its chunks are is refused."""
+    if len(products.values) < 2:
+        return
+    value, other = products.values
     apart, size = abs(value - other), max(abs(value), abs(other))
-    if apart > float(jnp.finfo(dtype).eps) ** 0.5 * size:
+    if apart > float(jnp.finfo(products.space.dtype).eps) ** 0.5 * size:
         raise ValueError(
             f"chunk_size: the loss is no mean over examples: {value:.6g} in chunks of this size, "
             f"{value / other if other else np.inf:.4g} times what it is in chunks of another; "
             "allowed: losses that average over the leading axis, or no chunk_size"
         )
-
-
-def _skewed(data: xarray.Dataset) -> bool:
-    """Whether the basis lost so much orthogonality that eigenvalues may be counted twice."""
-    return bool(data["orthogonality"] > np.finfo(data.attrs["dtype"]).eps ** 0.5)
-
-
-def _convergence(data: xarray.Dataset) -> str:
-    if not np.isfinite(data["highest"]):
-        return "no: a product is not finite"
-    if not data["converged"]:
-        return "no: see the errors"
-    return "yes, but the basis is not orthogonal" if _skewed(data) else "yes"
-
-
-def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.Dataset:
-    axis = spectra.grid(runs, _GRID)
-    total, total_error = spectra.cumulative(runs, axis)
-    # Of -A, so that its positive side is A's negative one, and so small that -2 is out of reach.
-    split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
-    known = 1.0 if np.isfinite(ends.highest) else np.nan
-    shares = {"negative": split.above, "zero": split.zero, "undecided": split.undecided}
-    fields = "lowest lowest_error highest highest_error orthogonality matvecs converged"
-    numbers = {name: getattr(ends, name) for name in fields.split()}
-    numbers["start_disagreement"] = ends.disagreement
-    for name, (share, error) in shares.items():
-        numbers |= {f"mass_{name}": known * share, f"mass_{name}_error": known * error}
-    arrays: dict[str, Any] = {
-        "density": ("grid", spectra.density(runs, axis)),
-        "cumulative": ("grid", total),
-        "cumulative_error": ("grid", total_error),
-    }
-    for name in ("value", "weight", "error"):
-        rows = spectra.padded([getattr(run, f"{name}s") for run in runs], 1)
-        arrays[f"ritz_{name}"] = (("start", "ritz"), rows)
-    return xarray.Dataset(numbers | arrays, coords={"grid": axis})
-
-
-def _trace(programs: SpectrumPrograms, point, runs, key, matvecs: int) -> tuple[dict, int]:
-    """The trace with its error, and the products spent on it."""
-    if runs[0].exact:
-        return {"trace": np.sum(runs[0].values), "trace_error": np.sum(runs[0].errors)}, 0
-    trace = programs.trace(*point, key, matvecs=matvecs)
-    numbers = {"trace": float(trace.estimate), "trace_error": float(trace.standard_error)}
-    return numbers, int(trace.matvecs)
-
-
-def _top(programs: SpectrumPrograms, point, runs, key, num: int, tolerance) -> tuple[dict, int]:
-    """The eigenvalues of largest modulus, by falling modulus, and the products spent on them."""
-    if runs[0].exact:
-        values, errors, spent = runs[0].values, runs[0].errors, 0
-        converged = np.isfinite(values)
-    else:
-        space = spectra.Space.like(point[0])
-        pairs = spectra.eigenpairs(
-            lambda v: programs.product(*point, v),
-            jax.random.normal(key, (space.size,), space.dtype),
-            num=num,
-            max_matvecs=40 * num,
-            tolerance=tolerance,
-        )
-        values, errors, spent = pairs.values, pairs.errors, pairs.matvecs
-        converged = pairs.converged
-    order = np.argsort(-np.abs(values))[:num]
-    columns = {"value": values, "error": errors, "converged": np.asarray(converged)}
-    return {f"top_{name}": ("rank", column[order]) for name, column in columns.items()}, spent

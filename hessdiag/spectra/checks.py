@@ -67,7 +67,7 @@ def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
 
     def check(*operands: PyTree[Array]) -> bool:
         result = first(*operands)
-        return _same(result, first(*operands)) and _same(result, second(*operands))
+        return same(result, first(*operands)) and same(result, second(*operands))
 
     return check
 
@@ -119,19 +119,27 @@ def _measured(operator: Operator) -> str:
     return f"its symmetry defect is {defect:.1e}, where rounding leaves {rounding:.1e}"
 
 
-def _same(first: PyTree[Array], second: PyTree[Array]) -> bool:
+def same(first: PyTree[Array], second: PyTree[Array]) -> bool:
+    """Whether results are one: to the last bit on a CPU, to the rounding of `repeats` elsewhere."""
     exact = jax.default_backend() == "cpu"
 
-    def equal(a, b):
+    def equal(a, b) -> bool:
+        a, b = on_host(a), on_host(b)
         if not jnp.issubdtype(a.dtype, jnp.inexact):
-            return jnp.array_equal(a, b)
+            return np.array_equal(a, b)
         if exact:
-            return jnp.array_equal(a, b, equal_nan=True)
-        largest = jnp.max(jnp.abs(a), initial=0, where=jnp.isfinite(a))
-        allowed = largest * jnp.finfo(a.dtype).eps ** 0.5
-        return jnp.allclose(a, b, rtol=0, atol=allowed, equal_nan=True)
+            return np.array_equal(a, b, equal_nan=True)
+        largest = np.max(np.abs(a), initial=0, where=np.isfinite(a))
+        allowed = largest * float(jnp.finfo(a.dtype).eps) ** 0.5
+        return np.allclose(a, b, rtol=0, atol=allowed, equal_nan=True)
 
-    return all(map(bool, jax.tree.leaves(jax.tree.map(equal, first, second))))
+    return all(jax.tree.leaves(jax.tree.map(equal, first, second)))
+
+
+def on_host(leaf: Array) -> np.ndarray:
+    """An array of any dtype, keys included, as one of NumPy."""
+    is_key = jnp.issubdtype(getattr(leaf, "dtype", bool), jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
 
 def _defect(operator: Operator, transpose: Operator, key: Key[Array, ""]) -> Scalar:

@@ -36,6 +36,7 @@ def eigenpairs(
     num: int,
     max_matvecs: int,
     tolerance: float,
+    noise: float = 0.0,
 ) -> Eigenpairs:
     """Eigenpairs of largest magnitude of a symmetric map, by implicitly restarted Lanczos.
 
@@ -50,6 +51,8 @@ def eigenpairs(
         num: Pairs wanted, fewer than d.
         max_matvecs: About where to stop; num + 1 are spent in any case.
         tolerance: Residual to reach, relative to the eigenvalue.
+        noise: What a product rounds, relative to the norm, where that is known to be more than a
+            few eps.
 
     Raises:
         NonSymmetricOperatorError: If the products measured more asymmetry than rounding.
@@ -72,7 +75,7 @@ def eigenpairs(
         vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)
         if products.was_invariant and len(vectors) == num:
             vectors = _with_copies(products, start, vectors, tolerance)
-    return _with_errors(products, vectors, num)
+    return _with_errors(products, vectors, num, noise)
 
 
 class _Products(LinearOperator):
@@ -151,16 +154,19 @@ def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.nda
     return vectors
 
 
-def _with_errors(products: _Products, vectors: np.ndarray, num: int) -> Eigenpairs:
+def _with_errors(products: _Products, vectors: np.ndarray, num: int, noise: float) -> Eigenpairs:
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
     count, size = vectors.shape
     images = np.array([products.of(vector) for vector in vectors]).reshape(count, size)
-    require_symmetric(products.difference / (products.scale or 1), products.precision)
+    magnified = noise / float(np.finfo(products.precision).eps)
+    defect = products.difference / (products.scale or 1)
+    require_symmetric(defect, products.precision, magnified=magnified)
     wide = np.asarray(vectors, np.float64)
     squares = np.sum(wide**2, axis=1)
     values = np.sum(wide * images, axis=1) / squares
     residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
     rounding = rounding_error(np.array([products.scale]), products.precision)
+    rounding = max(rounding, noise * products.scale)
     order = np.argsort(values)
     gram = wide @ wide.T - np.eye(count)
 

@@ -30,10 +30,16 @@ class Space:
     @classmethod
     def like(cls, tree: Tree, *, dtype: Any = None) -> "Space":
         """The space of a pytree's shapes and dtypes; where there are no leaves, of this dtype."""
-        zeros = jax.tree.map(jnp.zeros_like, tree)
-        flat, unravel = ravel_pytree(zeros)
+        unravels = []
+
+        def flattened(zeros):
+            flat, unravel = ravel_pytree(zeros)
+            unravels.append(unravel)
+            return flat
+
+        flat = jax.eval_shape(flattened, tree)  # which computes, and compiles, nothing
         dtype = flat.dtype if flat.size or dtype is None else dtype
-        return cls(flat.size, dtype, unravel, jax.tree.structure(zeros), _shapes(zeros))
+        return cls(flat.size, dtype, unravels[-1], jax.tree.structure(tree), _shapes(tree))
 
     def ravel(self, tree: Tree) -> Float[Array, " size"]:
         """A pytree of this space as a flat vector; a flat vector (size,) is taken as it is.

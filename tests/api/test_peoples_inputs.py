@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
 
 import hessdiag
 from hessdiag import spectra
@@ -90,9 +91,10 @@ def test_a_loss_that_is_no_number_is_told_first():
 
     result = hessdiag.spectrum(of_log, jnp.array([-0.5, 0.7]), jnp.ones(2))
     assert np.isnan(result.dataset.loss)
-    assert len(result.notes()) == 1
+    assert not result.dataset.converged
+    assert str(result).startswith(result.alarms()[0])
     sound = hessdiag.spectrum(of_log, jnp.array([0.5, 0.7]), jnp.ones(2))
-    assert sound.notes() == []
+    assert sound.alarms() == []
     np.testing.assert_allclose(sound.dataset.loss, np.log([0.5, 0.7]).mean(), rtol=1e-6)
 
 
@@ -121,3 +123,23 @@ def test_leaves_that_are_no_parameters_are_held_and_named(width):
     assert beside.dataset.attrs["held"] == "act, idx, key"
     with pytest.raises(ValueError, match="params: act, idx, key are no floating numbers"):
         hessdiag.spectrum(fit, weights | others, batch, operator=hessian)
+
+
+def test_a_bag_of_words_is_symmetric():
+    """Few of many parameters matter; the eigenvalues are those of a small Gram matrix."""
+    random, size, count = np.random.default_rng(1), 200_000, 100
+    rows = random.integers(0, size, (count, 40))
+    targets = random.normal(size=count).astype(np.float32)
+    words = scipy.sparse.csr_array(
+        (np.ones(rows.size), rows.ravel(), np.arange(0, rows.size + 1, 40)), (count, size)
+    )
+    truth = np.linalg.eigvalsh(2 / count * (words @ words.T).toarray())
+
+    def fit(params, batch):
+        return jnp.mean((params[batch[0]].sum(axis=1) - batch[1]) ** 2)
+
+    cost = {"starts": 2, "matvecs": 16}
+    data = hessdiag.spectrum(fit, jnp.zeros(size), (rows, targets), **cost).dataset
+    assert abs(data.highest - truth[-1]) <= data.highest_error
+    assert abs(data.lowest) <= data.lowest_error
+    assert abs(data.trace - truth.sum()) <= 2 * data.trace_error

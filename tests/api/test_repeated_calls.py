@@ -8,6 +8,8 @@ import pytest
 
 import hessdiag
 from hessdiag import spectra
+from tests.api.compiling import compiling
+from tests.oracles.spectra import dense_hessian
 
 FEW = 20
 MANY = spectra.DENSE_LIMIT // 10 + 1  # times 10 columns: beyond what is solved densely
@@ -49,67 +51,143 @@ def fisher(params, batch):
 
 
 @pytest.mark.parametrize("rows", [FEW, MANY], ids=["dense", "lanczos"])
-def test_a_second_call_traces_nothing(rows):
+def test_a_first_call_compiles_two_programs_and_a_second_one_none(rows):
+    """One prepares, one multiplies; the trace and the largest eigenvalues use the same."""
     loss = Counted()
 
     def measure(seed=0, batch=12, **options):
         params, data = problem(rows, seed=seed, batch=batch)
-        cost = {"top": 2, "starts": 2, "matvecs": 10}
-        return hessdiag.spectrum(loss, params, data, **cost, **options).dataset
+        cost = {"top": 2, "starts": 2, "matvecs": 10, "per_leaf": True}
+        jax.block_until_ready((params, data))
+        with compiling() as count:
+            result = hessdiag.spectrum(loss, params, data, **cost, **options)
+        return result.dataset, count.programs
 
-    first, traces = loss.since(measure)
-    assert traces > 2
-    again, traces = loss.since(measure)
-    assert traces == 0
+    first, programs = measure()
+    assert programs == 2
+    again, programs = measure()
+    assert programs == 0
     assert again.identical(first)
-    other, traces = loss.since(lambda: measure(seed=1))
-    assert traces == 0
+    other, programs = measure(seed=1)
+    assert programs == 0
     assert abs(other.highest - first.highest) > first.highest_error
-    _, traces = loss.since(lambda: measure(tolerance=1e-2))
-    assert traces == 0
+    assert measure(tolerance=1e-2)[1] == 0
     if rows == MANY:
-        shifted, traces = loss.since(lambda: measure(seed=1, chunk_size=12))
-        assert traces > 0  # another program of the same operator
+        shifted, programs = measure(seed=1, chunk_size=12)
+        assert programs == 2  # others, of the same operator
         np.testing.assert_allclose(shifted.highest, other.highest, rtol=1e-4)
     else:
-        _, traces = loss.since(lambda: measure(batch=13))
-        assert traces > 2
+        assert measure(batch=13)[1] == 2
 
 
 def test_numbers_of_a_kept_program_are_those_of_a_new_one():
-    kept = Counted()
     params, data = problem(FEW, seed=1)
-    hessdiag.spectrum(kept, *problem(FEW))
-    again, traces = kept.since(lambda: hessdiag.spectrum(kept, params, data).dataset)
-    assert traces == 0
-    assert again.identical(hessdiag.spectrum(Counted(), params, data).dataset)
+    hessdiag.spectrum(Counted(), *problem(FEW))
+    with compiling() as count:
+        again = hessdiag.spectrum(Counted(), params, data).dataset
+    assert count.programs == 0  # another function, and the same program
+    weights = np.asarray(params["weight"], np.float64)
+    truth = np.linalg.eigvalsh(dense_hessian(lambda p: Counted()(p, data), {"weight": weights}))
+    assert abs(again.highest - truth[-1]) <= again.highest_error
+    assert abs(again.lowest - truth[0]) <= again.lowest_error
 
 
 def test_an_operator_is_kept_whatever_the_loss():
     params, data = problem(FEW)
-    traces = 0
-
-    def operator(params, batch):
-        nonlocal traces
-        traces += 1
-        return fisher(params, batch)
 
     def measure():
-        return hessdiag.spectrum(Counted(), params, data, operator=operator, chunk_size=5).dataset
+        with compiling() as count:
+            found = hessdiag.spectrum(Counted(), params, data, operator=fisher, chunk_size=5)
+        return found.dataset, count.programs
 
-    first, before = measure(), traces
-    assert before > 0
-    assert measure().identical(first)
-    assert traces == before
-
-
-def test_a_loss_that_cannot_be_hashed_is_measured_anew():
-    loss = Unhashable()
-    params, data = problem(FEW)
-    first, traces = loss.since(lambda: hessdiag.spectrum(loss, params, data).dataset)
-    again, later = loss.since(lambda: hessdiag.spectrum(loss, params, data).dataset)
-    assert traces == later > 0
+    first, programs = measure()
+    assert programs == 2
+    again, programs = measure()
+    assert programs == 0
     assert again.identical(first)
+
+
+def test_a_loss_that_cannot_be_hashed_is_kept_too():
+    params, data = problem(FEW)
+    first = hessdiag.spectrum(Unhashable(), params, data).dataset
+    with compiling() as count:
+        again = hessdiag.spectrum(Unhashable(), params, data).dataset
+    assert count.programs == 0
+    assert again.identical(first)
+
+
+@pytest.mark.parametrize("rows", [FEW, MANY], ids=["dense", "lanczos"])
+def test_what_a_closure_holds_is_what_it_holds_now(rows):
+    """Arrays are operands, and compile nothing; numbers of Python are part of the program."""
+    params, (inputs, targets) = problem(rows)
+    held = {"targets": targets, "scale": 1.0, "table": np.ones((1, 10), np.float32)}
+
+    def loss(p, batch):
+        outputs = jnp.tanh(batch @ p["weight"]) * held["table"]
+        return held["scale"] * jnp.mean((outputs - held["targets"]) ** 2)
+
+    def measure():
+        with compiling() as count:
+            data = hessdiag.spectrum(loss, params, inputs, starts=2, matvecs=10).dataset
+        fresh = jax.jit(lambda p: loss(p, inputs))(params)
+        np.testing.assert_allclose(data.loss, fresh, rtol=1e-6)
+        return data, count.programs
+
+    first, programs = measure()
+    assert programs == 2
+    held["targets"] = 2 * targets
+    second, programs = measure()
+    assert programs == 0
+    assert abs(second.highest - first.highest) > 10 * first.highest_error
+    held["table"] *= 2  # in place
+    third, programs = measure()
+    assert programs == 0
+    assert abs(third.highest - second.highest) > 10 * second.highest_error
+    held["scale"] = 3.0
+    fourth, programs = measure()
+    assert programs == 2
+    np.testing.assert_allclose(fourth.highest, 3 * third.highest, rtol=1e-5)
+    jitted = hessdiag.spectrum(lambda p, b: loss(p, b), params, inputs, starts=2, matvecs=10)
+    np.testing.assert_allclose(jitted.dataset.highest, fourth.highest, rtol=1e-6)
+
+
+def test_a_rule_of_a_derivative_that_reads_a_closure_is_read_again():
+    """Where the loss is the same program, and its derivative is not."""
+    held = {"slope": jnp.float32(1)}
+
+    @jax.custom_jvp
+    def gated(x):
+        return x**2
+
+    gated.defjvp(lambda x, t: (x[0] ** 2, held["slope"] * 2 * x[0] * t[0]))
+
+    def highest():
+        loss = lambda p, b: jnp.sum(gated(p * b))  # noqa: E731
+        return hessdiag.spectrum(loss, jnp.ones(3), jnp.arange(3.0)).dataset.highest
+
+    np.testing.assert_allclose(highest(), 8, rtol=1e-5)
+    held["slope"] = jnp.float32(5)
+    np.testing.assert_allclose(highest(), 40, rtol=1e-5)
+
+
+def test_a_history_along_training_compiles_nothing():
+    """Parameters and batches are arguments; each value is that of a dense float64 Hessian."""
+    params, (inputs, targets) = problem(FEW)
+    loss = Counted()
+    seen = []
+    for step in range(3):
+        batch = (inputs * (1 + 0.1 * step), targets)
+        moved = jax.tree.map(lambda leaf, by=step: leaf + 0.01 * by, params)
+        with compiling() as count:
+            data = hessdiag.spectrum(loss, moved, batch).dataset
+        seen.append(count.programs)
+        weights = {"weight": np.asarray(moved["weight"], np.float64)}
+        wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), batch)
+        with jax.enable_x64(True):
+            truth = np.linalg.eigvalsh(dense_hessian(lambda p, b=wide: loss(p, b), weights))
+        assert abs(data.highest - truth[-1]) <= data.highest_error
+        assert abs(data.lowest - truth[0]) <= data.lowest_error
+    assert seen[1:] == [0, 0]
 
 
 def test_a_loss_that_draws_when_traced_is_refused_at_every_call():
@@ -124,19 +202,17 @@ def test_a_loss_that_draws_when_traced_is_refused_at_every_call():
             hessdiag.spectrum(noisy, *problem(FEW, seed=seed))
 
 
-def test_a_draw_that_one_batch_hides_is_found_with_the_next():
-    """Where all inputs are zero so is the Hessian, whatever was drawn."""
+def test_a_draw_that_a_batch_hides_is_found():
+    """Where all inputs are zero so is the Hessian, whatever was drawn; the program is another."""
     random = np.random.default_rng(0)
-    loss = Counted()
-
-    def noisy(params, batch):
-        return random.uniform(1, 2) * loss(params, batch)
-
     params, (inputs, targets) = problem(FEW)
-    hidden = hessdiag.spectrum(noisy, params, (0 * inputs, targets)).dataset
-    assert hidden.highest == 0
-    with pytest.raises(ValueError, match="the loss is not deterministic"):
-        hessdiag.spectrum(noisy, params, (inputs, targets))
+    for draw in (lambda: random.uniform(1, 2), lambda: random.uniform(1, 2, (12, 10))):
+
+        def noisy(p, batch, draw=draw):
+            return jnp.mean(draw() * (batch @ p["weight"] - targets) ** 2)
+
+        with pytest.raises(ValueError, match="the loss is not deterministic"):
+            hessdiag.spectrum(noisy, params, 0 * inputs)
 
 
 def test_an_asymmetry_that_one_batch_hides_is_found_with_the_next():

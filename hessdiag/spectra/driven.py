@@ -1,0 +1,231 @@
+"""Lanczos driven from the host: a compiled product a step, and nothing else to compile.
+
+It can be asked, shown and stopped after every product, and costs no compilation beside that of the
+product. `lanczos` is the same as one program, for use inside others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import eigh_tridiagonal
+
+from hessdiag.spectra.gram_schmidt import BLOCK
+from hessdiag.spectra.lanczos import CLEAR, LanczosDecomposition
+
+_NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate
+_ROUNDING = 4.0  # eps |A|: what is left of a product below it has no direction of its own
+_SHORT = 1024  # terms of a sum in the vectors' own precision
+
+Product = Callable[[Any], Any]
+"""v -> A v, compiled, on flat vectors of NumPy or of JAX."""
+
+
+class DrivenLanczos:
+    """A Krylov space of a symmetric map that grows by one product at a time.
+
+    What a product leaves outside the space is followed down to a few roundings, and a fresh random
+    direction is taken below: an invariant space, or one that looks so, ends no run.
+
+    Attributes:
+        active: Products spent, and vectors of the basis.
+        scale: The largest |A q| met, a lower estimate of the norm.
+        failed: A product was not finite; the space grows no more.
+        shares: By product, the parts of q'A q that fall on the ranges between `offsets`.
+        square: The sum of |A q|².
+        eps: Of the vectors' dtype.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        start: Float[np.ndarray, " d"],
+        *,
+        random: np.random.Generator,
+        offsets: Float[np.ndarray, " ranges"] | None = None,
+    ):
+        self.active, self.scale, self.square, self.failed = 0, 0.0, 0.0, False
+        self.shares: list[np.ndarray] = []
+        self._product, self._random, self._offsets = product, random, offsets
+        self.eps, self._start = float(np.finfo(start.dtype).eps), start
+        self._basis = _Basis(start.size, start.dtype)
+        self._vector, self._previous = start / _length(start), np.zeros_like(start)
+        self._alpha: list[float] = []
+        self._beta: list[float] = []
+        self._asymmetry = 0.0
+
+    @property
+    def size(self) -> int:
+        """Of the space that the map is on."""
+        return self._start.size
+
+    @property
+    def grows(self) -> bool:
+        """Whether another step is possible."""
+        return not self.failed and self.active < self.size
+
+    def step(self) -> None:
+        """One product and one more vector."""
+        q, coupling = self._vector, self._beta[-1] if self._beta else 0.0
+        image = np.asarray(self._product(q))
+        length = _length(image)
+        if not np.isfinite(length):
+            self._alpha.append(np.nan)
+            self._beta.append(np.nan)
+            self.failed, self.active = True, self.active + 1
+            return
+        self.scale, self.square = max(self.scale, length), self.square + length**2
+        alpha = _dot(q, image)
+        if self._offsets is not None:
+            self.shares.append(range_dots(q, image, self._offsets))
+        if coupling > CLEAR * self.eps * self.size**0.5 * self.scale:
+            self._asymmetry = max(self._asymmetry, abs(_dot(self._previous, image) - coupling))
+        rest = image - image.dtype.type(alpha) * q
+        rest -= image.dtype.type(coupling) * self._previous
+        self._basis.append(q)
+        rest = self._basis.orthogonal(rest)
+        residual = _length(rest)
+        if residual <= _ROUNDING * self.eps * self.scale and self.active + 1 < self.size:
+            residual = 0.0
+            fresh = self._random.standard_normal(self.size).astype(rest.dtype)
+            rest = self._basis.orthogonal(fresh)
+        self._alpha.append(alpha)
+        self._beta.append(residual)
+        self._previous, self._vector = q, rest / (_length(rest) or 1)
+        self.active += 1
+
+    def ends(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """The lowest and the highest Ritz value, and their residual bounds beta |s|."""
+        if self.failed or not self.active:
+            return np.full(2, np.nan), np.full(2, np.nan)
+        alpha, beta = self._alpha[: self.active], self._beta[: self.active]
+        values, vectors = eigh_tridiagonal(alpha, beta[:-1])
+        return values[[0, -1]], beta[-1] * np.abs(vectors[-1, [0, -1]])
+
+    def has_converged(self, tolerance: float) -> bool:
+        """Whether both ends met a residual of `tolerance * scale`, or the space is the whole."""
+        if self.failed:
+            return False
+        bounds = self.ends()[1]
+        return self.active == self.size or bool(np.max(bounds) <= tolerance * self.scale)
+
+    def between_ends(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
+        """A unit vector between the Ritz vectors of both ends, and its product, which T knows."""
+        alpha, beta = self._alpha[: self.active], self._beta[: self.active]
+        values, vectors = eigh_tridiagonal(alpha, beta[:-1])
+        along = vectors[:, -1] + (self.active > 1) * vectors[:, 0]
+        along /= np.linalg.norm(along)
+        image = vectors @ (values * (vectors.T @ along))
+        vector, moved = self._basis.combined(along), self._basis.combined(image)
+        return vector, moved + beta[-1] * along[-1] * self._vector
+
+    def outside(self, vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
+        """What of a vector is orthogonal to the basis."""
+        return self._basis.orthogonal(vector)
+
+    def decomposition(self, tolerance: float) -> LanczosDecomposition:
+        """The run so far, on the host."""
+        dtype = self._start.dtype
+        numbers: dict[str, Any] = {
+            "alpha": np.array(self._alpha[: self.active], dtype),
+            "beta": np.array(self._beta[: self.active], dtype),
+            "active": self.active,
+            "orthogonality": self._basis.orthogonality(),
+            "scale": self.scale,
+            "converged": self.active > 0 and self.has_converged(tolerance),
+            "broke_down": self.active == self.size,
+            "asymmetry": self._asymmetry / (self.scale or 1),
+        }
+        return LanczosDecomposition(**numbers)
+
+
+class _Basis:
+    """Orthonormal rows, in blocks: on the host, or where the accelerator is."""
+
+    def __init__(self, size: int, dtype: Any):
+        self._size, self._dtype = size, dtype
+        self._blocks: list[Any] = []
+        self._rows = 0
+        self._on_host = jax.default_backend() == "cpu"
+
+    def append(self, vector: np.ndarray) -> None:
+        k = self._rows % BLOCK
+        if k == 0:
+            zeros = np.zeros if self._on_host else jnp.zeros
+            self._blocks.append(zeros((BLOCK, self._size), self._dtype))
+        if self._on_host:
+            self._blocks[-1][k] = vector
+        else:
+            self._blocks[-1] = _written(self._blocks[-1], vector, k)
+        self._rows += 1
+
+    def orthogonal(self, vector: np.ndarray) -> np.ndarray:
+        """One pass, and another one where the first took away a good part of the vector."""
+        once = self._without(vector)
+        if _length(once) > _NO_CANCELLATION * _length(vector):
+            return once
+        twice = self._without(once)
+        return twice if _length(twice) > _NO_CANCELLATION * _length(once) else self._without(twice)
+
+    def _without(self, vector: np.ndarray) -> np.ndarray:
+        rest = vector
+        for i, block in enumerate(self._blocks):
+            if self._on_host:
+                rows = block[: self._rows - BLOCK * i]
+                rest = rest - (rows @ rest) @ rows
+            else:
+                rest = _removed(block, rest)
+        return np.asarray(rest)
+
+    def combined(self, weights: np.ndarray) -> np.ndarray:
+        """The sum of the rows times weights."""
+        total = np.zeros(self._size, self._dtype)
+        for i, block in enumerate(self._blocks):
+            own = np.zeros(BLOCK, self._dtype)
+            part = weights[BLOCK * i : BLOCK * (i + 1)]
+            own[: len(part)] = part
+            total += np.asarray(own @ block)
+        return total
+
+    def orthogonality(self) -> float:
+        """Largest entry of |Q Q' - I|."""
+        largest = 0.0
+        for i, left in enumerate(self._blocks):
+            for j, right in enumerate(self._blocks[: i + 1]):
+                gram = np.array(left @ right.T)
+                if i == j:
+                    gram -= np.diag(np.arange(BLOCK) < self._rows - BLOCK * i)
+                largest = float(np.maximum(largest, np.max(np.abs(gram))))
+        return largest
+
+
+def _highest(function: Callable[..., Any]) -> Callable[..., Any]:
+    return jax.jit(jax.default_matmul_precision("highest")(function))
+
+
+_removed = _highest(lambda block, vector: vector - (block @ vector) @ block)
+_written = _highest(lambda block, vector, k: block.at[k].set(vector))
+
+
+def range_dots(left: np.ndarray, right: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The products left'right by range of entries, each from its offset to the next; in float64."""
+    return np.add.reduceat(np.multiply(left, right, dtype=np.float64), offsets)
+
+
+def _dot(left: np.ndarray, right: np.ndarray) -> float:
+    """The sum of short sums, in float64: rounding of long ones would pass for asymmetry."""
+    whole = left.size // _SHORT * _SHORT
+    rows = left[:whole].reshape(-1, 1, _SHORT), right[:whole].reshape(-1, _SHORT, 1)
+    return float(np.sum(rows[0] @ rows[1], dtype=np.float64) + left[whole:] @ right[whole:])
+
+
+def _length(vector: np.ndarray) -> float:
+    """Euclidean, also where squares underflow or overflow."""
+    with np.errstate(over="ignore", under="ignore"):
+        square = _dot(vector, vector)
+    if 1e-20 < square < 1e30 or not np.isfinite(unit := float(np.max(np.abs(vector), initial=0))):
+        return float(np.sqrt(square))
+    return unit and unit * float(np.sqrt(_dot(vector / unit, vector / unit)))
