@@ -1,7 +1,7 @@
 """Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -13,8 +13,9 @@ from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
-from hessdiag.probes.inner_loop.norms import Norms, of_one_step
-from hessdiag.probes.inner_loop.radii import Radii
+from hessdiag.probes.inner_loop.norms import NormRuns, Norms, of_one_step
+from hessdiag.probes.inner_loop.radii import Radii, RadiusRuns
+from hessdiag.probes.inner_loop.rounding import Asked, Rounding, Vectors
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings, Progress
 
 
@@ -36,6 +37,7 @@ class InnerLoop:
         self._hessians = Hessians(settings)
         self._radii = Radii(settings)
         self._norms = Norms(settings)
+        self._rounding = Rounding(self._linearise)
 
     def of_hessians_alone(self) -> Self:
         """The same programs for Hessians, without other operators and products."""
@@ -59,16 +61,15 @@ class InnerLoop:
         """Measure the inner loop with these n points, stacked.
 
         Args:
-            points: As `linearise` takes them.
+            points: As `linearise` takes them: a tuple, whose first entry is the state.
             key: Randomness of start vectors and probes.
             progress: Called after each spectrum; may raise to abandon the measurement.
-
-        Raises:
-            NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
         settings, names = self._settings, self._others
         steps, keys = self._linearise(points), streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
+        if not names and not settings.products and not settings.paths:
+            return InnerLoopSpectra(hessians, {}, {}, [])
         alike = bool(names) and bool(self._is_alike(steps))
         copied = alike and {"preconditioned", "update"} <= set(names)
         computed = tuple(name for name in names if not (copied and name == "update"))
@@ -79,16 +80,33 @@ class InnerLoop:
                 progress()
             return {n: results[n if n in results else "preconditioned"] for n in names}
 
-        operators = self._radii.measure(steps, computed, keys.operators, progress)
-        products = {}
+        scale_key, radius_key = jax.random.split(keys.operators)
+        scales = self._radii.scales(steps, scale_key, names=computed)
+        scales = {name: scales[name] for name in computed}
+        radii = self._radii.measure(steps, scales, radius_key, progress)
+        norms, first = {}, ()
         if settings.products:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
             update = "preconditioned" if alike and "update" not in computed else "update"
-            products = self._norms.products(
+            norms = self._norms.products(
                 steps, first + computed, keys.products, paper, update, progress
             )
-            products = with_copies(products, first + names)
-        operators = with_copies(operators, names)
         paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
-        return InnerLoopSpectra(hessians, operators, products, paths)
+        asked = Asked(scales, _vectors(radii), _vectors(norms))
+        noise = self._rounding.measure(points, steps, asked, keys.rounding)
+        operators = {
+            name: [run.spectrum(noise.radii[name][j]) for j, run in enumerate(runs)]
+            for name, runs in radii.items()
+        }
+        products = {
+            name: [run.norm(noise.products[name][i]) for i, run in enumerate(runs)]
+            for name, runs in norms.items()
+        }
+        if settings.products:
+            products = with_copies(products, first + names)
+        return InnerLoopSpectra(hessians, with_copies(operators, names), products, paths)
+
+
+def _vectors(runs: Mapping[str, Sequence[RadiusRuns] | Sequence[NormRuns]]) -> Vectors:
+    return {name: jnp.stack([run.vector for run in along]) for name, along in runs.items()}
