@@ -4,7 +4,7 @@ There is one definition of it, for training, meta-gradients, operators and the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from hessdiag.inner.extras import with_extras
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.spectra import Space
 
@@ -41,7 +42,8 @@ class InnerUpdate:
     Attributes:
         loss: (params, η, batch) → L, a scalar; η a flat vector (m,), or None where there is none.
         optimiser: any optax transformation that returns the change of the parameters, its learning
-            rate included.
+            rate included. Those that read `value`, `grad` or `value_fn` get them, and derivatives
+            follow.
         learning_rate: inner step count → α, or a number: what the operator I − α∇²L uses; None if
             there is none to speak of.
         clip: gradient → gradient, what comes before the optimiser; None for none.
@@ -59,7 +61,10 @@ class InnerUpdate:
     optimiser_of: Callable[[Eta], optax.GradientTransformation] | None = None
 
     def init(self, params: Any) -> InnerState:
-        """The state before the first update."""
+        """The state before the first update.
+
+        Optax's lookahead takes ``optax.LookaheadParams.init_synced(params)``.
+        """
         return InnerState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
 
     def rate(self, step: Int[Array, ""] | int) -> Float[Array, ""] | None:
@@ -78,22 +83,29 @@ class InnerUpdate:
         return gradient if self.clip is None else with_finite_roots(self.clip)(gradient)
 
     def change(
-        self, state: InnerState, clipped: Any, eta: Eta | None = None
+        self, state: InnerState, clipped: Any, eta: Eta | None = None, batch: Any = None
     ) -> tuple[Any, optax.OptState]:
-        """(θ' − θ, s'), given the clipped gradient."""
+        """(θ' − θ, s'), given the clipped gradient; optimisers that read the loss get it."""
         learned = None if eta is None else self.optimiser_of
         optimiser = self.optimiser if learned is None or eta is None else learned(eta)
-        return with_finite_roots(optimiser.update)(clipped, state.opt_state, state.params)
+        update = with_extras(
+            optimiser,
+            lambda params: self.loss(params, eta, batch),
+            is_clipped=self.clip is not None,
+        )
+        return with_finite_roots(update)(clipped, state.opt_state, state.params)
 
-    def apply(self, state: InnerState, gradient: Any, eta: Eta | None = None) -> InnerState:
-        """The update, given the gradient."""
-        change, opt_state = self.change(state, self.clipped(gradient), eta)
+    def apply(
+        self, state: InnerState, gradient: Any, eta: Eta | None = None, batch: Any = None
+    ) -> InnerState:
+        """The update, given the gradient at the batch."""
+        change, opt_state = self.change(state, self.clipped(gradient), eta, batch)
         return InnerState(optax.apply_updates(state.params, change), opt_state, state.step + 1)
 
     def __call__(self, state: InnerState, batch: Any, eta: Eta | None = None) -> InnerState:
         """The state after one update; differentiable."""
         state = InnerState(*state)
-        return self.apply(state, self.gradient(state.params, eta, batch), eta)
+        return self.apply(state, self.gradient(state.params, eta, batch), eta, batch)
 
 
 def OptaxUpdate(
@@ -123,9 +135,10 @@ class LossWithoutEta:
     loss: Callable[[Any, Any], Float[Array, ""]]
 
     def __call__(self, params: Any, eta: Any, batch: Any) -> Float[Array, ""]:
-        """L(θ, batch)."""
+        """L(θ, batch); of optax's lookahead, at the fast parameters."""
         del eta
-        return self.loss(params, batch)
+        fast = params.fast if isinstance(params, optax.LookaheadParams) else params
+        return self.loss(fast, batch)
 
 
 def held_memory(
@@ -137,7 +150,7 @@ def held_memory(
 
     Args:
         opt_state: the optimiser's state.
-        dtype: of the flat vector where there are no such leaves to say it.
+        dtype: of the parameters; the flat vector's is at least as wide.
 
     Returns:
         The memory as one flat vector, its space, and flat memory → whole state, counters held.
@@ -145,7 +158,11 @@ def held_memory(
     leaves, structure = jax.tree.flatten(opt_state)
     moves = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
     floating = [leaf for leaf, is_floating in zip(leaves, moves, strict=True) if is_floating]
-    space = Space.like(floating, dtype=dtype)
+    narrow = Space.like(floating, dtype=dtype)
+    wide = jnp.promote_types(narrow.dtype, dtype)  # accumulators may have a dtype of their own
+    space = replace(
+        narrow, dtype=wide, unravel=lambda flat: narrow.unravel(flat.astype(narrow.dtype))
+    )
 
     def merged(flat):
         memory = iter(space.unravel(flat))
