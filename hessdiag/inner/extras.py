@@ -1,4 +1,4 @@
-"""What some optimisers want beside the gradient: the loss's value, its gradient, the loss itself."""
+"""What some optimisers want beside the gradient: the loss, its value, its gradient."""
 
 from collections.abc import Callable
 from typing import Any

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -63,9 +64,12 @@ class InnerUpdate:
     def init(self, params: Any) -> InnerState:
         """The state before the first update.
 
-        Optax's lookahead takes ``optax.LookaheadParams.init_synced(params)``.
+        Leaves that are no floating numbers, such as keys and counters, are held constant, and the
+        optimiser does not see them. Optax's lookahead takes
+        ``optax.LookaheadParams.init_synced(params)``.
         """
-        return InnerState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
+        floats, _ = _split(params)
+        return InnerState(params, self.optimiser.init(floats), jnp.zeros((), jnp.int32))
 
     def rate(self, step: Int[Array, ""] | int) -> Float[Array, ""] | None:
         """α at a step; None if there is none."""
@@ -105,6 +109,11 @@ class InnerUpdate:
     def __call__(self, state: InnerState, batch: Any, eta: Eta | None = None) -> InnerState:
         """The state after one update; differentiable."""
         state = InnerState(*state)
+        floats, whole = _split(state.params)
+        if whole is not None:
+            free = replace(self, loss=lambda params, *rest: self.loss(whole(params), *rest))
+            after = free(state._replace(params=floats), batch, eta)
+            return after._replace(params=whole(after.params))
         return self.apply(state, self.gradient(state.params, eta, batch), eta, batch)
 
 
@@ -124,8 +133,56 @@ def OptaxUpdate(
         learning_rate: step index, counted from the first of the measured steps, → α, or a number:
             only for the operator I − α∇²L.
         clip: gradient → gradient, before the optimiser; None where `optimiser` clips itself, too.
+
+    Raises:
+        TypeError: One of these is something else.
     """
+    _require_callable("loss", loss, "a function (params, batch) → scalar")
+    if not isinstance(optimiser, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"optimiser: {_shown(optimiser)}; allowed: an optax transformation, such as "
+            "optax.adam(1e-3)"
+        )
+    is_number = isinstance(learning_rate, int | float | jax.Array | np.generic)
+    if learning_rate is not None and not is_number:
+        _require_callable("learning_rate", learning_rate, "a number, or step index → number")
+    if clip is not None:
+        _require_callable(
+            "clip",
+            clip,
+            "a function gradient → gradient, or optax's in the "
+            "optimiser: optax.chain(clip, optimiser)",
+        )
     return InnerUpdate(LossWithoutEta(loss), optimiser, learning_rate, clip)
+
+
+def _require_callable(name: str, value: Any, allowed: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{name}: {_shown(value)}; allowed: {allowed}")
+
+
+def _shown(value: Any) -> str:
+    is_short = isinstance(value, str | int | float | None)
+    return repr(value) if is_short else f"a {type(value).__name__}"
+
+
+def _split(params: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Floating leaves, None for each of the others; and the way back, where there are others."""
+    leaves, structure = jax.tree.flatten(params)
+    moves = [isinstance(leaf, float) or _is_floating(leaf) for leaf in leaves]
+    if all(moves):
+        return params, None
+    pairs = list(zip(leaves, moves, strict=True))
+
+    def whole(floats: Any) -> Any:
+        given = iter(jax.tree.leaves(floats))
+        return structure.unflatten([next(given) if move else leaf for leaf, move in pairs])
+
+    return structure.unflatten([leaf if move else None for leaf, move in pairs]), whole
+
+
+def _is_floating(leaf: Any) -> bool:
+    return jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating)
 
 
 @dataclass(frozen=True)

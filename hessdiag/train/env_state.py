@@ -1,6 +1,6 @@
 """The environment's state in dtypes that stay, so that a saved one goes on as if nothing had been.
 
-JAX remembers of numbers that were Python's that they give way to the dtypes of others; files do not.
+Of Python's numbers JAX remembers that they give way to the dtypes of others; files do not.
 """
 
 from collections.abc import Callable

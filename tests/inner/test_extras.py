@@ -121,11 +121,11 @@ def test_line_searches_run_and_are_refused_where_derivatives_are_wanted(number):
     update = OptaxUpdate(loss, SEARCHES[number])
     state, batch = start(update)
     assert loss(update(state, batch).params, batch) < loss(state.params, batch)
-    with pytest.raises(UsageError, match="^optimiser: .*value_fn.*; allowed: [^\n]*$"):
+    with pytest.raises(UsageError, match=r"^optimiser: .*value_fn.*; allowed: [^\n]*$"):
         linearised_step(update, state, batch)
 
 
 def test_what_reads_something_else_is_refused():
     update = OptaxUpdate(loss, optax.contrib.sophia(1e-2))
-    with pytest.raises(UsageError, match="^optimiser: .*obj_fn.*; allowed: .*value_fn"):
+    with pytest.raises(UsageError, match=r"^optimiser: .*obj_fn.*; allowed: .*value_fn"):
         start(update)

@@ -66,9 +66,7 @@ def test_a_run_with_such_a_state_that_was_stopped_is_the_same_run(tmp_path):
     ],
 )
 def test_a_state_that_changes_its_kind_is_refused_before_training(tmp_path, kind, said):
-    settings = resolve(
-        TINY | {"env": "tests.train.any_state:Changing", "problem.kind": kind}
-    )
+    settings = resolve(TINY | {"env": "tests.train.any_state:Changing", "problem.kind": kind})
     with pytest.raises(UsageError, match=rf"--env: rollout of .*{said}.*; allowed: the same"):
         launch.start(settings, tmp_path / "run", command="")
     assert not (tmp_path / "run").exists()

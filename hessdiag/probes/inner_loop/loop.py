@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from hessdiag.inner.step import InnerStep
@@ -45,10 +46,10 @@ class InnerLoop:
         alone._settings = replace(self._settings, operators=(), products=False, paths=False)
         return alone
 
-    def units(self, n: int) -> int:
-        """Calls of `progress` that `measure` makes for n inner steps with a learning rate."""
-        others = len(self._others)
-        return n * (1 + others + (1 + others) * self._settings.products + self._settings.paths)
+    def units(self, n: int, *, has_rate: bool = True) -> int:
+        """Calls of `progress` that `measure` makes for n inner steps, with a rate or not."""
+        others, settings = len(self._others), self._settings
+        return n * (1 + others + (has_rate + others) * settings.products + settings.paths)
 
     @property
     def _others(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class InnerLoop:
         steps, keys = self._linearise(points), streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
         if not names and not settings.products and not settings.paths:
-            return InnerLoopSpectra(hessians, {}, {}, [])
+            return InnerLoopSpectra(hessians, {}, {}, [], np.asarray(steps.loss))
         alike = bool(names) and bool(self._is_alike(steps))
         copied = alike and {"preconditioned", "update"} <= set(names)
         computed = tuple(name for name in names if not (copied and name == "update"))
@@ -105,7 +106,8 @@ class InnerLoop:
         }
         if settings.products:
             products = with_copies(products, first + names)
-        return InnerLoopSpectra(hessians, with_copies(operators, names), products, paths)
+        operators = with_copies(operators, names)
+        return InnerLoopSpectra(hessians, operators, products, paths, np.asarray(steps.loss))
 
 
 def _vectors(runs: Mapping[str, Sequence[RadiusRuns] | Sequence[NormRuns]]) -> Vectors:
