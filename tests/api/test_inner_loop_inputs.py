@@ -106,7 +106,7 @@ def test_one_batch_in_a_list_is_one_step_and_long_loops_of_examples_are_asked_ab
         ({"seed": "a"}, "seed='a'"),
         ({"progress": "yes"}, "progress='yes'"),
         ({"steps": 3}, "steps=3"),
-        ({"update": hessdiag.OptaxUpdate(lambda p, b: p["v"], optax.sgd(0.1))}, "loss: it gives"),
+        ({"update": hessdiag.OptaxUpdate(lambda p, _: p["v"], optax.sgd(0.1))}, "loss: it gives"),
     ],
 )
 def test_misuse_is_refused_in_one_line(given, said):

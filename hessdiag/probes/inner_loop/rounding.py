@@ -1,10 +1,10 @@
 """How far rounding moves what an inner loop's operators do to the vectors that answers rest on.
 
 Optimisers cancel: Adam's first response to a gradient is what two numbers of size alpha / |g| leave
-of each other, gradient accumulation leaves less still, and near a minimum a gradient has few.
-digits. A product is then wrong by far more than its own eps, and by the same for every vector. So the loop
-is linearised again where the floats of its states are moved by about one eps each, which rounds
-everything anew, and the products are compared.
+of each other, gradient accumulation leaves less still, and near a minimum a gradient has few
+digits. A product is then wrong by far more than its own eps, and by the same for every vector. So
+the loop is linearised again where the floats of its states are moved by about one eps each, which
+rounds everything anew, and the products are compared.
 """
 
 from collections.abc import Callable
