@@ -1,10 +1,11 @@
 """Spectra of every operator along an optax inner loop, in one call."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray
 from jaxtyping import PyTree
@@ -12,11 +13,26 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from hessdiag import spectra
+from hessdiag.api.arguments import (
+    known_arguments,
+    require_progress,
+    require_tolerance,
+    require_whole,
+)
+from hessdiag.api.loop_arguments import (
+    inner_state,
+    require_operators,
+    require_update,
+    stacked_batches,
+)
 from hessdiag.api.notes import not_converged, not_finite
 from hessdiag.api.plots import inner_loop_figure
 from hessdiag.api.programs import inner_loop_programs
+from hessdiag.api.progress import Watch
 from hessdiag.api.result import Result, compact_table, described, provenance
+from hessdiag.api.trainable import Held, OnFloats
 from hessdiag.inner import InnerState, InnerUpdate
+from hessdiag.inner.update import LossWithoutEta
 from hessdiag.probes.inner_loop import (
     OPERATORS,
     InnerLoopSettings,
@@ -29,7 +45,8 @@ from hessdiag.report.select import shown_error
 from hessdiag.train.self_test import require_sound_compiler
 
 _ENDS = ("hessian_min", "hessian_max")
-_COORDINATES = {
+_LONG_NAMES = {
+    "loss": "value of the inner loss",
     "inner_step": "index of the inner step",
     "operator": "what an inner step multiplies perturbations by",
     "term": "index i of the product over the last i - 1 inner steps",
@@ -61,8 +78,11 @@ class InnerLoopResult(Result):
         return tables
 
     def notes(self) -> list[str]:
-        """What is not finite, and where that comes from; what has not converged."""
-        return not_finite(self.dataset) + not_converged(self.dataset)
+        """What is no number, and where that comes from; what has not converged; what was held."""
+        notes = not_finite(self.dataset) + not_converged(self.dataset)
+        if held := self.dataset.attrs.get("held"):
+            notes.append(f"Held constant, for they are no floating numbers: {held}.")
+        return notes
 
     def figure(self) -> Figure:
         """Radii and norms, with their errors."""
@@ -89,6 +109,7 @@ def _norm(cell: xarray.Dataset) -> str:
     return with_error(float(cell.product_norm_minus_one), float(cell.product_norm_error))
 
 
+@known_arguments
 @spectra.one_lapack_thread
 def inner_loop_spectra(
     update: InnerUpdate,
@@ -102,7 +123,7 @@ def inner_loop_spectra(
     tolerance: float = 1e-3,
     chunk_size: int | None = None,
     seed: int = 0,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], object] | bool | None = None,
 ) -> InnerLoopResult:
     """Run an inner loop and measure what each of its steps multiplies perturbations by.
 
@@ -113,8 +134,10 @@ def inner_loop_spectra(
     Args:
         update: The inner update.
         state: (parameters, optimiser state) before the first step: `update.init(params)`, or any
-            state of a run.
-        batches: The batch of every inner step: a list, or a pytree stacked along a leading axis.
+            state of a run. Parameters that are no floating arrays are held constant.
+        batches: The batch of every inner step: a list, a tuple, an iterator or a loader of batches
+            of one size, or a pytree of their leaves stacked along a leading axis. Where that axis
+            could as well be one of examples, it is asked for.
         operators: Some of "paper" (I - alpha Hessian, if the update has a learning rate),
             "preconditioned", "update" and "augmented".
         products: Measure the norms of products over inner steps, too.
@@ -124,41 +147,65 @@ def inner_loop_spectra(
         chunk_size: Examples per chunk, for batches that do not fit into memory at once: the leaves
             of each batch then have a common leading axis, over which the loss is a mean.
         seed: Of start vectors and probes.
-        progress: Called after each spectrum.
+        progress: Called with spectra done, and spectra in all, after each; what it raises ends the
+            call. None for a bar in terminals and notebooks, of a call that takes long; False for
+            neither.
 
     Returns:
-        The result; print it, `plot` it, `save` it.
+        The result; print it, `plot` it, `save` it. What cannot be measured is NaN there, and named
+        in its `notes`: a Hessian that is not symmetric, a product that is not finite.
 
     Raises:
-        NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
-        ValueError: If an operator is unknown, or if the update does not repeat.
+        TypeError, ValueError: An argument is not what it is to be; or the update does not repeat.
+        UsageError: The optimiser has no derivative.
     """
-    unknown = sorted(set(operators) - set(OPERATORS))
-    if unknown:
-        raise ValueError(
-            f"operators: {', '.join(unknown)} unknown; allowed: {', '.join(OPERATORS)}"
-        )
-    if isinstance(batches, list):
-        batches = jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches)
+    names = require_operators(operators)
     settings = InnerLoopSettings(
-        tuple(operators), products, starts=starts, max_matvecs=max_matvecs, tolerance=tolerance
+        names,
+        bool(products),
+        starts=require_whole("starts", starts, 1),
+        max_matvecs=require_whole("max_matvecs", max_matvecs, 1),
+        tolerance=require_tolerance(tolerance),
     )
+    seed = require_whole("seed", seed, 0)
+    if chunk_size is not None:
+        chunk_size = require_whole("chunk_size", chunk_size, 1)
+    require_progress(progress)
+    require_update(update)
+    state, held = inner_state(update, state)
     require_sound_compiler()
-    programs = inner_loop_programs(update, chunk_size, settings)
+    programs = inner_loop_programs(_on_floats(update, held), chunk_size, settings)
+    batches = stacked_batches(batches, partial(programs.accepts, state.params))
     if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
         raise ValueError(
-            "the update is not deterministic: the same one, run or traced again, is another; fix "
-            "random keys and the order of the data"
+            "update: it is not deterministic: the same one, run or traced again, is another; "
+            "allowed: functions of their arguments alone, with fixed random keys and data order"
         )
     points = programs.points(state, batches)
-    measured = [programs.loop.measure(points, jax.random.key(seed), progress=progress)]
     steps = np.arange(len(jax.tree.leaves(batches)[0]))
+    total = programs.loop.units(len(steps), has_rate=update.learning_rate is not None)
+    with Watch(total, progress) as watch:
+        measured = [
+            programs.loop.measure(
+                points, jax.random.key(seed), progress=lambda: watch.note(watch.done + 1)
+            )
+        ]
     dataset = schema.described(
         inner_loop_variables(measured),
         coords={"inner_step": steps, "operator": operator_names(measured), "term": 1 + steps},
         attrs=provenance(seed, tolerance, spectra.Space.like(state[0]).dtype),
     )
-    return InnerLoopResult(described(dataset, _COORDINATES))
+    dataset["loss"] = "inner_step", measured[0].losses
+    dataset.attrs["held"] = ", ".join(held.names)
+    return InnerLoopResult(described(dataset, _LONG_NAMES))
+
+
+def _on_floats(update: InnerUpdate, held: Held) -> InnerUpdate:
+    """The update of the floating leaves alone."""
+    if not held:
+        return update
+    assert isinstance(update.loss, LossWithoutEta)
+    return replace(update, loss=LossWithoutEta(OnFloats(update.loss.loss, held)))
 
 
 def _radius(cell: xarray.Dataset) -> str:

@@ -55,6 +55,15 @@ class LoopProblem:
         """L'(θ, η, batch)."""
         return self.outer(self.held.whole(params), hyper, trajectories)
 
+    def losses(self, params: Any, eta: Any, env_state: Any, key: Any) -> dict[str, Any]:
+        """Both losses, each on a batch of its own."""
+        _, batch = self.rollout(params, eta, env_state, key)
+        _, outer_batch = self.validation_rollout(params, eta, env_state, key)
+        return {
+            "inner_loss": self.inner_loss(params, eta, batch),
+            "outer_loss": self.outer_loss(params, eta, outer_batch),
+        }
+
 
 def from_batches(batches: Callable[[Any], Any]) -> Sampler:
     """A sampler that depends on nothing but its key, as one that samples for a loss."""

@@ -16,10 +16,23 @@ _UPDATE = (
 def not_finite(data: xarray.Dataset) -> list[str]:
     """Sentences about products of an `InnerLoopResult` that were not finite, one for each cause."""
     sound = np.isfinite(data["hessian_max"].isel(unroll=0).values)
+    defects = data["symmetry_defect"].isel(unroll=0).values
+    asymmetric = ~sound & np.isfinite(defects)
     sentences = []
-    if not sound.all():
-        place = _named(data["inner_step"], ~sound)
+    if "loss" in data and not (defined := np.isfinite(data["loss"].values)).all():
+        place, value = _named(data["inner_step"], ~defined), data["loss"].values[~defined][0]
+        sentences.append(
+            f"The loss is {value} at {place}: its derivatives, finite or not, are of no function."
+        )
+    if (~sound & ~asymmetric).any():
+        place = _named(data["inner_step"], ~sound & ~asymmetric)
         sentences.append(f"Hessian: no finite product at {place}: {_LOSS}")
+    if asymmetric.any():
+        place = _named(data["inner_step"], asymmetric)
+        sentences.append(
+            f"Hessian: not symmetric at {place}, by {np.max(defects[asymmetric]):.1e} of its norm: "
+            "a rule of a derivative in the loss is wrong, or its products are mostly rounding."
+        )
     for place, names in _failures(data, sound).items():
         sentences.append(f"{', '.join(names)}: no finite product at {place}: {_UPDATE}")
     return sentences

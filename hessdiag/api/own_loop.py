@@ -11,11 +11,26 @@ import optax
 import xarray
 
 from hessdiag.analysis import of_run
+from hessdiag.api.arguments import require_progress
 from hessdiag.api.kept_states import KeptStates
 from hessdiag.api.loop_problem import LoopProblem, Loss, Sampler, from_batches
 from hessdiag.api.loop_record import Loop, LoopDirectory
+from hessdiag.api.probe_arguments import (
+    learned_optimiser,
+    require_floats,
+    require_functions,
+    require_loop_runs,
+    require_no_semi_gradient,
+    require_number,
+    require_optimiser,
+    require_rate,
+    require_state_of,
+    require_whole,
+    sampler,
+)
+from hessdiag.api.progress import Tell, Watch
 from hessdiag.api.trainable import Held
-from hessdiag.errors import UsageError
+from hessdiag.errors import NotFiniteError
 from hessdiag.inner import InnerState
 from hessdiag.meta import Start, System
 from hessdiag.meta.streams import run_keys
@@ -36,6 +51,7 @@ class _Program:
     eta: Any  # shapes and structure of η
     system: System
     measure: ProbeOfSystem
+    losses: Callable[..., dict[str, Any]]  # at a state
 
 
 class Probe:
@@ -91,13 +107,18 @@ class Probe:
         headline: str = "outer_loss",
         **measure: Any,
     ):
-        for argument, value in (("n", n), ("every", every)):
-            if value < 1:
-                raise UsageError(f"{argument}: {value!r} is not allowed; allowed: 1 or more")
-        if learning_rate is None:
-            raise UsageError("learning_rate: None is not allowed; allowed: a number or a schedule")
-        sample = _sampler(rollout, batches)
+        require_whole("n", n, 1)
+        require_whole("every", every, 1)
+        require_rate(learning_rate)
+        require_number("momentum", momentum, least=0, below=1)
+        require_number("budget", budget, least=0)
+        require_functions(inner_loss=inner_loss, outer_loss=outer_loss)
+        optional = {"rollout": rollout, "batches": batches, "validation": validation, "clip": clip}
+        require_functions(**{name: each for name, each in optional.items() if each is not None})
+        require_optimiser(optimiser)
+        sample = sampler(rollout, batches)
         outer_sample = sample if validation is None else from_batches(validation)
+        require_no_semi_gradient(measure.get("operators", ()))
         flat = {f"probe.{key}": value for key, value in measure.items()}
         self.spent = 0.0
         self._settings: Settings = from_flat({"env": name, "n": n, "seed": seed, **flat})
@@ -111,7 +132,14 @@ class Probe:
         self._program: _Program | None = None
 
     def __call__(
-        self, params: Any, opt_state: Any, eta: Any, env_state: Any = None, *, step: int = 0
+        self,
+        params: Any,
+        opt_state: Any,
+        eta: Any,
+        env_state: Any = None,
+        *,
+        step: int = 0,
+        progress: Tell | bool | None = None,
     ) -> Diagnosis:
         """Measure at a state.
 
@@ -122,12 +150,15 @@ class Probe:
             env_state: what `rollout` continues.
             step: inner updates so far: the learning rate reads it, and the randomness of the probe
                 depends on it.
+            progress: called with the units of work done, and all of them; what it raises ends the
+                call. None for a bar in terminals and notebooks, where it takes long; False for
+                neither.
 
         Raises:
-            UsageError: `opt_state` is of other parameters than `params`.
-            NotFiniteError: A meta-gradient is NaN or infinite.
+            UsageError: `opt_state` is of other parameters than `params`; a function fails.
+            NotFiniteError: A loss or a meta-gradient is NaN or infinite.
         """
-        dataset, loop = self._measure(step, params, opt_state, eta, env_state)
+        dataset, loop = self._measure(step, params, opt_state, eta, env_state, progress)
         return Diagnosis(of_run(loop.run([dataset])))
 
     def record(
@@ -140,6 +171,7 @@ class Probe:
         *,
         step: int,
         metrics: dict[str, float] | None = None,
+        progress: Tell | bool | None = None,
     ) -> Diagnosis | None:
         """Measure at a state, where it is due, and keep it in a run directory with its report.
 
@@ -154,6 +186,7 @@ class Probe:
             step: inner updates so far. `every` and `budget` say whether it is measured.
             metrics: figures of merit at this step, kept whether it is measured or not. Where a loop
                 begins again at an earlier step, what was recorded from there on is forgotten.
+            progress: as for a call.
 
         Returns:
             What all probes of the directory say; None where nothing was measured.
@@ -163,13 +196,13 @@ class Probe:
         """
         path = Path(directory).expanduser()
         if path not in self._directories:
-            loop = self._loop(self._program_for(params, eta).system)
+            loop = self._loop(self._program_for(params, eta, env_state).system)
             self._directories[path] = LoopDirectory(path, loop, step)
         self._directories[path].note(step, eta, metrics or {})
         is_spent = self._budget is not None and self.spent >= self._budget
         if is_spent or step % self._every:
             return None
-        dataset, _ = self._measure(step, params, opt_state, eta, env_state)
+        dataset, _ = self._measure(step, params, opt_state, eta, env_state, progress)
         return Diagnosis(of_run(self._directories[path].add(step, dataset)))
 
     def keep(self, step: Any, params: Any, opt_state: Any, eta: Any, env_state: Any = None) -> None:
@@ -188,26 +221,38 @@ class Probe:
         return found
 
     def _measure(
-        self, step: int, params: Any, opt_state: Any, eta: Any, env_state: Any
+        self,
+        step: int,
+        params: Any,
+        opt_state: Any,
+        eta: Any,
+        env_state: Any,
+        progress: Tell | bool | None,
     ) -> tuple[xarray.Dataset, Loop]:
+        require_whole("step", step, 0)
+        require_progress(progress)
         require_sound_compiler()
-        program = self._program_for(params, eta)
+        program = self._program_for(params, eta, env_state)
         floats = program.held.floats(params)
-        _require_same(program.system, floats, opt_state)
+        require_state_of(program.system.update.optimiser, floats, opt_state)
         inner = InnerState(floats, opt_state, jnp.asarray(step, jnp.int32))
         start = Start(inner, program.system.eta_space.ravel(eta), env_state)
         keys = run_keys(self._settings.seed)
-        dataset = program.measure(start, step, keys=keys, progress=lambda _: None)
+        for name, value in program.losses(floats, eta, env_state, keys.probe).items():
+            if not jnp.isfinite(value):
+                raise NotFiniteError(f"{name}: {value} at step {step}; allowed: a finite number")
+        with Watch(program.measure.steps, progress) as watch:
+            dataset = program.measure(start, step, keys=keys, progress=watch.note)
         samples = self._settings.probe.samples
         cuts = dataset.sizes.get("cut", 1)
         self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
         return dataset, self._loop(program.system)
 
     def _system(self, problem: Any, eta: Any) -> System:
-        if isinstance(self._optimiser, optax.GradientTransformation):
+        if isinstance(self._optimiser, optax.GradientTransformation | optax.MultiSteps):
             return System.of(problem, self._optimiser, self._rate, clip=self._clip)
         learned = self._optimiser
-        system = System.of(problem, learned(eta), self._rate, clip=self._clip)
+        system = System.of(problem, learned_optimiser(learned, eta), self._rate, clip=self._clip)
         unravel = system.eta_space.unravel
         update = dataclasses.replace(system.update, optimiser_of=lambda eta: learned(unravel(eta)))
         return dataclasses.replace(system, update=update)
@@ -215,39 +260,32 @@ class Probe:
     def _loop(self, system: System) -> Loop:
         return Loop(self._settings, shown(system.names), self._headline)
 
-    def _program_for(self, params: Any, eta: Any) -> _Program:
+    def _program_for(self, params: Any, eta: Any, env_state: Any) -> _Program:
         """The program traced for such a state, or a new one where other leaves are held."""
-        held, shapes = Held.of(params), jax.tree.flatten(jax.eval_shape(lambda: eta))
+        held = Held.of(params)
+        require_floats(params, eta, held.floats(params))
+        shapes = jax.tree.flatten(jax.eval_shape(lambda: eta))
         kept = self._program
         if kept is not None and kept.held.same_as(held) and kept.eta == shapes:
             return kept
         problem = LoopProblem(*self._functions, eta, held)
+        require_loop_runs(problem, held.floats(params), eta, env_state)
         system = self._system(problem, eta)
         measured = measured_of(system, lambda start, _: start, self._settings, self._momentum)
-        self._program = _Program(held, shapes, system, ProbeOfSystem(measured))
+        losses = jax.jit(problem.losses)
+        self._program = _Program(held, shapes, system, ProbeOfSystem(measured), losses)
         return self._program
 
 
 def diagnose(
-    params: Any, opt_state: Any, eta: Any, env_state: Any = None, *, step: int = 0, **loop: Any
+    params: Any,
+    opt_state: Any,
+    eta: Any,
+    env_state: Any = None,
+    *,
+    step: int = 0,
+    progress: Tell | bool | None = None,
+    **loop: Any,
 ) -> Diagnosis:
     """Measure at one state of a training loop; see `Probe` for `loop` and what is returned."""
-    return Probe(**loop)(params, opt_state, eta, env_state, step=step)
-
-
-def _sampler(rollout: Sampler | None, batches: Callable[[Any], Any] | None) -> Sampler:
-    if rollout is not None and batches is None:
-        return rollout
-    if batches is not None and rollout is None:
-        return from_batches(batches)
-    raise UsageError("rollout, batches: one of the two is needed; allowed: a function")
-
-
-def _require_same(system: System, floats: Any, opt_state: Any) -> None:
-    """Refuse an optimiser state that is not of these parameters."""
-    wanted = jax.eval_shape(system.update.optimiser.init, floats)
-    if jax.tree.structure(wanted) != jax.tree.structure(opt_state):
-        raise UsageError(
-            "opt_state: it is of other parameters or of another optimiser; allowed: what "
-            "optimiser.init(hessdiag.trainable(params)) gives, and what follows from it"
-        )
+    return Probe(**loop)(params, opt_state, eta, env_state, step=step, progress=progress)

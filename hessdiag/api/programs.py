@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 import jax
 
 from hessdiag import spectra
+from hessdiag.api.loop_arguments import acceptance
 from hessdiag.inner import InnerState, InnerUpdate, linearised_step
 from hessdiag.inner.update import LossWithoutEta
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings
@@ -45,12 +46,15 @@ class InnerLoopPrograms:
     """One inner loop's run and measurement, inside programs.
 
     Attributes:
+        accepts: (params, batch) -> why the loss does not take the batch; None where it does.
         repeats: (state, batch) -> whether gradient and update are the same each time.
         points: (state, stacked batches) -> the points of the inner steps, for `loop`.
         loop: Measures them.
     """
 
     def __init__(self, update: InnerUpdate, chunk_size: int | None, settings: InnerLoopSettings):
+        whole = update.loss
+        self.accepts = acceptance(lambda params, batch: whole(params, None, batch))
         if chunk_size is not None:
             assert isinstance(update.loss, LossWithoutEta)
             chunked = LossWithoutEta(spectra.chunked(update.loss.loss, chunk_size))

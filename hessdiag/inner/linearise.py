@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from hessdiag.errors import UsageError
+from hessdiag.inner.extras import reads
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.inner.step import InnerStep
 from hessdiag.inner.update import Eta, InnerState, InnerUpdate, held_memory
@@ -54,11 +56,13 @@ def linearised_step(
 
     def respond(theta, memory, clipped, eta=eta):
         before = InnerState(space.unravel(theta), merged(memory), state.step)
-        change, after = update.change(before, space.unravel(clipped), eta)
+        change, after = update.change(before, space.unravel(clipped), eta, batch)
         return space.ravel(change), held_memory(after, space.dtype)[0]
 
-    _, response = linearise(with_finite_roots(respond), theta, memory, clipped)
-    is_learned = update.optimiser_of is not None and eta is not None
+    with PRECISE:
+        read = reads(update.optimiser, state.params, state.opt_state, state.params)
+        response = _response(with_finite_roots(respond), theta, memory, clipped, read=read)
+    is_learned = eta is not None and (update.optimiser_of is not None or bool(read))
     of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
     length = jnp.vdot(gradient, gradient)
     return InnerStep(
@@ -74,6 +78,21 @@ def linearised_step(
         params=space,
         memory=memory_space,
     )
+
+
+def _response(respond, *at, read: frozenset[str]):
+    """The derivative of an optimiser's response, which must have a transpose."""
+    if "value_fn" not in read:
+        return linearise(respond, *at)[1]
+    try:
+        change, response = linearise(respond, *at)
+        jax.eval_shape(jax.linear_transpose(response, *at), change)
+    except Exception as error:  # JAX has many kinds
+        raise UsageError(
+            "optimiser: it searches by value_fn, in a loop without a transposed derivative; "
+            "allowed: optimisers without a line search, such as optax.lbfgs(1e-2, linesearch=None)"
+        ) from error
+    return response
 
 
 def _moving_targets(update: InnerUpdate, space: Space, theta, eta, batch):

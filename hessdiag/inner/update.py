@@ -4,14 +4,16 @@ There is one definition of it, for training, meta-gradients, operators and the p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from hessdiag.inner.extras import with_extras
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.spectra import Space
 
@@ -41,7 +43,8 @@ class InnerUpdate:
     Attributes:
         loss: (params, η, batch) → L, a scalar; η a flat vector (m,), or None where there is none.
         optimiser: any optax transformation that returns the change of the parameters, its learning
-            rate included.
+            rate included. Those that read `value`, `grad` or `value_fn` get them, and derivatives
+            follow.
         learning_rate: inner step count → α, or a number: what the operator I − α∇²L uses; None if
             there is none to speak of.
         clip: gradient → gradient, what comes before the optimiser; None for none.
@@ -59,8 +62,14 @@ class InnerUpdate:
     optimiser_of: Callable[[Eta], optax.GradientTransformation] | None = None
 
     def init(self, params: Any) -> InnerState:
-        """The state before the first update."""
-        return InnerState(params, self.optimiser.init(params), jnp.zeros((), jnp.int32))
+        """The state before the first update.
+
+        Leaves that are no floating numbers, such as keys and counters, are held constant, and the
+        optimiser does not see them. Optax's lookahead takes
+        ``optax.LookaheadParams.init_synced(params)``.
+        """
+        floats, _ = _split(params)
+        return InnerState(params, self.optimiser.init(floats), jnp.zeros((), jnp.int32))
 
     def rate(self, step: Int[Array, ""] | int) -> Float[Array, ""] | None:
         """α at a step; None if there is none."""
@@ -78,22 +87,34 @@ class InnerUpdate:
         return gradient if self.clip is None else with_finite_roots(self.clip)(gradient)
 
     def change(
-        self, state: InnerState, clipped: Any, eta: Eta | None = None
+        self, state: InnerState, clipped: Any, eta: Eta | None = None, batch: Any = None
     ) -> tuple[Any, optax.OptState]:
-        """(θ' − θ, s'), given the clipped gradient."""
+        """(θ' − θ, s'), given the clipped gradient; optimisers that read the loss get it."""
         learned = None if eta is None else self.optimiser_of
         optimiser = self.optimiser if learned is None or eta is None else learned(eta)
-        return with_finite_roots(optimiser.update)(clipped, state.opt_state, state.params)
+        update = with_extras(
+            optimiser,
+            lambda params: self.loss(params, eta, batch),
+            is_clipped=self.clip is not None,
+        )
+        return with_finite_roots(update)(clipped, state.opt_state, state.params)
 
-    def apply(self, state: InnerState, gradient: Any, eta: Eta | None = None) -> InnerState:
-        """The update, given the gradient."""
-        change, opt_state = self.change(state, self.clipped(gradient), eta)
+    def apply(
+        self, state: InnerState, gradient: Any, eta: Eta | None = None, batch: Any = None
+    ) -> InnerState:
+        """The update, given the gradient at the batch."""
+        change, opt_state = self.change(state, self.clipped(gradient), eta, batch)
         return InnerState(optax.apply_updates(state.params, change), opt_state, state.step + 1)
 
     def __call__(self, state: InnerState, batch: Any, eta: Eta | None = None) -> InnerState:
         """The state after one update; differentiable."""
         state = InnerState(*state)
-        return self.apply(state, self.gradient(state.params, eta, batch), eta)
+        floats, whole = _split(state.params)
+        if whole is not None:
+            free = replace(self, loss=lambda params, *rest: self.loss(whole(params), *rest))
+            after = free(state._replace(params=floats), batch, eta)
+            return after._replace(params=whole(after.params))
+        return self.apply(state, self.gradient(state.params, eta, batch), eta, batch)
 
 
 def OptaxUpdate(
@@ -112,8 +133,56 @@ def OptaxUpdate(
         learning_rate: step index, counted from the first of the measured steps, → α, or a number:
             only for the operator I − α∇²L.
         clip: gradient → gradient, before the optimiser; None where `optimiser` clips itself, too.
+
+    Raises:
+        TypeError: One of these is something else.
     """
+    _require_callable("loss", loss, "a function (params, batch) → scalar")
+    if not isinstance(optimiser, optax.GradientTransformation | optax.MultiSteps):
+        raise TypeError(
+            f"optimiser: {_shown(optimiser)}; allowed: an optax transformation, such as "
+            "optax.adam(1e-3)"
+        )
+    is_number = isinstance(learning_rate, int | float | jax.Array | np.generic)
+    if learning_rate is not None and not is_number:
+        _require_callable("learning_rate", learning_rate, "a number, or step index → number")
+    if clip is not None:
+        _require_callable(
+            "clip",
+            clip,
+            "a function gradient → gradient, or optax's in the "
+            "optimiser: optax.chain(clip, optimiser)",
+        )
     return InnerUpdate(LossWithoutEta(loss), optimiser, learning_rate, clip)
+
+
+def _require_callable(name: str, value: Any, allowed: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{name}: {_shown(value)}; allowed: {allowed}")
+
+
+def _shown(value: Any) -> str:
+    is_short = isinstance(value, str | int | float | None)
+    return repr(value) if is_short else f"a {type(value).__name__}"
+
+
+def _split(params: Any) -> tuple[Any, Callable[[Any], Any] | None]:
+    """Floating leaves, None for each of the others; and the way back, where there are others."""
+    leaves, structure = jax.tree.flatten(params)
+    moves = [isinstance(leaf, float) or _is_floating(leaf) for leaf in leaves]
+    if all(moves):
+        return params, None
+    pairs = list(zip(leaves, moves, strict=True))
+
+    def whole(floats: Any) -> Any:
+        given = iter(jax.tree.leaves(floats))
+        return structure.unflatten([next(given) if move else leaf for leaf, move in pairs])
+
+    return structure.unflatten([leaf if move else None for leaf, move in pairs]), whole
+
+
+def _is_floating(leaf: Any) -> bool:
+    return jnp.issubdtype(getattr(leaf, "dtype", int), jnp.floating)
 
 
 @dataclass(frozen=True)
@@ -123,9 +192,10 @@ class LossWithoutEta:
     loss: Callable[[Any, Any], Float[Array, ""]]
 
     def __call__(self, params: Any, eta: Any, batch: Any) -> Float[Array, ""]:
-        """L(θ, batch)."""
+        """L(θ, batch); of optax's lookahead, at the fast parameters."""
         del eta
-        return self.loss(params, batch)
+        fast = params.fast if isinstance(params, optax.LookaheadParams) else params
+        return self.loss(fast, batch)
 
 
 def held_memory(
@@ -137,7 +207,7 @@ def held_memory(
 
     Args:
         opt_state: the optimiser's state.
-        dtype: of the flat vector where there are no such leaves to say it.
+        dtype: of the parameters; the flat vector's is at least as wide.
 
     Returns:
         The memory as one flat vector, its space, and flat memory → whole state, counters held.
@@ -145,7 +215,11 @@ def held_memory(
     leaves, structure = jax.tree.flatten(opt_state)
     moves = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
     floating = [leaf for leaf, is_floating in zip(leaves, moves, strict=True) if is_floating]
-    space = Space.like(floating, dtype=dtype)
+    narrow = Space.like(floating, dtype=dtype)
+    wide = jnp.promote_types(narrow.dtype, dtype)  # accumulators may have a dtype of their own
+    space = replace(
+        narrow, dtype=wide, unravel=lambda flat: narrow.unravel(flat.astype(narrow.dtype))
+    )
 
     def merged(flat):
         memory = iter(space.unravel(flat))

@@ -158,4 +158,4 @@ def _advance(
     of_gradient = jax.lax.map(lambda pair: along(*pair), (tangents.params, basis))
     after = jax.vmap(step.respond)(*tangents, of_gradient)
     after = jax.tree.map(jnp.add, after, jax.vmap(step.respond_to_eta)(basis))
-    return update.apply(state, space.unravel(step.gradient), eta), Cotangent(*after)
+    return update.apply(state, space.unravel(step.gradient), eta, trajectories), Cotangent(*after)

@@ -108,12 +108,14 @@ class LoopKeys(NamedTuple):
     operators: PRNGKeyArray
     products: PRNGKeyArray
     paths: PRNGKeyArray
+    rounding: PRNGKeyArray  # moves of the states by one eps
 
 
 def along_inner_loop(key: PRNGKeyArray) -> LoopKeys:
     """The streams of one inner loop's spectra."""
     hessians, operators, products = jax.random.split(key, 3)
-    return LoopKeys(hessians, operators, products, jax.random.fold_in(key, 3))
+    paths, rounding = (jax.random.fold_in(key, k) for k in (3, 4))
+    return LoopKeys(hessians, operators, products, paths, rounding)
 
 
 def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:

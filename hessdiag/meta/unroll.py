@@ -62,7 +62,7 @@ def unroll(
             loss, gradient = linearised.loss, linearised.params.unravel(linearised.gradient)
         else:
             loss, gradient = jax.value_and_grad(system.update.loss)(state.params, eta, trajectories)
-        after = system.update.apply(state, gradient, eta)
+        after = system.update.apply(state, gradient, eta, trajectories)
         outer = evaluate(after, env_state, keys.validation) if at == "all" else None
         return (after, env_state), (state, trajectories, loss, outer, linearised, env_state)
 

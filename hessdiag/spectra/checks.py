@@ -23,6 +23,8 @@ a / (2 sqrt(d)), so the limit must not grow with d: at d = 25000 in float32 it r
 class NonSymmetricOperatorError(ValueError):
     """A symmetric method was asked for the spectrum of an operator that is not symmetric."""
 
+    defect = float("nan")  # that was measured, where it was
+
 
 def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Scalar:
     """Relative asymmetry |u'Av - v'Au| / (|Av||u| + |Au||v|) of a square A for Gaussian u and v.
@@ -84,11 +86,13 @@ def require_symmetric(defect: float | Scalar, dtype: DTypeLike, *, magnified: fl
     roundings = SYMMETRY_LIMIT * max(1.0, magnified)
     limit = roundings * float(np.finfo(dtype).eps)
     if float(defect) > limit:
-        raise NonSymmetricOperatorError(
+        error = NonSymmetricOperatorError(
             f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
             f"({roundings:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
             "numbers that are not eigenvalues of this operator"
         )
+        error.defect = float(defect)
+        raise error
 
 
 def require_declared_symmetric(operator: Operator) -> None:

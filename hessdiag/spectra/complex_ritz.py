@@ -53,19 +53,21 @@ class SpectralRadius:
 
 
 def complex_ritz_values(
-    decomposition: ArnoldiDecomposition, *, departure: float
+    decomposition: ArnoldiDecomposition, *, departure: float, noise: float = 0.0
 ) -> ComplexRitzValues:
     """Eigenvalues of the active part of H, with the errors of each.
 
     The backward error is max(h |s_m|, rounding), with h the norm of the residual, s an eigenvector
-    of H of unit length, and what rounding leaves, about 16 eps |A|. For a normal operator it is the
-    error; `eigenvalue_distance` makes one of it for any other.
+    of H of unit length, and what rounding leaves, about 16 eps |A| and the noise. For a normal
+    operator it is the error; `eigenvalue_distance` makes one of it for any other.
 
     Args:
         decomposition: One Arnoldi run, concrete and not a batch.
         departure: Upper bound on the Frobenius norm of the departure from normality of A or of
             A + c I (`departure_from_normality`). Zero if A is normal, infinity if nothing is known:
             then the errors are infinite.
+        noise: How far products of unit vectors were seen to be from those of A, where they round
+            more than |A|, as where A is what others leave that nearly cancel.
 
     Raises:
         ValueError: If the departure is negative.
@@ -84,7 +86,7 @@ def complex_ritz_values(
         residuals = conditions = np.full(active, np.nan)
         norm = np.nan
     dtype = decomposition.hessenberg.dtype
-    rounding = backward_error(float(norm), active, dtype, SOLVER_ROUNDING)
+    rounding = backward_error(float(norm), active, dtype, SOLVER_ROUNDING) + noise
     residuals = np.maximum(residuals, rounding)
     errors = eigenvalue_distance(residuals, departure=departure, size=int(decomposition.size))
     return ComplexRitzValues(
@@ -160,26 +162,38 @@ def _eigenvalues(hessenberg: Float[np.ndarray, "active active"], residual: float
     return values[order], residual * np.abs(right[-1, order]), conditions[order]
 
 
-def spectral_radius_minus_one(ritz: ComplexRitzValues) -> SpectralRadius:
-    """Whether repeated multiplication by I + N grows, from a run on N with `shift=1`.
+def spectral_radius_minus_one(*starts: ComplexRitzValues) -> SpectralRadius:
+    """Whether repeated multiplication by I + N grows, from runs on N with `shift=1`.
 
     |1 + nu| - 1 = (2 Re nu + |nu|^2) / (|1 + nu| + 1), and moving nu by an error moves it by no
-    more. One value beyond one proves a "yes". A "no" rests, as for the ends of a symmetric
-    spectrum, on the run having found the outermost eigenvalue: its error proves an eigenvalue near
-    the value, not that this is the last one. The numbers are NaN if a value is.
+    more. One value beyond one proves a "yes". An error proves an eigenvalue near a value, not that
+    this is the last one: only independent starts, two at the least, that all converged and agree
+    within their errors say "no". The outermost value of all starts is returned; the numbers are NaN
+    if a value is.
     """
-    values = ritz.values
-    excess = (2 * np.real(values) + np.abs(values) ** 2) / (np.abs(1 + values) + 1)
-    outermost = int(np.argmax(excess))  # the first NaN, if there is one
+    excess = [_excess(ritz.values) for ritz in starts]
+    tops = np.array([np.max(each) for each in excess])  # NaN if one is
+    best = int(np.argmax(tops))  # the first NaN, if there is one
+    outermost = int(np.argmax(excess[best]))
+    converged = len(starts) > 1 and all(ritz.converged for ritz in starts)
 
-    def exceeds(errors: Numbers) -> Verdict:
-        top = float(excess[outermost] + errors[outermost])
-        return verdict(float(np.max(excess - errors)), top)
+    def exceeds(kind: str) -> Verdict:
+        errors = [getattr(ritz, kind) for ritz in starts]
+        reach = [error[np.argmax(each)] for each, error in zip(excess, errors, strict=True)]
+        bottom = max(np.max(each - error) for each, error in zip(excess, errors, strict=True))
+        decided = verdict(float(bottom), float(tops[best] + reach[best]))
+        agree = all(tops[best] - tops <= reach[best] + np.array(reach))
+        return decided if decided == "yes" or (converged and agree) else "undecided"
 
     return SpectralRadius(
-        minus_one=float(excess[outermost]),
-        error=float(ritz.errors[outermost]),
-        estimate=float(ritz.estimates[outermost]),
-        exceeds_one=exceeds(ritz.errors),
-        exceeds_one_to_first_order=exceeds(ritz.estimates),
+        minus_one=float(tops[best]),
+        error=float(starts[best].errors[outermost]),
+        estimate=float(starts[best].estimates[outermost]),
+        exceeds_one=exceeds("errors"),
+        exceeds_one_to_first_order=exceeds("estimates"),
     )
+
+
+def _excess(values: Complex[np.ndarray, " active"]) -> Numbers:
+    """|1 + nu| - 1, without subtracting from near one."""
+    return (2 * np.real(values) + np.abs(values) ** 2) / (np.abs(1 + values) + 1)

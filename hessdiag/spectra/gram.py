@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from hessdiag.spectra.operators import Operator, composed_shift
-from hessdiag.spectra.ritz import Extremes, Verdict, verdict
+from hessdiag.spectra.ritz import Extremes, RitzValues, Verdict, verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +52,23 @@ def norm_minus_one(ends: Extremes) -> NormMinusOne:
     """Norm of A = I + N minus one, from the upper end of the spectrum of `gram_minus_identity`.
 
     With s = sigma^2 - 1 it is s / (1 + sqrt(1 + s)), where nothing cancels. The interval of s is
-    carried over end by end; s < -1 is impossible, and cut off. NaN if the end is.
+    carried over end by end; s < -1 is impossible, and cut off. NaN if the end is. That the norm
+    does not exceed one is said only where all starts, two at the least, converged and agree.
     """
     s, error = max(ends.highest, -1.0), ends.highest_error
+    exceeds = verdict(s - error, s + error)
+    settled = ends.converged and ends.disagreement <= 1  # not for one start, whose value is NaN
     return NormMinusOne(
         minus_one=float(s / (1 + np.sqrt(1 + s))),
         error=_error_of_root(1 + s, error),
-        exceeds_one=verdict(s - error, s + error),
+        exceeds_one=exceeds if exceeds == "yes" or settled else "undecided",
     )
+
+
+def with_noise(run: RitzValues, noise: float) -> RitzValues:
+    """A run on A'A - I whose products of A were seen to be so far from those of A."""
+    root = np.sqrt(1 + np.maximum(run.values, -1.0))
+    return dataclasses.replace(run, errors=run.errors + 2 * root * noise + noise**2)
 
 
 def _error_of_root(square: float, error: float) -> float:

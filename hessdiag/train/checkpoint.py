@@ -89,4 +89,6 @@ def _unpacked(template: Any, packed: np.ndarray) -> Any:
 def _restored(like: Any, part: np.ndarray) -> jax.Array:
     data = _data(like)
     restored = jnp.asarray(part.view(data.dtype).reshape(data.shape))
-    return jax.random.wrap_key_data(restored) if _is_key(like) else restored
+    if _is_key(like):
+        return jax.random.wrap_key_data(restored, impl=jax.random.key_impl(like))
+    return restored

@@ -20,6 +20,7 @@ from hessdiag.inner import (
 )
 from hessdiag.meta import ESTIMATORS, MetaStep, Options, Start, System, again, streams
 from hessdiag.meta.system import named_entries
+from hessdiag.train.env_state import firm, settled
 from hessdiag.train.settings import Settings, constants
 
 
@@ -55,7 +56,7 @@ class Learner:
     """
 
     def __init__(self, settings: Settings):
-        learning = settings.learning
+        learning, self._name = settings.learning, settings.env
         problem = problems.make(settings.env, settings.problem)
         self.problem = problems.with_transform(problem, learning.transform)
         rate = annealing(learning.schedule, learning.learning_rate, settings.train.iterations)
@@ -84,9 +85,13 @@ class Learner:
     def _init(self, key: PRNGKeyArray) -> TrainState:
         eta = self.system.init_eta(streams.initial_eta(key))
         params, env_state = self.problem.start(self.system.eta_space.unravel(eta), key)
+        if any(getattr(leaf, "weak_type", True) for leaf in jax.tree.leaves(env_state)):
+            env_state = settled(
+                lambda at: self.system.rollout(params, eta, at, key)[0], env_state, self._name
+            )
         inner = self.system.update.init(params)
         memory = self.estimator.init(self.system, params)
-        return TrainState(inner, eta, self._meta_optimiser.init(eta), env_state, memory)
+        return firm(TrainState(inner, eta, self._meta_optimiser.init(eta), env_state, memory))
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
         """Keep what is kept of the unroll; move η along the meta-gradient (eq. 5, 8, 9)."""
@@ -99,7 +104,7 @@ class Learner:
         inner, env_state = step.state, step.env_state
         if self._starts_again:
             inner, env_state = state.inner, state.env_state
-        after = TrainState(inner, eta, meta_opt_state, env_state, step.memory)
+        after = firm(TrainState(inner, eta, meta_opt_state, env_state, step.memory))
         info = Info(
             learning_rate=jnp.asarray(self.system.update.rate(start.inner.step)),
             inner_loss=step.inner_loss,

@@ -8,6 +8,7 @@ import jax
 from hessdiag import spectra
 from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
+from hessdiag.train.env_state import settled
 
 
 def require_sound_problem(system: System, name: str) -> None:
@@ -20,7 +21,7 @@ def require_sound_problem(system: System, name: str) -> None:
         UsageError: a member fails, gave another result when it ran or was traced again, or has not
             the metric that its headline names.
     """
-    for member, function, operands in _functions(system):
+    for member, function, operands in _functions(system, name):
         if not _repeats(name, member, function, operands):
             raise UsageError(
                 f"--env: {name!r} is not deterministic: its {member} gave another result when run "
@@ -45,7 +46,7 @@ def _repeats(name: str, member: str, function: Callable, operands: tuple[Any, ..
         ) from error
 
 
-def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
+def _functions(system: System, name: str) -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
     """Members of the problem with arguments, each checked before the next one uses its result."""
     problem, headline = system.problem, system.problem.about.headline
 
@@ -61,6 +62,12 @@ def _functions(system: System) -> Iterator[tuple[str, Callable, tuple[Any, ...]]
     tree = system.eta_space.unravel(eta)
     yield "start", problem.start, (tree, first)
     params, env_state = jax.jit(problem.start)(tree, first)
+    try:
+        env_state = settled(lambda at: system.rollout(params, eta, at, key)[0], env_state, name)
+    except UsageError:
+        raise
+    except Exception:  # whatever a rollout may raise: it is run next, and said there
+        pass
     yield "rollout", system.rollout, (params, eta, env_state, key)
     _, trajectories = jax.jit(system.rollout)(params, eta, env_state, key)
     for member, loss in (("inner_loss", system.update.loss), ("outer_loss", system.outer_loss)):

@@ -42,8 +42,9 @@ def gram_of(shift):
 
 
 def spectrum_ends(matrix, make):
-    start = random_starts(1, matrix.shape[1], matrix.dtype)[0]
-    return extremes([ritz_values(full_run(jnp.asarray(matrix), start, make=make))])
+    starts = random_starts(2, matrix.shape[1], matrix.dtype)
+    runs = [full_run(jnp.asarray(matrix), start, make=make) for start in starts]
+    return extremes([ritz_values(run) for run in runs])
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
@@ -127,15 +128,15 @@ def test_the_gram_is_what_it_says(dtype):
     assert defect < tolerance(dtype, 1.0)
 
 
-def ends(highest, error):
+def ends(highest, error, *, disagreement=0.0, converged=True):
     return Extremes(
         lowest=-1.0,
         lowest_error=0.0,
         highest=highest,
         highest_error=error,
-        disagreement=np.nan,
+        disagreement=disagreement,
         matvecs=1,
-        converged=True,
+        converged=converged,
         orthogonality=0.0,
     )
 
@@ -165,6 +166,15 @@ def test_norm_minus_one_carries_the_interval_over(highest, error, expected):
     np.testing.assert_allclose(result.minus_one, float(np.sqrt(1 + s) - 1), rtol=1e-6, atol=1e-19)
     reach = max(np.sqrt(1 + high) - np.sqrt(1 + s), np.sqrt(1 + s) - np.sqrt(1 + low))
     np.testing.assert_allclose(result.error, float(reach), rtol=1e-5, atol=1e-18)
+
+
+@pytest.mark.parametrize(
+    "doubt", [{"disagreement": np.nan}, {"disagreement": 1.1}, {"converged": False}]
+)
+def test_a_norm_that_was_not_searched_twice_may_exceed_one_for_all_we_know(doubt):
+    """What was found of it is below one; a proof that it is above stands whatever else there is."""
+    assert norm_minus_one(ends(-0.1, 1e-3, **doubt)).exceeds_one == "undecided"
+    assert norm_minus_one(ends(0.1, 1e-3, **doubt)).exceeds_one == "yes"
 
 
 def test_what_has_no_gram_is_refused():

@@ -13,7 +13,7 @@ from tests.oracles.spectra import random_starts
 SIZE = 30
 
 
-def ritz(values, errors, estimates=None):
+def ritz(values, errors, estimates=None, *, converged=True):
     """Estimates as a run could have given them."""
     values, errors = np.asarray(values, complex), np.asarray(errors, float)
     return ComplexRitzValues(
@@ -23,7 +23,7 @@ def ritz(values, errors, estimates=None):
         estimates=errors if estimates is None else np.asarray(estimates, float),
         errors=errors,
         matvecs=len(values),
-        converged=True,
+        converged=converged,
         orthogonality=0.0,
         rounding=0.0,
     )
@@ -54,13 +54,36 @@ def test_no_digit_is_lost_however_close_to_one(nu):
     ],
 )
 def test_verdicts(values, errors, expected):
-    radius = spectral_radius_minus_one(ritz(values, errors))
+    start = ritz(values, errors)
+    radius = spectral_radius_minus_one(start, start)
     assert radius.exceeds_one == expected
     assert radius.exceeds_one_to_first_order == expected
     if np.isfinite(errors).all():
-        unsure = spectral_radius_minus_one(ritz(values, np.full(len(values), np.inf), errors))
+        start = ritz(values, np.full(len(values), np.inf), errors)
+        unsure = spectral_radius_minus_one(start, start)
         assert unsure.exceeds_one == "undecided"
         assert unsure.exceeds_one_to_first_order == expected
+
+
+def test_no_is_said_by_independent_starts_alone_that_converged_and_agree():
+    inside, unconverged = ritz([-0.1], [1e-3]), ritz([-0.1], [1e-3], converged=False)
+    elsewhere, outside = ritz([-0.2], [1e-3]), ritz([0.1, -0.2], [1e-3, 1e-3])
+    for starts in ([inside], [inside, unconverged], [unconverged, inside], [elsewhere, inside]):
+        assert spectral_radius_minus_one(*starts).exceeds_one == "undecided"
+    assert spectral_radius_minus_one(inside, inside).exceeds_one == "no"
+    assert spectral_radius_minus_one(outside).exceeds_one == "yes"
+    found = spectral_radius_minus_one(inside, outside)
+    assert (found.minus_one, found.exceeds_one) == (pytest.approx(0.1), "yes")
+
+
+def test_an_eigenvalue_hidden_from_one_start_is_not_denied():
+    """-0.5 on the diagonal of A, I - A: one product of one start sees nothing of rho = 1.5."""
+    shift = -np.eye(64, dtype=np.float32)
+    shift[0, 0] = 0.5
+    starts = random_starts(2, 64, np.float32)
+    runs = arnoldi_runs(jnp.asarray(shift), starts, max_matvecs=1, shift=1.0)
+    found = [complex_ritz_values(run, departure=0.0) for run in runs]
+    assert spectral_radius_minus_one(*found).exceeds_one != "no"
 
 
 def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():
@@ -68,8 +91,9 @@ def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():
     for c, expected in ((0.3, "yes"), (1.5, "no")):
         shift = np.asarray(1e-8 * (rotations(SIZE) - c * np.eye(SIZE)), np.float32)
         starts = random_starts(2, SIZE, np.float32)
-        run = arnoldi_runs(jnp.asarray(shift), starts, max_matvecs=SIZE, shift=1.0)[0]
-        radius = spectral_radius_minus_one(complex_ritz_values(run, departure=0.0))
+        runs = arnoldi_runs(jnp.asarray(shift), starts, max_matvecs=SIZE, shift=1.0)
+        found = [complex_ritz_values(run, departure=0.0) for run in runs]
+        radius = spectral_radius_minus_one(*found)
         nu = np.linalg.eigvals(shift.astype(np.float64))
         exact = np.max((2 * nu.real + np.abs(nu) ** 2) / (np.abs(1 + nu) + 1))
         assert abs(radius.minus_one - exact) <= radius.error < 2e-5 * abs(exact)

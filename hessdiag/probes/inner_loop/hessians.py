@@ -1,6 +1,7 @@
 """Spectra of the Hessians along an inner loop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,16 +30,15 @@ class Hessians:
     ) -> tuple[list[HessianSpectrum], Float[Array, " d"]]:
         """The spectra of all steps, and the last one's lowest Ritz vector: zero if there is none.
 
-        Raises:
-            NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
+        All is NaN of a Hessian that is not symmetric to within rounding, but its defect.
         """
         hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
         for j in range(len(steps.gradient)):
             if steps.params.size <= spectra.DENSE_LIMIT:
-                runs = [spectra.matrix_spectrum(np.asarray(self._dense(steps, j)))]
+                runs = _symmetric(spectra.matrix_spectrum, np.asarray(self._dense(steps, j)))
             else:
                 decompositions, lowest = self._decompose(steps, j, streams.numbered(key, j))
-                runs = spectra.ritz_values_per_start(decompositions)
+                runs = _symmetric(spectra.ritz_values_per_start, decompositions)
             rate = None if steps.learning_rate is None else float(steps.learning_rate[j])
             hessians.append(_spectrum(runs, steps.params.size, rate))
             progress()
@@ -62,6 +62,16 @@ class Hessians:
 
         runs, lowest = jax.lax.map(without_basis, starts)
         return runs, lowest[0]
+
+
+def _symmetric(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzValues]:
+    """The runs that are read from products; one without a number, where these are not symmetric."""
+    try:
+        runs = read(products)
+    except spectra.NonSymmetricOperatorError as error:
+        nothing = np.full(1, np.nan)
+        return [spectra.RitzValues(nothing, nothing, nothing, 0, False, 0.0, np.nan, error.defect)]
+    return runs if isinstance(runs, list) else [runs]
 
 
 def _spectrum(runs: list[spectra.RitzValues], size: int, alpha: float | None) -> HessianSpectrum:

@@ -1,12 +1,13 @@
 """Spectra of every operator along an inner loop; all programs replay one linearisation of it."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.stages import Lowered
 from jaxtyping import Array, Key, PyTree
 
@@ -14,8 +15,9 @@ from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
-from hessdiag.probes.inner_loop.norms import Norms, of_one_step
-from hessdiag.probes.inner_loop.radii import Radii
+from hessdiag.probes.inner_loop.norms import NormRuns, Norms, of_one_step
+from hessdiag.probes.inner_loop.radii import Radii, RadiusRuns
+from hessdiag.probes.inner_loop.rounding import Asked, Rounding, Vectors
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings, Progress
 
 
@@ -37,6 +39,7 @@ class InnerLoop:
         self._hessians = Hessians(settings)
         self._radii = Radii(settings)
         self._norms = Norms(settings)
+        self._rounding = Rounding(self._linearise)
 
     def of_hessians_alone(self) -> Self:
         """The same programs for Hessians, without other operators and products."""
@@ -44,10 +47,10 @@ class InnerLoop:
         alone._settings = replace(self._settings, operators=(), products=False, paths=False)
         return alone
 
-    def units(self, n: int) -> int:
-        """Calls of `progress` that `measure` makes for n inner steps with a learning rate."""
-        others = len(self._others)
-        return n * (1 + others + (1 + others) * self._settings.products + self._settings.paths)
+    def units(self, n: int, *, has_rate: bool = True) -> int:
+        """Calls of `progress` that `measure` makes for n inner steps, with a rate or not."""
+        others, settings = len(self._others), self._settings
+        return n * (1 + others + (has_rate + others) * settings.products + settings.paths)
 
     @property
     def _others(self) -> tuple[str, ...]:
@@ -70,9 +73,12 @@ class InnerLoop:
         _, names = self._computed(steps)
         yield from self._hessians.lowered(steps, key)
         yield from self._radii.lowered(steps, names, key)
+        products = ()
         if self._settings.products:
-            first = () if steps.learning_rate is None else ("paper",)
-            yield from self._norms.lowered(steps, first + names, key)
+            products = (*(() if steps.learning_rate is None else ("paper",)), *names)
+            yield from self._norms.lowered(steps, products, key)
+        if names or products:
+            yield from self._rounding.lowered(points, steps, names, products, key)
 
     def measure(
         self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
@@ -80,16 +86,15 @@ class InnerLoop:
         """Measure the inner loop with these n points, stacked.
 
         Args:
-            points: As `linearise` takes them.
+            points: As `linearise` takes them: a tuple, whose first entry is the state.
             key: Randomness of start vectors and probes.
             progress: Called after each spectrum; may raise to abandon the measurement.
-
-        Raises:
-            NonSymmetricOperatorError: If a Hessian is not symmetric to within rounding.
         """
         settings, names = self._settings, self._others
         steps, keys = self._linearise(points), streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
+        if not names and not settings.products and not settings.paths:
+            return InnerLoopSpectra(hessians, {}, {}, [], np.asarray(steps.loss))
         alike, computed = self._computed(steps)
         copied = computed != names
 
@@ -99,16 +104,34 @@ class InnerLoop:
                 progress()
             return {n: results[n if n in results else "preconditioned"] for n in names}
 
-        operators = self._radii.measure(steps, computed, keys.operators, progress)
-        products = {}
+        scale_key, radius_key = jax.random.split(keys.operators)
+        scales = self._radii.scales(steps, scale_key, names=computed)
+        scales = {name: scales[name] for name in computed}
+        radii = self._radii.measure(steps, scales, radius_key, progress)
+        norms, first = {}, ()
         if settings.products:
             paper = of_one_step(hessians[-1], lowest)
             first = () if paper is None else ("paper",)
             update = "preconditioned" if alike and "update" not in computed else "update"
-            products = self._norms.products(
+            norms = self._norms.products(
                 steps, first + computed, keys.products, paper, update, progress
             )
+        paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
+        asked = Asked(scales, _vectors(radii), _vectors(norms))
+        noise = self._rounding.measure(points, steps, asked, keys.rounding)
+        operators = {
+            name: [run.spectrum(noise.radii[name][j]) for j, run in enumerate(runs)]
+            for name, runs in radii.items()
+        }
+        products = {
+            name: [run.norm(noise.products[name][i]) for i, run in enumerate(runs)]
+            for name, runs in norms.items()
+        }
+        if settings.products:
             products = with_copies(products, first + names)
         operators = with_copies(operators, names)
-        paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
-        return InnerLoopSpectra(hessians, operators, products, paths)
+        return InnerLoopSpectra(hessians, operators, products, paths, np.asarray(steps.loss))
+
+
+def _vectors(runs: Mapping[str, Sequence[RadiusRuns] | Sequence[NormRuns]]) -> Vectors:
+    return {name: jnp.stack([run.vector for run in along]) for name, along in runs.items()}

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from hessdiag.spectra.complex_ritz import ComplexRitzValues, SpectralRadius
 from hessdiag.spectra.density import MassSplit
 from hessdiag.spectra.gram import NormMinusOne
@@ -60,3 +63,4 @@ class InnerLoopSpectra:
     """By name of the operator, the norms of P_1 .. P_n, of which P_i is the product over the last
     i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity."""
     paths: list[PathNorm]  # per inner step; empty where they were not wanted
+    losses: Float[np.ndarray, " n"]  # per inner step

@@ -7,7 +7,6 @@ Adam the norm is that of the parameters with the smallest gradients, alpha (1 - 
 more for those of dead units, though no term uses them: it is the most that G does to anything.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,18 +23,29 @@ from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import HessianSpectrum, PathNorm, ProductNorm
 from hessdiag.probes.inner_loop.radii import warm_start
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings, Progress
-from hessdiag.spectra import LanczosDecomposition, Operator
-from hessdiag.spectra.gram import NormMinusOne
+from hessdiag.spectra import LanczosDecomposition, Operator, RitzValues
+from hessdiag.spectra.gram import NormMinusOne, with_noise
 
 
-class Measured(NamedTuple):
-    """The norm of a product, and where to start a similar run: near its right singular vector."""
+class NormRuns(NamedTuple):
+    """Runs on P'P - I of one product, and its right singular vector, to start a similar run."""
 
-    norm: ProductNorm
+    starts: tuple[RitzValues, ...]  # a second one where the first may say "no"
     vector: Float[Array, " d"]
+    known: ProductNorm | None = None  # the norm, where it is known without runs
+    is_shared: bool = False  # the runs are another operator's, which has counted their products
+
+    def norm(self, noise: float) -> ProductNorm:
+        """What they say, where products of the vector were seen to be off by the noise."""
+        if self.known is not None:
+            return self.known
+        runs = [with_noise(run, noise) for run in self.starts]
+        ends = spectra.extremes(runs)
+        spent = 0 if self.is_shared else ends.matvecs
+        return ProductNorm(spectra.norm_minus_one(ends), spent, ends.converged)
 
 
-def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measured | None:
+def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> NormRuns | None:
     """The norm of I - alpha H, which is symmetric: its spectral radius, if there is an alpha.
 
     What it stretches most, if alpha is no more than the curvature bears, is the Hessian's lowest.
@@ -46,7 +56,7 @@ def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> Measure
     norm = NormMinusOne(
         shift.spectral_radius_minus_one, shift.spectral_radius_minus_one_error, shift.exceeds_one
     )
-    return Measured(ProductNorm(norm, 0, hessian.ends.converged), lowest)
+    return NormRuns((), lowest, ProductNorm(norm, 0, hessian.ends.converged))
 
 
 def gradient_path(steps: InnerStep, j: Int[Array, ""] | int) -> Operator:
@@ -101,11 +111,11 @@ class Norms:
         steps: InnerStep,
         names: tuple[str, ...],
         key: Key[Array, ""],
-        paper: Measured | None,
+        paper: NormRuns | None,
         update: str,
         progress: Progress,
-    ) -> dict[str, list[ProductNorm]]:
-        """The norms of P_1 .. P_n by operator.
+    ) -> dict[str, list[NormRuns]]:
+        """Runs on the products P_1 .. P_n by operator.
 
         A norm that two operators share is measured once: that of one augmented step, through a
         memory that starts at zero and is not looked at in the end, is the update's.
@@ -119,33 +129,39 @@ class Norms:
             progress: Called after each norm.
         """
         known = {} if paper is None else {"paper": paper}
-        norms: dict[str, list[ProductNorm]] = {}
+        found: dict[str, list[NormRuns]] = {}
         for index, name in enumerate(names):
             own_key = streams.numbered(key, index)
-            measured = list(self._along(steps, name, own_key, known.get(name), progress))
-            norms[name] = [norm for norm, _ in measured]
-            if len(measured) > 1 and name == update:
-                norm = dataclasses.replace(measured[1].norm, matvecs=0)
-                known["augmented"] = measured[1]._replace(norm=norm)
-        return norms
+            found[name] = list(self._along(steps, name, own_key, known.get(name), progress))
+            if len(found[name]) > 1 and name == update:
+                known["augmented"] = found[name][1]._replace(is_shared=True)
+        return found
 
     def _along(
-        self, steps: InnerStep, name: str, key, one_step: Measured | None, progress: Progress
-    ) -> Iterator[Measured]:
+        self, steps: InnerStep, name: str, key, one_step: NormRuns | None, progress: Progress
+    ) -> Iterator[NormRuns]:
         """Each started from the last one's singular vector; that of one step may be known."""
-        n = len(steps.gradient)
-        nothing = ProductNorm(NormMinusOne(0.0, 0.0, "no"), 0, True)
-        measured = Measured(nothing, jnp.zeros_like(steps.gradient[0]))
+        n, random = len(steps.gradient), jnp.zeros_like(steps.gradient[0])
+        identity = ProductNorm(NormMinusOne(0.0, 0.0, "no"), 0, True)
+        runs = NormRuns((), random, identity)
         for i in range(1, n + 1):
             if i == 2 and one_step is not None:
-                measured = one_step
+                runs = one_step
             elif i > 1:
-                decomposition, vector = self._of_product(
-                    steps, n - i + 1, streams.numbered(key, i), measured.vector, name=name
-                )
-                measured = Measured(_norm_of(decomposition), vector)
-            yield measured
+                own_key, first = streams.numbered(key, i), n - i + 1
+                run, vector = self._run(steps, first, own_key, runs.vector, name)
+                runs = NormRuns((run,), vector)
+                twice = spectra.norm_minus_one(spectra.extremes([run, run]))
+                if twice.exceeds_one == "no":  # but for an independent start
+                    again, _ = self._run(steps, first, streams.numbered(own_key, 1), random, name)
+                    runs = runs._replace(starts=(run, again))
+            yield runs
             progress()
+
+    def _run(self, steps: InnerStep, first: int, key, warm, name: str):
+        """One run; what its asymmetry leaves open is in its errors: a product may well cancel."""
+        decomposition, vector = self._of_product(steps, first, key, warm, name=name)
+        return spectra.ritz_values(decomposition, rounds=np.inf), vector
 
     def _product_decomposed(self, steps: InnerStep, first, key, warm, *, name: str):
         square = spectra.gram_minus_identity(product_over_steps(steps, first, name))
@@ -158,13 +174,3 @@ class Norms:
 
     def _decomposed(self, square: Operator, start) -> LanczosDecomposition:
         return spectra.lanczos(square, start, ends="highest", **self._settings.krylov)
-
-
-def _norm_of(decomposition: LanczosDecomposition) -> ProductNorm:
-    """The norm of a run on A'A - I; NaN where it cannot be had, which spoils no other."""
-    try:
-        run = spectra.ritz_values(decomposition, rounds=1.0)
-    except spectra.NonSymmetricOperatorError:
-        nothing = NormMinusOne(np.nan, np.nan, "undecided")
-        return ProductNorm(nothing, int(decomposition.active), False)
-    return ProductNorm(spectra.norm_minus_one(spectra.extremes([run])), run.matvecs, run.converged)
