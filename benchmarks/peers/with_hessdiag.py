@@ -8,7 +8,7 @@ from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
 from hessdiag import spectra
 from hessdiag.spectra.eigenpairs import eigenpairs
-from hessdiag.spectra.trace import xtrace
+from hessdiag.spectra.trace import sketched_trace
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
 
@@ -79,9 +79,9 @@ class Peer:
         return Found(run.values, run.matvecs, errors=run.errors)
 
     def trace(self, products: int) -> tuple[float, float]:
-        """`xtrace` with its standard error."""
+        """`sketched_trace` with its standard error."""
         operator = self.target.operator(self.target.data)
-        made = xtrace(operator, jax.random.key(self.seed), num_matvecs=products)
+        made = sketched_trace(operator, jax.random.key(self.seed), num_matvecs=products)
         return float(made.estimate), float(made.standard_error)
 
     @spectra.one_lapack_thread

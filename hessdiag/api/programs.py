@@ -86,7 +86,7 @@ class SpectrumPrograms:
 
     def _traced(self, params, batch, key, *, matvecs):
         num_matvecs = max(4, matvecs // 2 * 2)
-        return spectra.xtrace(self._build(params, batch), key, num_matvecs=num_matvecs)
+        return spectra.sketched_trace(self._build(params, batch), key, num_matvecs=num_matvecs)
 
 
 class InnerLoopPrograms:

@@ -26,13 +26,13 @@ _LONG_NAMES = {
     "highest": "largest eigenvalue",
     "highest_error": "bound on the error of the largest eigenvalue",
     "trace": "sum of all eigenvalues",
-    "trace_error": "standard error of the trace; of an exact spectrum, a bound",
+    "trace_error": "95 % half-width of the trace; of an exact spectrum, a bound",
     "mass_negative": "share of negative eigenvalues",
-    "mass_negative_error": "standard error of the share of negative eigenvalues",
+    "mass_negative_error": "95 % half-width of the share of negative eigenvalues",
     "mass_zero": "share of eigenvalues that are zero to rounding",
-    "mass_zero_error": "standard error of the share of zeros",
-    "mass_undecided": "share whose sign the errors leave open",
-    "mass_undecided_error": "standard error of the share whose sign is open",
+    "mass_zero_error": "95 % half-width of the share of zeros",
+    "mass_undecided": "share on whose side of zero the runs leave open",
+    "mass_undecided_error": "95 % half-width of that, over starts",
     "start_disagreement": "distance of the starts' ends over their errors",
     "orthogonality": "largest entry of |QQ' - I|",
     "matvecs": "products spent",
@@ -40,7 +40,7 @@ _LONG_NAMES = {
     "grid": "eigenvalue",
     "density": "smoothed spectral density",
     "cumulative": "share of eigenvalues at or below",
-    "cumulative_error": "standard error of the share of eigenvalues at or below",
+    "cumulative_error": "95 % half-width of the share of eigenvalues at or below",
     "ritz_value": "Ritz value",
     "ritz_weight": "weight of the Ritz value in the spectral measure of its start",
     "ritz_error": "bound on the error of the Ritz value",
@@ -76,6 +76,7 @@ class SpectrumResult(Result):
         if _skewed(data):
             table.add_row("basis orthogonal to", plain(float(data["orthogonality"])))
         table.add_row("ends converged", _convergence(data))
+        table.caption = "± bound; of trace and shares, a 95 % interval"
         return [table, self._largest()] if "top_value" in data else [table]
 
     def notes(self) -> list[str]:
@@ -132,7 +133,7 @@ def spectrum(
             and on the space of `params`, such as `spectra.gauss_newton` or
             `spectra.empirical_fisher`; the loss is then not used.
         top: How many eigenvalues of largest modulus to find besides, with their errors.
-        starts: Random start vectors, over which densities get their standard errors.
+        starts: Random start vectors, over which densities are averaged.
         matvecs: Products per start.
         tolerance: Residual, relative to the norm, at which eigenvalues count as converged.
         chunk_size: Examples per chunk, for batches that do not fit into memory at once: the batch's
@@ -256,7 +257,7 @@ def _trace(programs: SpectrumPrograms, point, runs, key, matvecs: int) -> tuple[
     if runs[0].exact:
         return {"trace": np.sum(runs[0].values), "trace_error": np.sum(runs[0].errors)}, 0
     trace = programs.trace(*point, key, matvecs=matvecs)
-    numbers = {"trace": float(trace.estimate), "trace_error": float(trace.standard_error)}
+    numbers = {"trace": float(trace.estimate), "trace_error": float(trace.half_width)}
     return numbers, int(trace.matvecs)
 
 

@@ -43,7 +43,7 @@ from hessdiag.spectra.ritz import (
     shifted,
 )
 from hessdiag.spectra.spaces import Space
-from hessdiag.spectra.trace import TraceEstimate, xtrace
+from hessdiag.spectra.trace import TraceEstimate, sketched_trace
 
 __all__ = [
     "DENSE_LIMIT", "Eigenpairs", "Extremes", "LanczosDecomposition",
@@ -55,6 +55,6 @@ __all__ = [
     "hessian", "identity_plus", "lanczos", "linear", "linearise", "mass", "mass_split",
     "matrix_spectrum", "moment", "norm_minus_one", "one_lapack_thread", "operator_norm",
     "padded", "repeat_check", "repeats", "ritz_values", "ritz_values_per_start", "ritz_vectors",
-    "shifted", "spectral_radius_minus_one", "symmetric", "symmetry_defect", "transpose_defect",
-    "xtrace",
+    "shifted", "sketched_trace", "spectral_radius_minus_one", "symmetric", "symmetry_defect",
+    "transpose_defect",
 ]  # fmt: skip

@@ -54,5 +54,6 @@ def matrix_spectrum(matrix: Float[np.ndarray, "d d"]) -> RitzValues:
         orthogonality=0.0,
         rounding=rounding,
         asymmetry=float(defect),
+        size=size,
         exact=True,
     )

@@ -27,6 +27,7 @@ class LanczosDecomposition(NamedTuple):
     converged: Bool[Array, ""]  # the wanted ends met the tolerance, or the space is invariant
     broke_down: Bool[Array, ""]  # invariant: T has the eigenvalues of the start, each once
     asymmetry: Scalar  # largest |q_{k-1}' A q_k - q_k' A q_{k-1}|, relative to `scale`
+    size: Int[Array, ""]  # d
     basis: Float[Array, "cap d"] | None = None  # rows q of Q, zero beyond `active`; where asked for
 
 
@@ -102,6 +103,7 @@ def lanczos(
         alpha=space.record.alpha,
         beta=space.record.beta,
         asymmetry=space.record.asymmetry / nonzero(space.scale),
+        size=jnp.asarray(operator.size),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 

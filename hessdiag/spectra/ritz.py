@@ -43,7 +43,9 @@ class RitzValues:
     orthogonality: float  # |Q Q' - I|; beyond sqrt(eps) values may be counted twice
     rounding: float  # error in any value: what lies within it of zero cannot be told from zero
     asymmetry: float  # of the products, measured, relative to the norm
+    size: int  # d
     exact: bool = False  # every eigenvalue is listed with its multiplicity, and weights are 1 / d
+    tridiagonal: Float[np.ndarray, "2 active"] | None = None  # T: diagonal, and couplings onwards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +99,8 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     require_symmetric(decomposition.asymmetry, dtype, magnified=rounds / (scale or 1))
     active = int(decomposition.active)
     t = np.stack([decomposition.alpha, decomposition.beta]).astype(np.float64)[:, :active]
+    if decomposition.broke_down:
+        t[1, -1] = 0  # is rounding
     if np.isfinite(t).all():
         alpha, beta = t
         values, vectors = eigh_tridiagonal(alpha, beta[:-1])
@@ -116,6 +120,8 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         orthogonality=float(decomposition.orthogonality),
         rounding=rounding,
         asymmetry=float(decomposition.asymmetry),
+        size=int(decomposition.size),
+        tridiagonal=t,
     )
 
 
