@@ -33,7 +33,8 @@ def share_interval(
     may be.
 
     Args:
-        lower, upper: Between which the mean over the directions is; NaN gives NaN.
+        lower: The least that the mean over the directions may be; NaN gives NaN.
+        upper: The most.
         total: d times the number of directions.
     """
     half, level = total / 2, 1 - UPPER_LEVEL

@@ -35,8 +35,8 @@ def cumulative_bounds(
         inside = run.values < point if strict else run.values <= point
         share = float(run.weights @ inside)
         return share, share
-    low, high = (_weights_around(run.tridiagonal, x) for x in (point - blur, point + blur))
-    return low[0], high[1]
+    low, high = _weights_around(run.tridiagonal, point - blur)
+    return low, _weights_around(run.tridiagonal, point + blur)[1] if blur else high
 
 
 def christoffel(

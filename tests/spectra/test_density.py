@@ -131,7 +131,7 @@ def test_cumulative_matches_the_counts_between_the_atoms(dtype):
 
 
 def test_cumulative_of_an_unresolved_bulk(dtype):
-    """Ten steps on 200 even eigenvalues: within the weight of one node, and the error, everywhere."""
+    """Ten steps on 200 even eigenvalues: within the error, and the weight of one node."""
     truth = np.linspace(0, 1, 200)
     runs = runs_of(truth, dtype, max_matvecs=10)
     points = np.linspace(-0.1, 1.1, 50)
@@ -199,6 +199,6 @@ def test_a_failed_run_makes_every_mean_nan(dtype):
     assert np.isnan(moment([bad, good], 2)[0])
 
 
-def test_a_negative_step_size_is_refused(dtype):
+def test_a_negative_step_size_is_refused():
     with pytest.raises(ValueError, match=r"alpha is a step size.*-1"):
         mass_split([matrix_spectrum(np.diag(ATOMS))], -1.0)

@@ -38,7 +38,7 @@ def errors_of(runs, matrix):
 @pytest.mark.parametrize("num_matvecs", [4, 8, 24])
 @pytest.mark.parametrize("name", SPECTRA)
 def test_the_95_percent_interval_holds_the_truth_in_95_percent(name, num_matvecs):
-    """And the standard error is that of the estimates, which have no bias. 300 seeds leave 1.3 %."""
+    """And the standard error is that of the estimates, which have no bias; 300 seeds."""
     matrix = jnp.asarray(prescribed_matrix(SPECTRA[name]), np.float32)
     runs = estimates(matrix, num_matvecs=num_matvecs)
     errors, stated = errors_of(runs, matrix), np.asarray(runs.standard_error)
