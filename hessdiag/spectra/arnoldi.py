@@ -80,12 +80,14 @@ def arnoldi(
         told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
         return residual < tolerance, (residual < tolerance) & told_apart
 
-    algorithm = Algorithm(blank, lambda _, product: product, _recorded, judge)
+    no, yes = jnp.zeros((), bool), jnp.ones((), bool)
+    algorithm = Algorithm(
+        blank, lambda _, product: product, _recorded, judge, lambda _: yes, lambda _: no
+    )
     space = build(operator, start, algorithm, cap=cap, check_every=check_every)
     return ArnoldiDecomposition(
         hessenberg=space.record,
         residual=space.residual,
-        size=jnp.asarray(operator.size, jnp.int32),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 

@@ -174,7 +174,7 @@ def spectral_radius_minus_one(ritz: ComplexRitzValues) -> SpectralRadius:
 
     def exceeds(errors: Numbers) -> Verdict:
         top = float(excess[outermost] + errors[outermost])
-        return verdict(float(np.max(excess - errors)), top)
+        return verdict(float(np.max(excess - errors)), top, is_last=False)
 
     return SpectralRadius(
         minus_one=float(excess[outermost]),

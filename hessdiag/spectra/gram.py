@@ -14,7 +14,7 @@ class NormMinusOne:
 
     minus_one: float  # the largest singular value minus one
     error: float  # I + N has a singular value within it
-    exceeds_one: Verdict  # "undecided" if the interval covers one or is NaN
+    exceeds_one: Verdict  # "undecided" if the interval covers one or is NaN, or none can say "no"
 
 
 def gram(operator: Operator) -> Operator:
@@ -58,7 +58,7 @@ def norm_minus_one(ends: Extremes) -> NormMinusOne:
     return NormMinusOne(
         minus_one=float(s / (1 + np.sqrt(1 + s))),
         error=_error_of_root(1 + s, error),
-        exceeds_one=verdict(s - error, s + error),
+        exceeds_one=verdict(s - error, s + error, is_last=ends.are_last),
     )
 
 

@@ -8,12 +8,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
-from hessdiag.spectra.gram_schmidt import Blocks, append, empty_blocks, norm, orthogonality, split
+from hessdiag.spectra.gram_schmidt import (
+    BLOCK,
+    Blocks,
+    append,
+    empty_blocks,
+    nonzero,
+    norm,
+    orthogonality,
+    split,
+)
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
 BREAKDOWN = 1.0
-"""A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
+"""A residual of at most this many eps sqrt(d) |A| may be rounding."""
+
+_DITHER = 1e-3  # part of the rounding of a product
 
 one_lapack_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 """Decorator and context manager: one thread for LAPACK, while XLA has the cores.
@@ -32,10 +43,13 @@ class Krylov(NamedTuple):
     active: Int[Array, ""]  # finished rows, and products spent
     scale: Scalar  # largest |A q|
     record: Any  # the algorithm's own
-    converged: Bool[Array, ""] | bool = False
-    settled: Bool[Array, ""] | bool = False  # converged, and nothing else to wait for
-    broke_down: Bool[Array, ""] | bool = False  # the space is invariant
-    failed: Bool[Array, ""] | bool = False  # a product was not finite
+    total: Vector  # sum of the rows
+    image: Vector  # sum of their products
+    noise: Scalar  # rounding of a product of unit length, over the scale; -1 if not measured
+    converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and nothing else to wait for
+    broke_down: Bool[Array, ""]  # the space is invariant
+    failed: Bool[Array, ""]  # a product was not finite
 
 
 class Step(NamedTuple):
@@ -44,7 +58,6 @@ class Step(NamedTuple):
     product: Vector  # A q
     column: Float[Array, " rows"]  # coefficients that Gram-Schmidt took from it
     residual: Scalar
-    threshold: Scalar  # length up to which a residual is rounding
 
 
 class Algorithm(NamedTuple):
@@ -54,6 +67,8 @@ class Algorithm(NamedTuple):
     remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt
     recorded: Callable[[Krylov, Step], Any]  # the record after a step, from the space before it
     judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]  # converged, and settled
+    is_exhausted: Callable[[Krylov], Bool[Array, ""]]  # where a residual may be rounding
+    is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
 def depth(operator: Operator, max_matvecs: int) -> int:
@@ -74,22 +89,47 @@ def build(
 ) -> Krylov:
     """Grow the space until the algorithm settles, the space is invariant, or `cap` rows are there.
 
-    The algorithm is asked every `check_every` steps, from `min_matvecs` on. A product that is not
-    finite ends the run, too, with `converged` false.
+    The algorithm is asked every `check_every` steps, from `min_matvecs` on. A residual that may be
+    rounding ends nothing by itself: what it hides grows in the next steps, from the residual or, if
+    nothing is left of it, from a random vector, until the algorithm calls the space exhausted.
+
+    A product that is not finite ends the run, too, with `converged` false. Where the algorithm then
+    doubts, the product of the sum of all rows, beside the sum of their products, says what products
+    round.
     """
 
-    def unfinished(space: Krylov) -> Bool[Array, ""]:
+    def growing(space: Krylov) -> Bool[Array, ""]:
         return (space.active < cap) & ~(space.settled | space.broke_down | space.failed)
 
-    def step(space: Krylov) -> Krylov:
-        space = _grown(operator, algorithm, space)
-        due = (space.active % check_every == 0) | (space.active == cap)
-        due &= ~space.failed & (space.active >= min_matvecs)
-        no = jnp.zeros((), bool)
-        converged, settled = jax.lax.cond(due, algorithm.judge, lambda _: (no, no), space)
-        return space._replace(converged=space.broke_down | converged, settled=settled)
+    def probing(space: Krylov) -> Bool[Array, ""]:
+        return ~(growing(space) | space.failed) & (space.noise < 0) & algorithm.is_doubtful(space)
 
-    return jax.lax.while_loop(unfinished, step, _initial(operator, start, algorithm.record, cap))
+    def step(space: Krylov) -> Krylov:
+        grows = growing(space)
+        product = operator.product(jnp.where(grows, space.vector, space.total))
+        grown = judged(_grown(operator, algorithm, space, product, grows), grows)
+        length = nonzero(norm(space.total) * space.scale)
+        probed = space._replace(noise=norm(product - space.image) / length, basis=())
+        chosen = jax.tree.map(lambda a, b: jnp.where(grows, a, b), grown._replace(basis=()), probed)
+        return chosen._replace(basis=grown.basis)
+
+    def judged(space: Krylov, grows: Bool[Array, ""]) -> Krylov:
+        no, alive = jnp.zeros((), bool), grows & ~space.failed
+        tiny = (space.residual <= _rounding(operator, space.scale)) & alive
+        exhausted = jax.lax.cond(tiny, algorithm.is_exhausted, lambda _: no, space)
+        broke_down = exhausted | (alive & (space.active == operator.size))
+        due = (space.active % check_every == 0) | (space.active == cap)
+        due &= alive & (space.active >= min_matvecs)
+        converged, settled = jax.lax.cond(due, algorithm.judge, lambda _: (no, no), space)
+        return space._replace(
+            converged=broke_down | converged, settled=settled, broke_down=broke_down
+        )
+
+    return jax.lax.while_loop(
+        lambda space: growing(space) | probing(space),
+        step,
+        _initial(operator, start, algorithm.record, cap),
+    )
 
 
 def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
@@ -99,6 +139,7 @@ def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
         "active": space.active,
         "orthogonality": orthogonality(basis, space.active),
         "scale": space.scale,
+        "size": jnp.asarray(space.vector.size, jnp.int32),
         "converged": space.converged,
         "broke_down": space.broke_down,
         "basis": basis if keep_basis else None,
@@ -107,7 +148,7 @@ def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
 
 def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov:
     start = start.astype(operator.dtype)
-    zero = jnp.zeros((), operator.dtype)
+    zero, no = jnp.zeros((), operator.dtype), jnp.zeros((), bool)
     return Krylov(
         basis=empty_blocks(cap, operator.size, operator.dtype),
         vector=start / norm(start),
@@ -115,27 +156,56 @@ def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov
         active=jnp.zeros((), jnp.int32),
         scale=zero,
         record=record,
+        total=jnp.zeros_like(start),
+        image=jnp.zeros_like(start),
+        noise=zero - 1,
+        converged=no,
+        settled=no,
+        broke_down=no,
+        failed=no,
     )
 
 
-def _grown(operator: Operator, algorithm: Algorithm, space: Krylov) -> Krylov:
-    """One product and one more basis vector."""
+def _grown(
+    operator: Operator, algorithm: Algorithm, space: Krylov, product: Vector, grows: Bool[Array, ""]
+) -> Krylov:
+    """One more basis vector, written if the space grows."""
     count = space.active + 1
-    basis = append(space.basis, space.vector, space.active)
-    product = operator.product(space.vector)
+    beyond = BLOCK * len(space.basis)
+    basis = append(space.basis, space.vector, jnp.where(grows, space.active, beyond))
     scale = jnp.maximum(space.scale, norm(product))
-    rest, column = split(basis, algorithm.remainder(space, product), count)
+    remainder = algorithm.remainder(space, product)
+    tiny = grows & (norm(remainder) <= _rounding(operator, scale))
+    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, scale, count)
+    rest, column = split(basis, remainder, count)
     residual = norm(rest)
-    threshold = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
-    failed = ~jnp.isfinite(residual)
-    broke_down = ((residual <= threshold) | (count == operator.size)) & ~failed
     return space._replace(
         basis=basis,
-        vector=rest / jnp.where(broke_down, 1, residual),
+        vector=rest / nonzero(residual),
         residual=residual,
         active=count,
         scale=scale,
-        record=algorithm.recorded(space, Step(product, column, residual, threshold)),
-        broke_down=broke_down,
-        failed=failed,
+        total=space.total + space.vector,
+        image=space.image + product,
+        record=algorithm.recorded(space, Step(product, column, residual)),
+        failed=~jnp.isfinite(residual),
     )
+
+
+def _dithered(vector: Vector, scale: Scalar, seed: Int[Array, ""]) -> Vector:
+    """A vector that may be zero with less than its rounding of a random one, to go on with."""
+    random = jax.random.normal(jax.random.key(seed), vector.shape, vector.dtype)
+    number = jnp.finfo(vector.dtype)
+    size = jnp.maximum(_DITHER * number.eps * scale, _least(number))
+    return vector + size / norm(random) * random
+
+
+def _rounding(operator: Operator, scale: Scalar) -> Scalar:
+    """Length up to which a residual may be rounding."""
+    number = jnp.finfo(operator.dtype)
+    return jnp.maximum(BREAKDOWN * number.eps * operator.size**0.5 * scale, 2 * _least(number))
+
+
+def _least(number: jnp.finfo) -> float:
+    """What counts as zero where nothing sets a scale."""
+    return float(number.tiny / number.eps)

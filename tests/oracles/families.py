@@ -97,10 +97,11 @@ def _gram(factor: jax.Array) -> Operator:
 def _noisy(data) -> Operator:
     """A product that rounds as if by a relative noise that depends on the vector's bits."""
     matrix, noise = data
+    scale = jnp.max(jnp.abs(matrix))
 
     def product(v):
         image = jnp.matmul(matrix, v, precision="highest")
-        turns = jnp.sin(1e4 * image / jnp.max(jnp.abs(image)) + jnp.arange(len(v)))
+        turns = jnp.sqrt(2) * jnp.sin(1e6 * image / scale + jnp.arange(len(v)))
         return image + noise * jnp.linalg.norm(image) / len(v) ** 0.5 * turns
 
     return symmetric(product, matrix[0])
