@@ -7,6 +7,7 @@ quadrature leaves open is bounded rather than known, and is added.
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincc, stdtrit
 
 UPPER_LEVEL = 0.975
@@ -15,11 +16,10 @@ UPPER_LEVEL = 0.975
 _HALVINGS = 50
 
 
-def student(
-    standard_error: Float[np.ndarray, "*shape"], degrees: Float[np.ndarray, "*shape"]
-) -> Float[np.ndarray, "*shape"]:
+def student(standard_error: ArrayLike, degrees: ArrayLike) -> np.ndarray:
     """Half-width of the 95 % interval of an error that has these degrees of freedom."""
-    return stdtrit(np.asarray(degrees, np.float64), UPPER_LEVEL) * standard_error
+    quantile = stdtrit(np.asarray(degrees, np.float64), UPPER_LEVEL)
+    return quantile * np.asarray(standard_error)
 
 
 def share_interval(

@@ -28,8 +28,7 @@ class TraceEstimate(NamedTuple):
     @property
     def half_width(self) -> np.ndarray:
         """Of the 95 % confidence interval; on the host."""
-        sampling = student(np.asarray(self.standard_error), np.asarray(self.degrees))
-        return sampling + np.asarray(self.rounding)
+        return student(self.standard_error, self.degrees) + np.asarray(self.rounding)
 
 
 @jax.default_matmul_precision("highest")

@@ -77,7 +77,7 @@ def program(build: Callable[[Any], spectra.Operator]):
         return jax.lax.map(lambda v: spectra.lanczos(operator, v, **options), starts)
 
     def of_all(data, starts, tolerance):
-        return jax.lax.map(lambda pair: of_one(*pair, tolerance), (data, starts))
+        return jax.lax.map(lambda at: of_one(at[0], at[1], tolerance), (data, starts))
 
     return jax.jit(of_all)
 

@@ -54,6 +54,7 @@ def test_the_weight_up_to_any_point_is_within_its_bounds(name, steps):
     values = SPECTRA[name]
     run, weights = run_of(values, steps)
     points = np.concatenate([np.linspace(-2.5, 5.5, 41), values[:10] - 1e-9, values[:10] + 1e-9])
+    assert run.tridiagonal is not None
     widths = christoffel(run.tridiagonal, points)
     for point, width in zip(points, widths, strict=True):
         low, high = cumulative_bounds(run, point)
