@@ -145,11 +145,11 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         rounding=rounding,
         asymmetry=defect,
         noise=max(noise, determined, 0.0),
-        beyond=_beyond(values, couplings, size),
+        beyond=beyond(values, couplings, size),
     )
 
 
-def _beyond(
+def beyond(
     values: Float[np.ndarray, " active"], couplings: Float[np.ndarray, " active"], size: int
 ) -> tuple[float, float]:
     """How far below and above the Ritz values an eigenvalue can be that the run has not seen.
