@@ -220,8 +220,8 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     hidden_below = low[first] - np.min(low - below)
     hidden_above = np.max(high + above) - high[last]
     disagreement = max(_disagreement(low, low_errors), _disagreement(high, high_errors))
-    if all(run.exact for run in runs):
-        disagreement = 0.0
+    if all(run.exact or run.beyond == (0, 0) for run in runs):
+        disagreement = float(np.nan_to_num(disagreement))  # every eigenvalue is known
     return Extremes(
         lowest=float(low[first]),
         lowest_error=float(np.maximum(low_errors[first], hidden_below)),
