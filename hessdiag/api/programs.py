@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
@@ -77,6 +79,17 @@ class SpectrumPrograms:
         self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
         self.decompositions = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
         self.trace = jax.jit(self._traced, static_argnames="matvecs")
+
+    def dense(self, params, batch, key) -> spectra.RitzValues:
+        """The whole spectrum, with what moving the parameters by their rounding does to it."""
+        space = spectra.Space.like(params)
+        vector = jnp.zeros(space.size, space.dtype)
+        unit = spectra.rounding_unit(
+            lambda *at: self._build(*at[:2]).product(at[2]), params, batch, vector
+        )
+        points = [params, *(spectra.moved(params, k, unit) for k in jax.random.split(key))]
+        matrix, *nearby = (np.asarray(self.matrix(point, batch)) for point in points)
+        return spectra.matrix_spectrum(matrix, nearby=nearby)
 
     def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
         operator = self._build(params, batch)

@@ -35,6 +35,7 @@ _LONG_NAMES = {
     "mass_undecided_error": "95 % half-width of that, over starts",
     "start_disagreement": "distance of the starts' ends over their errors",
     "orthogonality": "largest entry of |QQ' - I|",
+    "noise": "rounding of a product over the largest eigenvalue, where it is more than a few eps",
     "matvecs": "products spent",
     "converged": "whether both ends met the tolerance from every start",
     "grid": "eigenvalue",
@@ -70,6 +71,8 @@ class SpectrumResult(Result):
         for text, name in _ROWS:
             table.add_row(text, with_error(float(data[name]), float(data[f"{name}_error"])))
         table.add_row("products spent", str(int(data["matvecs"])))
+        if data["noise"] > 0:
+            table.add_row("rounding of a product, relative", plain(float(data["noise"])))
         if data["start_disagreement"] > 1:
             text = f"{plain(float(data['start_disagreement']))} times their errors"
             table.add_row("starts disagree by", text)
@@ -167,7 +170,7 @@ def spectrum(
     point = (params, batch)
     value = _value(programs, point, chunk_size)
     if space.size <= spectra.DENSE_LIMIT:
-        runs = [spectra.matrix_spectrum(np.asarray(programs.matrix(*point)))]
+        runs = [programs.dense(*point, start_key)]
     else:
         cost = {"starts": starts, "matvecs": matvecs}
         decompositions = programs.decompositions(*point, start_key, float(tolerance), **cost)
@@ -236,7 +239,7 @@ def _dataset(runs: list[spectra.RitzValues], ends: spectra.Extremes) -> xarray.D
     split = spectra.mass_split(runs, 1 / (8 * max(abs(ends.lowest), abs(ends.highest)) or 1))
     known = 1.0 if np.isfinite(ends.highest) else np.nan
     shares = {"negative": split.above, "zero": split.zero, "undecided": split.undecided}
-    fields = "lowest lowest_error highest highest_error orthogonality matvecs converged"
+    fields = "lowest lowest_error highest highest_error orthogonality matvecs converged noise"
     numbers = {name: getattr(ends, name) for name in fields.split()}
     numbers["start_disagreement"] = ends.disagreement
     for name, (share, error) in shares.items():
@@ -274,6 +277,7 @@ def _top(programs: SpectrumPrograms, point, runs, key, num: int, tolerance) -> t
             num=num,
             max_matvecs=40 * num,
             tolerance=tolerance,
+            noise=max(run.noise for run in runs),
         )
         values, errors, spent = pairs.values, pairs.errors, pairs.matvecs
         converged = pairs.converged

@@ -1,6 +1,7 @@
 """Whether an operator is what it says: symmetric, deterministic, the transpose of its transpose."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -135,6 +136,23 @@ def require_symmetric(
             f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
             f"({limit / eps:.3g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
             "numbers that are not eigenvalues of this operator"
+        )
+
+
+def require_not_negative(number: Any, name: str) -> None:
+    """Refuse a number, where it is concrete, that is negative, infinite or NaN; ValueError."""
+    if isinstance(number, jax.core.Tracer):
+        return
+    if not 0 <= float(number) < np.inf:
+        raise ValueError(f"{name} = {number}; allowed: finite numbers from 0 on")
+
+
+def require_floating(array: Array | np.ndarray, name: str) -> None:
+    """Refuse what is no vector of real floating numbers; ValueError."""
+    if array.ndim != 1 or not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: vectors (d,) of "
+            "real floating numbers"
         )
 
 

@@ -39,6 +39,7 @@ class ComplexRitzValues:
     converged: bool  # the outermost value met the tolerance of the run
     orthogonality: float  # |Q Q' - I|; beyond sqrt(eps) values may be counted twice
     rounding: float  # backward error that rounding alone leaves in any value
+    complete: bool = False  # all d eigenvalues are there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +98,7 @@ def complex_ritz_values(
         converged=bool(decomposition.converged),
         orthogonality=float(decomposition.orthogonality),
         rounding=rounding,
+        complete=active == int(decomposition.size),
     )
 
 
@@ -160,26 +162,36 @@ def _eigenvalues(hessenberg: Float[np.ndarray, "active active"], residual: float
     return values[order], residual * np.abs(right[-1, order]), conditions[order]
 
 
-def spectral_radius_minus_one(ritz: ComplexRitzValues) -> SpectralRadius:
-    """Whether repeated multiplication by I + N grows, from a run on N with `shift=1`.
+def spectral_radius_minus_one(*runs: ComplexRitzValues) -> SpectralRadius:
+    """Whether repeated multiplication by I + N grows, from runs on N with `shift=1`.
 
     |1 + nu| - 1 = (2 Re nu + |nu|^2) / (|1 + nu| + 1), and moving nu by an error moves it by no
-    more. One value beyond one proves a "yes". A "no" rests, as for the ends of a symmetric
-    spectrum, on the run having found the outermost eigenvalue: its error proves an eigenvalue near
-    the value, not that this is the last one. The numbers are NaN if a value is.
+    more. One value beyond one proves a "yes". A residual proves an eigenvalue near a value, not
+    that this is the last one: a "no" needs two converged runs from independent starts whose
+    outermost values agree, or one with all eigenvalues. The numbers are NaN if a value is.
     """
-    values = ritz.values
-    excess = (2 * np.real(values) + np.abs(values) ** 2) / (np.abs(1 + values) + 1)
-    outermost = int(np.argmax(excess))  # the first NaN, if there is one
+    each = [
+        (2 * np.real(run.values) + np.abs(run.values) ** 2) / (np.abs(1 + run.values) + 1)
+        for run in runs
+    ]
+    ends = np.array([np.max(excess) for excess in each])
+    first = int(np.argmax(ends))  # the first NaN, if there is one
+    run, excess = runs[first], each[first]
+    outermost = int(np.argmax(excess))
+    errors = [run.errors[np.argmax(excess)] for run, excess in zip(runs, each, strict=True)]
+    agree = bool(np.all(ends[first] - ends <= errors[first] + np.array(errors)))
+    is_last = all(run.complete for run in runs) or (
+        len(runs) > 1 and agree and all(run.converged for run in runs)
+    )
 
     def exceeds(errors: Numbers) -> Verdict:
         top = float(excess[outermost] + errors[outermost])
-        return verdict(float(np.max(excess - errors)), top, is_last=False)
+        return verdict(float(np.max(excess - errors)), top, is_last=is_last)
 
     return SpectralRadius(
         minus_one=float(excess[outermost]),
-        error=float(ritz.errors[outermost]),
-        estimate=float(ritz.estimates[outermost]),
-        exceeds_one=exceeds(ritz.errors),
-        exceeds_one_to_first_order=exceeds(ritz.estimates),
+        error=float(run.errors[outermost]),
+        estimate=float(run.estimates[outermost]),
+        exceeds_one=exceeds(run.errors),
+        exceeds_one_to_first_order=exceeds(run.estimates),
     )

@@ -147,7 +147,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         rounding=rounding,
         asymmetry=defect,
         noise=max(noise, determined, 0.0),
-        beyond=_beyond(values, couplings, size),
+        beyond=beyond(values, couplings, size),
         size=size,
         tridiagonal=_cut(t) if decomposition.broke_down else t,
     )
@@ -158,7 +158,7 @@ def _cut(t: Float[np.ndarray, "2 active"]) -> Float[np.ndarray, "2 active"]:
     return np.stack([t[0], np.append(t[1, :-1], 0)])
 
 
-def _beyond(
+def beyond(
     values: Float[np.ndarray, " active"], couplings: Float[np.ndarray, " active"], size: int
 ) -> tuple[float, float]:
     """How far below and above the Ritz values an eigenvalue can be that the run has not seen.
@@ -229,8 +229,8 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     hidden_below = low[first] - np.min(low - below)
     hidden_above = np.max(high + above) - high[last]
     disagreement = max(_disagreement(low, low_errors), _disagreement(high, high_errors))
-    if all(run.exact for run in runs):
-        disagreement = 0.0
+    if all(run.exact or run.beyond == (0, 0) for run in runs):
+        disagreement = float(np.nan_to_num(disagreement))  # every eigenvalue is known
     return Extremes(
         lowest=float(low[first]),
         lowest_error=float(np.maximum(low_errors[first], hidden_below)),

@@ -132,12 +132,24 @@ class Norms:
             if i == 2 and one_step is not None:
                 measured = one_step
             elif i > 1:
-                decomposition, vector = self._of_product(
-                    steps, n - i + 1, streams.numbered(key, i), measured.vector, name=name
-                )
-                measured = Measured(_norm_of(decomposition), vector)
+                measured = self._twice(steps, name, key, i, measured.vector)
             yield measured
             progress()
+
+    def _twice(self, steps: InnerStep, name: str, key, i: int, warm) -> Measured:
+        """P_i; a norm that may be no more than one is measured again, from a random start alone."""
+        n = len(steps.gradient)
+
+        def run(number: int, warm):
+            return self._of_product(
+                steps, n - i + 1, streams.numbered(key, number), warm, name=name
+            )
+
+        first, vector = run(i, warm)
+        norm = _norm_of([first])
+        if norm.converged and norm.norm.minus_one <= norm.norm.error:
+            norm = _norm_of([first, run(n + i, jnp.zeros_like(warm))[0]])
+        return Measured(norm, vector)
 
     def _product_decomposed(self, steps: InnerStep, first, key, warm, *, name: str):
         square = spectra.gram_minus_identity(product_over_steps(steps, first, name))
@@ -152,11 +164,12 @@ class Norms:
         return spectra.lanczos(square, start, ends="highest", **self._settings.krylov)
 
 
-def _norm_of(decomposition: LanczosDecomposition) -> ProductNorm:
-    """The norm of a run on A'A - I; NaN where it cannot be had, which spoils no other."""
+def _norm_of(decompositions: list[LanczosDecomposition]) -> ProductNorm:
+    """The norm of runs on A'A - I; NaN where it cannot be had, which spoils no other."""
     try:
-        run = spectra.ritz_values(decomposition, rounds=1.0)
-    except spectra.NonSymmetricOperatorError:
+        runs = [spectra.ritz_values(run, rounds=1.0) for run in decompositions]
+    except (spectra.NonSymmetricOperatorError, spectra.NoisyOperatorError):
         nothing = NormMinusOne(np.nan, np.nan, "undecided")
-        return ProductNorm(nothing, int(decomposition.active), False)
-    return ProductNorm(spectra.norm_minus_one(spectra.extremes([run])), run.matvecs, run.converged)
+        return ProductNorm(nothing, sum(int(run.active) for run in decompositions), False)
+    ends = spectra.extremes(runs)
+    return ProductNorm(spectra.norm_minus_one(ends), ends.matvecs, ends.converged)

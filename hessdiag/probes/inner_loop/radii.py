@@ -1,5 +1,6 @@
 """Spectral radii of the non-symmetric operators along an inner loop."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import jax
@@ -42,15 +43,29 @@ class Radii:
     def _along(
         self, steps: InnerStep, name: str, scale, key, progress: Progress
     ) -> Iterator[OperatorSpectrum]:
-        """One operator at every inner step, each started from where the last one ended."""
-        warm = jnp.zeros_like(scale[0])
-        for j in range(len(scale)):
-            decomposition, departure, warm = self._decompose(
-                steps, j, scale[j], streams.numbered(key, j), warm, name=name
-            )
-            departure = jax.device_get(departure)
-            ritz = spectra.complex_ritz_values(decomposition, departure=float(departure.upper))
-            yield OperatorSpectrum(ritz, spectra.spectral_radius_minus_one(ritz), departure)
+        """One operator at every inner step, each started from where the last one ended.
+
+        A radius that may be no more than one is measured again, from a random start alone.
+        """
+        n, nothing = len(scale), jnp.zeros_like(scale[0])
+        warm = nothing
+        for j in range(n):
+
+            def measured(number: int, warm, j=j):
+                decomposition, departure, vector = self._decompose(
+                    steps, j, scale[j], streams.numbered(key, number), warm, name=name
+                )
+                departure = jax.device_get(departure)
+                ritz = spectra.complex_ritz_values(decomposition, departure=float(departure.upper))
+                return ritz, departure, vector
+
+            ritz, departure, warm = measured(j, warm)
+            radius = spectra.spectral_radius_minus_one(ritz)
+            if ritz.converged and not ritz.complete and radius.minus_one + radius.estimate <= 0:
+                other, _, _ = measured(n + j, nothing)
+                radius = spectra.spectral_radius_minus_one(ritz, other)
+                ritz = dataclasses.replace(ritz, matvecs=ritz.matvecs + other.matvecs)
+            yield OperatorSpectrum(ritz, radius, departure)
             progress()
 
     def _decomposed(self, steps: InnerStep, j: Int[Array, ""], scale, key, warm, *, name: str):
