@@ -29,10 +29,12 @@ from "hidden outlier" to "zeros in a bulk" are dense matrices of {SIZE} rows.
 
 COVERED = """\
 How often the truth lies within ±, which should be in 95 % of the tries. Shares are those of
-negative eigenvalues. What Lanczos has not resolved of them is bounded, by a theorem on quadratures,
-and held always: where "of which open" is a good part of ±, the coverage is above 95 %, and meant to
-be. Traces are by number of products; their ± is relative to Σ|λ|. matfree and hessian-eigenthings
-state standard errors, of which 1.96 are taken; the others state none.
+negative eigenvalues, by four starts. What Lanczos has not resolved of them is bounded by a theorem
+on quadratures and held always; and where a handful of eigenvalues is meant, ± reaches to the
+farther end of an interval that is not symmetric. In these two cases the coverage is above 95 %, and
+meant to be; where the share is resolved, and of many eigenvalues, it is 95 %. Traces are by number
+of products; their ± is relative to Σ|λ|. matfree and hessian-eigenthings state standard errors, of
+which 1.96 are taken; the others state none.
 """
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hessdiag import spectra
+from hessdiag.spectra.quadrature import cumulative_bounds
 from tests.oracles.families import Case
 
 STARTS, PRODUCTS = 4, 40
@@ -133,7 +134,8 @@ def shares_of(build, cases: Sequence[Case]) -> Coverage:
         share, error = split.above
         held.append(least - error <= share <= most + error)
         widths.append(error)
-        opened.append(split.undecided[0] / 2)
+        bounds = np.array([cumulative_bounds(run, -zero) for run in runs])
+        opened.append(np.mean(bounds[:, 1] - bounds[:, 0]) / 2)
     middle = float(np.median(widths))
     return Coverage(len(held), float(np.mean(held)), middle, float(np.median(opened)))
 

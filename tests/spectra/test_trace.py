@@ -92,7 +92,7 @@ def test_products_that_underflow_are_not_without_error():
     assert (np.abs(errors_of(runs, 1e-40 * np.eye(SIZE))) <= runs.half_width).all()
 
 
-def test_xtrace_of_a_multiple_of_the_identity_is_exact(dtype):
+def test_the_trace_of_a_multiple_of_the_identity_is_exact(dtype):
     """What the normalisation is for: the length of a vector says nothing about A."""
     matrix = 3 * jnp.eye(SIZE, dtype=dtype)
     runs = estimates(matrix)
