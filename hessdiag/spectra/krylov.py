@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
+from hessdiag.spectra.checks import require_floating, require_not_negative
 from hessdiag.spectra.gram_schmidt import (
     BLOCK,
     Blocks,
@@ -71,10 +72,14 @@ class Algorithm(NamedTuple):
     is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
-def depth(operator: Operator, max_matvecs: int) -> int:
-    """Steps that a run can take at most; ValueError if no product is allowed."""
+def depth(operator: Operator, start: Vector, max_matvecs: int, tolerance: Any) -> int:
+    """Steps that a run can take at most; ValueError if an argument cannot be."""
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
+    require_not_negative(tolerance, "tolerance")
+    require_floating(start, "start")
+    if start.size != operator.size:
+        raise ValueError(f"start has {start.size} entries; allowed: the operator's {operator.size}")
     return min(max_matvecs, operator.size)
 
 
