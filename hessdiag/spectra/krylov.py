@@ -179,29 +179,29 @@ def _grown(
     beyond = BLOCK * len(space.basis)
     basis = append(space.basis, space.vector, jnp.where(grows, space.active, beyond))
     scale = jnp.maximum(space.scale, norm(product))
-    remainder = algorithm.remainder(space, product)
+    remainder, number = algorithm.remainder(space, product), jnp.finfo(operator.dtype)
+    dither = jnp.maximum(_DITHER * number.eps * scale, _least(number))
     tiny = grows & (norm(remainder) <= _rounding(operator, scale))
-    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, scale, count)
+    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, dither, count)
     rest, column = split(basis, remainder, count)
-    residual = norm(rest)
+    length = norm(rest)
+    residual = jnp.where(length <= 2 * dither, 0, length)
     return space._replace(
         basis=basis,
-        vector=rest / nonzero(residual),
+        vector=rest / nonzero(length),
         residual=residual,
         active=count,
         scale=scale,
         total=space.total + space.vector,
         image=space.image + product,
         record=algorithm.recorded(space, Step(product, column, residual)),
-        failed=~jnp.isfinite(residual),
+        failed=~jnp.isfinite(length),
     )
 
 
-def _dithered(vector: Vector, scale: Scalar, seed: Int[Array, ""]) -> Vector:
-    """A vector that may be zero with less than its rounding of a random one, to go on with."""
+def _dithered(vector: Vector, size: Scalar, seed: Int[Array, ""]) -> Vector:
+    """A vector that may be zero with a little of a random one, to go on with."""
     random = jax.random.normal(jax.random.key(seed), vector.shape, vector.dtype)
-    number = jnp.finfo(vector.dtype)
-    size = jnp.maximum(_DITHER * number.eps * scale, _least(number))
     return vector + size / norm(random) * random
 
 
