@@ -70,7 +70,7 @@ def arnoldi(
     """
     if not operator.is_square:
         raise ValueError("Arnoldi needs a square operator; for singular values take its Gram")
-    cap = depth(operator, max_matvecs)
+    cap = depth(operator, start, max_matvecs, tolerance)
     blank = jnp.zeros((cap, cap), operator.dtype)
 
     def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:

@@ -99,7 +99,9 @@ class _Products(LinearOperator):
 
     def of(self, vector: np.ndarray) -> np.ndarray:
         """A v in float64, for v of unit length."""
-        image = np.asarray(self._product(vector), np.float64)
+        image = np.asarray(self._product(vector))
+        require_floating(image, "product")
+        image = image.astype(np.float64)
         u, a_u = self._last
         self._last = np.stack([vector, image])
         self.matvecs += 1

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
+from hessdiag.spectra.checks import require_floating, require_not_negative
 from hessdiag.spectra.gram_schmidt import (
     BLOCK,
     Blocks,
@@ -71,10 +72,14 @@ class Algorithm(NamedTuple):
     is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
-def depth(operator: Operator, max_matvecs: int) -> int:
-    """Steps that a run can take at most; ValueError if no product is allowed."""
+def depth(operator: Operator, start: Vector, max_matvecs: int, tolerance: Any) -> int:
+    """Steps that a run can take at most; ValueError if an argument cannot be."""
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
+    require_not_negative(tolerance, "tolerance")
+    require_floating(start, "start")
+    if start.size != operator.size:
+        raise ValueError(f"start has {start.size} entries; allowed: the operator's {operator.size}")
     return min(max_matvecs, operator.size)
 
 
@@ -174,29 +179,29 @@ def _grown(
     beyond = BLOCK * len(space.basis)
     basis = append(space.basis, space.vector, jnp.where(grows, space.active, beyond))
     scale = jnp.maximum(space.scale, norm(product))
-    remainder = algorithm.remainder(space, product)
+    remainder, number = algorithm.remainder(space, product), jnp.finfo(operator.dtype)
+    dither = jnp.maximum(_DITHER * number.eps * scale, _least(number))
     tiny = grows & (norm(remainder) <= _rounding(operator, scale))
-    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, scale, count)
+    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, dither, count)
     rest, column = split(basis, remainder, count)
-    residual = norm(rest)
+    length = norm(rest)
+    residual = jnp.where(length <= 2 * dither, 0, length)
     return space._replace(
         basis=basis,
-        vector=rest / nonzero(residual),
+        vector=rest / nonzero(length),
         residual=residual,
         active=count,
         scale=scale,
         total=space.total + space.vector,
         image=space.image + product,
         record=algorithm.recorded(space, Step(product, column, residual)),
-        failed=~jnp.isfinite(residual),
+        failed=~jnp.isfinite(length),
     )
 
 
-def _dithered(vector: Vector, scale: Scalar, seed: Int[Array, ""]) -> Vector:
-    """A vector that may be zero with less than its rounding of a random one, to go on with."""
+def _dithered(vector: Vector, size: Scalar, seed: Int[Array, ""]) -> Vector:
+    """A vector that may be zero with a little of a random one, to go on with."""
     random = jax.random.normal(jax.random.key(seed), vector.shape, vector.dtype)
-    number = jnp.finfo(vector.dtype)
-    size = jnp.maximum(_DITHER * number.eps * scale, _least(number))
     return vector + size / norm(random) * random
 
 

@@ -90,14 +90,15 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
-        ValueError: If `max_matvecs` is not positive.
+        ValueError: If `max_matvecs` is not positive, `start` no vector (d,) of real numbers, or
+            `tolerance` negative or NaN.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
     require_declared_symmetric(operator)
-    cap = depth(operator, max_matvecs)
+    cap = depth(operator, start, max_matvecs, tolerance)
     zeros = jnp.zeros(cap, operator.dtype)
     blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])
 

@@ -147,7 +147,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         rounding=rounding,
         asymmetry=defect,
         noise=max(noise, determined, 0.0),
-        beyond=beyond(values, couplings, size),
+        beyond=beyond(values, couplings, size) if scale else (0.0, 0.0),
         size=size,
         tridiagonal=_cut(t) if decomposition.broke_down else t,
     )

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -54,13 +56,31 @@ def test_no_digit_is_lost_however_close_to_one(nu):
     ],
 )
 def test_verdicts(values, errors, expected):
-    radius = spectral_radius_minus_one(ritz(values, errors))
+    run = ritz(values, errors)
+    radius = spectral_radius_minus_one(run, run)
     assert radius.exceeds_one == expected
     assert radius.exceeds_one_to_first_order == expected
     if np.isfinite(errors).all():
-        unsure = spectral_radius_minus_one(ritz(values, np.full(len(values), np.inf), errors))
+        unsure = ritz(values, np.full(len(values), np.inf), errors)
+        unsure = spectral_radius_minus_one(unsure, unsure)
         assert unsure.exceeds_one == "undecided"
         assert unsure.exceeds_one_to_first_order == expected
+
+
+def test_one_run_proves_a_yes_and_witnesses_or_all_eigenvalues_a_no():
+    above, below, far = (ritz([nu, -0.9], [1e-3, 1e-3]) for nu in (0.1, -0.1, -0.3))
+    replace = dataclasses.replace
+    assert spectral_radius_minus_one(replace(above, converged=False)).exceeds_one == "yes"
+    for runs, expected in (
+        ([below], "undecided"),
+        ([below, below], "no"),
+        ([below, far], "undecided"),
+        ([below, replace(below, converged=False)], "undecided"),
+        ([replace(below, complete=True)], "no"),
+        ([far, above], "yes"),
+    ):
+        assert spectral_radius_minus_one(*runs).exceeds_one == expected
+    assert spectral_radius_minus_one(far, below).minus_one == pytest.approx(-0.1)
 
 
 def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():
