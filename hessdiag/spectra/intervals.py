@@ -13,7 +13,7 @@ from scipy.special import betainc, betaincc, stdtrit
 UPPER_LEVEL = 0.975
 """Of the two-sided 95 % interval."""
 
-_HALVINGS = 50
+_HALVINGS = 32
 
 
 def student(standard_error: ArrayLike, degrees: ArrayLike) -> np.ndarray:

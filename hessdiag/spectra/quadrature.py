@@ -68,6 +68,7 @@ def _weights_around(t: Float[np.ndarray, "2 m"], point: float) -> tuple[float, f
     return low, min(low + weight[0], 1.0)
 
 
+@np.errstate(over="ignore")
 def _polynomials(
     t: Float[np.ndarray, "2 m"], points: Float[np.ndarray, " num"]
 ) -> tuple[Float[np.ndarray, " num"], Float[np.ndarray, "m num"]]:
@@ -82,7 +83,6 @@ def _polynomials(
         total += current**2
         unit = np.maximum(np.abs(current), 1)
         first, current, total = first / unit, current / unit, total / unit**2
-        with np.errstate(over="ignore"):
-            before = coupling**2 / pivot
+        before = coupling**2 / pivot
         pivots.append(pivot)
     return first**2 / total, np.stack(pivots)
