@@ -61,14 +61,21 @@ class Step(NamedTuple):
     residual: Scalar
 
 
+class Judgement(NamedTuple):
+    """What an algorithm says of a space."""
+
+    converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and nothing else to wait for
+    exhausted: Bool[Array, ""]  # nothing is left to find, if the residual is rounding
+
+
 class Algorithm(NamedTuple):
     """What an algorithm makes of the steps: a record, such as a matrix, and when it is enough."""
 
     record: Any  # before the first step
     remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt
     recorded: Callable[[Krylov, Step], Any]  # the record after a step, from the space before it
-    judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]  # converged, and settled
-    is_exhausted: Callable[[Krylov], Bool[Array, ""]]  # where a residual may be rounding
+    judge: Callable[[Krylov], "Judgement"]
     is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
@@ -119,15 +126,17 @@ def build(
         return chosen._replace(basis=grown.basis)
 
     def judged(space: Krylov, grows: Bool[Array, ""]) -> Krylov:
-        no, alive = jnp.zeros((), bool), grows & ~space.failed
+        alive = grows & ~space.failed
         tiny = (space.residual <= _rounding(operator, space.scale)) & alive
-        exhausted = jax.lax.cond(tiny, algorithm.is_exhausted, lambda _: no, space)
-        broke_down = exhausted | (alive & (space.active == operator.size))
         due = (space.active % check_every == 0) | (space.active == cap)
         due &= alive & (space.active >= min_matvecs)
-        converged, settled = jax.lax.cond(due, algorithm.judge, lambda _: (no, no), space)
+        nothing = Judgement(*jnp.zeros(3, bool))
+        found = jax.lax.cond(due | tiny, algorithm.judge, lambda _: nothing, space)
+        broke_down = (found.exhausted & tiny) | (alive & (space.active == operator.size))
         return space._replace(
-            converged=broke_down | converged, settled=settled, broke_down=broke_down
+            converged=broke_down | (found.converged & due),
+            settled=found.settled & due,
+            broke_down=broke_down,
         )
 
     return jax.lax.while_loop(

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from hessdiag.spectra.checks import require_declared_symmetric, symmetry_limit
 from hessdiag.spectra.gram_schmidt import nonzero, norm
-from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
+from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
@@ -102,18 +102,18 @@ def lanczos(
     zeros = jnp.zeros(cap, operator.dtype)
     blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])
 
-    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
-        converged = _ends_are_known(space, ends, tolerance)
-        return converged, converged
+    digits = DIGITS * float(jnp.finfo(operator.dtype).eps)
 
-    def is_exhausted(space: Krylov) -> Bool[Array, ""]:
-        return _ends_are_known(space, "both", DIGITS * float(jnp.finfo(operator.dtype).eps))
+    def judge(space: Krylov) -> Judgement:
+        pairs = _eigenpairs(space.record, space)
+        known = _ends_are_known(space, pairs, ends, tolerance)
+        return Judgement(known, known, _ends_are_known(space, pairs, "both", digits))
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
         limit = symmetry_limit(operator.dtype, operator.size)
         return space.record.asymmetry > limit * space.scale
 
-    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_exhausted, is_doubtful)
+    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(
         operator, start, algorithm, cap=cap, check_every=check_every, min_matvecs=min_matvecs
     )
@@ -197,14 +197,16 @@ def _sensitivity(operator: Operator, space: Krylov, start: Vector) -> Scalar:
 
 
 def _ends_are_known(
-    space: Krylov, ends: Literal["both", "highest"], tolerance: float | Scalar
+    space: Krylov,
+    pairs: tuple[Float[Array, " cap"], Float[Array, "cap cap"]],
+    ends: Literal["both", "highest"],
+    tolerance: float | Scalar,
 ) -> Bool[Array, ""]:
     """Whether residuals prove an eigenvalue near each end, and the couplings that none is beyond.
 
     Both to within the tolerance, relative to the scale. For the second see `ritz.beyond`.
     """
-    last, size = space.active - 1, space.vector.size
-    values, vectors = _eigenpairs(space.record, space)
+    last, size, (values, vectors) = space.active - 1, space.vector.size, pairs
     coupled = jnp.arange(values.size) < space.active
     least = jnp.finfo(values.dtype).eps / 2
     couplings = jnp.maximum(space.record.beta / nonzero(space.scale), least)
