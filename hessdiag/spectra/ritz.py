@@ -65,7 +65,7 @@ class Extremes:
     `OVERLAP / sqrt(d)` of that one's eigenvector: with probability 0.04 for one start, 2e-3 for
     two, 3e-6 for four. The disagreement is the largest distance between two starts' values of the
     same end, over the sum of their errors: above 1 some start has missed an end. NaN for a single
-    start, and 0 where every eigenvalue is known.
+    start.
     """
 
     lowest: float
@@ -165,7 +165,7 @@ def beyond(
 
     def distance(gaps: np.ndarray) -> float:
         """The zero of the rising sum(log(distance + gaps)) - target."""
-        low, high = -800.0, target / len(gaps)  # logarithms: with all gaps zero the second is it
+        low, high = -700.0, target / len(gaps)  # logarithms: with all gaps zero the second is it
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             is_below = np.sum(np.log(np.exp(middle) + gaps)) < target
@@ -219,19 +219,17 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     first, last = np.argmin(low), np.argmax(high)  # the first NaN, if there is one
     hidden_below = low[first] - np.min(low - below)
     hidden_above = np.max(high + above) - high[last]
-    disagreement = max(_disagreement(low, low_errors), _disagreement(high, high_errors))
-    if all(run.exact or run.beyond == (0, 0) for run in runs):
-        disagreement = float(np.nan_to_num(disagreement))  # every eigenvalue is known
     return Extremes(
         lowest=float(low[first]),
         lowest_error=float(np.maximum(low_errors[first], hidden_below)),
         highest=float(high[last]),
         highest_error=float(np.maximum(high_errors[last], hidden_above)),
-        disagreement=disagreement,
+        disagreement=max(_disagreement(low, low_errors), _disagreement(high, high_errors)),
         matvecs=sum(run.matvecs for run in runs),
         converged=all(run.converged for run in runs),
         orthogonality=float(np.max([run.orthogonality for run in runs])),
         noise=max(run.noise for run in runs),
+        complete=all(run.exact or run.beyond == (0, 0) for run in runs),
     )
 
 
