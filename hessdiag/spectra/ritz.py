@@ -77,11 +77,12 @@ class Extremes:
     converged: bool  # every start
     orthogonality: float  # of the worst start
     noise: float = 0.0  # what a product rounds, relative to the norm, where a start measured that
+    complete: bool = False  # every start has found all eigenvalues
 
     @property
     def are_last(self) -> bool:
-        """Whether all starts converged, and agree: to the same ends, of which one is no witness."""
-        return self.converged and self.disagreement <= 1
+        """Whether starts converged and agree, of which a single one has no witness, or found all."""
+        return self.converged and (self.complete or self.disagreement <= 1)
 
 
 @dataclasses.dataclass(frozen=True)
