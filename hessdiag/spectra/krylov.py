@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
-from hessdiag.spectra.checks import require_floating, require_not_negative
+from hessdiag.spectra.checks import require_floating, require_not_negative, require_whole
 from hessdiag.spectra.gram_schmidt import (
     BLOCK,
     Blocks,
@@ -81,6 +81,7 @@ class Algorithm(NamedTuple):
 
 def depth(operator: Operator, start: Vector, max_matvecs: int, tolerance: Any) -> int:
     """Steps that a run can take at most; ValueError if an argument cannot be."""
+    require_whole(max_matvecs, "max_matvecs")
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
     require_not_negative(tolerance, "tolerance")

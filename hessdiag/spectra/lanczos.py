@@ -90,7 +90,7 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
-        ValueError: If `max_matvecs` is not positive, `start` no vector (d,) of real numbers, or
+        ValueError: If `ends` is unknown, `max_matvecs` not positive, `start` no vector (d,) of real numbers, or
             `tolerance` negative or NaN.
 
     References:
@@ -98,6 +98,8 @@ def lanczos(
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
     require_declared_symmetric(operator)
+    if ends not in ("both", "highest"):
+        raise ValueError(f"ends = {ends!r}; allowed: 'both', 'highest'")
     cap = depth(operator, start, max_matvecs, tolerance)
     zeros = jnp.zeros(cap, operator.dtype)
     blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])

@@ -81,7 +81,7 @@ class Extremes:
 
     @property
     def are_last(self) -> bool:
-        """Whether starts converged and agree, of which a single one has no witness, or found all."""
+        """Whether starts converged and agree (a single one has no witness), or found all."""
         return self.converged and (self.complete or self.disagreement <= 1)
 
 
@@ -211,9 +211,13 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     """Both ends of the spectrum from several starts: the outermost value wins.
 
     A Ritz value never lies outside the spectrum, so the outermost is the best. Its error reaches to
-    where an eigenvalue may hide from any of the starts. NaN if any of the runs, of which there must
-    be one, is NaN.
+    where an eigenvalue may hide from any of the starts. NaN if any of the runs is NaN.
+
+    Raises:
+        ValueError: If there are no runs.
     """
+    if not runs:
+        raise ValueError("runs is empty; allowed: the Ritz values of one start or more")
     low, high = np.array([run.values[[0, -1]] for run in runs]).T
     low_errors, high_errors = np.array([run.errors[[0, -1]] for run in runs]).T
     below, above = np.array([run.beyond for run in runs]).T
