@@ -90,8 +90,8 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
-        ValueError: If `ends` is unknown, `max_matvecs` not positive, `start` no vector (d,) of real numbers, or
-            `tolerance` negative or NaN.
+        ValueError: If `ends` is unknown, `max_matvecs` not positive, `start` no vector (d,) of
+            real numbers, or `tolerance` negative or NaN.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman

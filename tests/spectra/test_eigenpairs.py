@@ -254,5 +254,5 @@ def test_refuses_arguments_by_name(change, says):
 
 def test_refuses_complex_products():
     matrix = 1j * np.eye(SIZE)
-    with pytest.raises(ValueError, match="product has .* dtype complex128; allowed: .* real"):
+    with pytest.raises(ValueError, match=r"product has .* dtype complex128; allowed: .* real"):
         run(matrix, start=np.ones(SIZE))
