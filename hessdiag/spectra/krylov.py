@@ -47,6 +47,8 @@ class Krylov(NamedTuple):
     total: Vector  # sum of the rows
     image: Vector  # sum of their products
     noise: Scalar  # rounding of a product of unit length, over the scale; -1 if not measured
+    was_tiny: Bool[Array, ""]  # a residual before may have been rounding
+    explored: Bool[Array, ""]  # this one is none, or a row came from one before
     converged: Bool[Array, ""]
     settled: Bool[Array, ""]  # converged, and nothing else to wait for
     broke_down: Bool[Array, ""]  # the space is invariant
@@ -132,6 +134,7 @@ def build(
         due = (space.active % check_every == 0) | (space.active == cap)
         due &= alive & (space.active >= min_matvecs)
         nothing = Judgement(*jnp.zeros(3, bool))
+        space = space._replace(explored=~tiny | space.was_tiny, was_tiny=tiny | space.was_tiny)
         found = jax.lax.cond(due | tiny, algorithm.judge, lambda _: nothing, space)
         broke_down = (found.exhausted & tiny) | (alive & (space.active == operator.size))
         return space._replace(
@@ -174,6 +177,8 @@ def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov
         total=jnp.zeros_like(start),
         image=jnp.zeros_like(start),
         noise=zero - 1,
+        was_tiny=no,
+        explored=no,
         converged=no,
         settled=no,
         broke_down=no,

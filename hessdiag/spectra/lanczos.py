@@ -108,8 +108,9 @@ def lanczos(
 
     def judge(space: Krylov) -> Judgement:
         pairs = _eigenpairs(space.record, space)
-        known = _ends_are_known(space, pairs, ends, tolerance)
-        return Judgement(known, known, _ends_are_known(space, pairs, "both", digits))
+        known = space.explored & _ends_are_known(space, pairs, ends, tolerance)
+        exhausted = space.explored & _ends_are_known(space, pairs, "both", digits)
+        return Judgement(known, known, exhausted)
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
         limit = symmetry_limit(operator.dtype, operator.size)
