@@ -147,6 +147,12 @@ def require_not_negative(number: Any, name: str) -> None:
         raise ValueError(f"{name} = {number}; allowed: finite numbers from 0 on")
 
 
+def require_whole(number: Any, name: str) -> None:
+    """Refuse what is no whole number; ValueError."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise ValueError(f"{name} = {number!r}; allowed: whole numbers")
+
+
 def require_floating(array: Array | np.ndarray, name: str) -> None:
     """Refuse what is no vector of real floating numbers; ValueError."""
     if array.ndim != 1 or not jnp.issubdtype(array.dtype, jnp.floating):

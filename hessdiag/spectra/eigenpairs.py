@@ -8,7 +8,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
-from hessdiag.spectra.checks import require_floating, require_not_negative, require_symmetric
+from hessdiag.spectra.checks import (
+    require_floating,
+    require_not_negative,
+    require_symmetric,
+    require_whole,
+)
 from hessdiag.spectra.explored import larger_beside
 from hessdiag.spectra.ritz import rounding_error
 from hessdiag.spectra.spaces import Vector
@@ -58,8 +63,8 @@ def eigenpairs(
 
     Raises:
         NonSymmetricOperatorError: If the products measured more asymmetry than rounding.
-        ValueError: If `num` does not fit into d, `start` is no vector of real numbers, or
-            `tolerance` is negative or NaN.
+        ValueError: If `num` does not fit into d, `num` or `max_matvecs` is not whole, `start` or a
+            product is no vector of real numbers, or `tolerance` is negative or NaN.
 
     References:
         Lehoucq, Sorensen and Yang 1998, ARPACK users' guide. Parlett 1998, The Symmetric Eigenvalue
@@ -68,6 +73,8 @@ def eigenpairs(
     start = np.asarray(start)
     require_floating(start, "start")
     require_not_negative(tolerance, "tolerance")
+    for name, number in (("num", num), ("max_matvecs", max_matvecs)):
+        require_whole(number, name)
     if not 1 <= num < start.size:
         raise ValueError(f"num = {num} pairs of an operator of size {start.size}")
     products = _Products(product, start)

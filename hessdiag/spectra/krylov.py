@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
-from hessdiag.spectra.checks import require_floating, require_not_negative
+from hessdiag.spectra.checks import require_floating, require_not_negative, require_whole
 from hessdiag.spectra.gram_schmidt import (
     BLOCK,
     Blocks,
@@ -47,6 +47,8 @@ class Krylov(NamedTuple):
     total: Vector  # sum of the rows
     image: Vector  # sum of their products
     noise: Scalar  # rounding of a product of unit length, over the scale; -1 if not measured
+    was_tiny: Bool[Array, ""]  # a residual before may have been rounding
+    explored: Bool[Array, ""]  # this one is none, or a row came from one before
     converged: Bool[Array, ""]
     settled: Bool[Array, ""]  # converged, and nothing else to wait for
     broke_down: Bool[Array, ""]  # the space is invariant
@@ -61,19 +63,27 @@ class Step(NamedTuple):
     residual: Scalar
 
 
+class Judgement(NamedTuple):
+    """What an algorithm says of a space."""
+
+    converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and nothing else to wait for
+    exhausted: Bool[Array, ""]  # nothing is left to find, if the residual is rounding
+
+
 class Algorithm(NamedTuple):
     """What an algorithm makes of the steps: a record, such as a matrix, and when it is enough."""
 
     record: Any  # before the first step
     remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt
     recorded: Callable[[Krylov, Step], Any]  # the record after a step, from the space before it
-    judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]  # converged, and settled
-    is_exhausted: Callable[[Krylov], Bool[Array, ""]]  # where a residual may be rounding
+    judge: Callable[[Krylov], "Judgement"]
     is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
 def depth(operator: Operator, start: Vector, max_matvecs: int, tolerance: Any) -> int:
     """Steps that a run can take at most; ValueError if an argument cannot be."""
+    require_whole(max_matvecs, "max_matvecs")
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
     require_not_negative(tolerance, "tolerance")
@@ -119,15 +129,18 @@ def build(
         return chosen._replace(basis=grown.basis)
 
     def judged(space: Krylov, grows: Bool[Array, ""]) -> Krylov:
-        no, alive = jnp.zeros((), bool), grows & ~space.failed
+        alive = grows & ~space.failed
         tiny = (space.residual <= _rounding(operator, space.scale)) & alive
-        exhausted = jax.lax.cond(tiny, algorithm.is_exhausted, lambda _: no, space)
-        broke_down = exhausted | (alive & (space.active == operator.size))
         due = (space.active % check_every == 0) | (space.active == cap)
         due &= alive & (space.active >= min_matvecs)
-        converged, settled = jax.lax.cond(due, algorithm.judge, lambda _: (no, no), space)
+        nothing = Judgement(*jnp.zeros(3, bool))
+        space = space._replace(explored=~tiny | space.was_tiny, was_tiny=tiny | space.was_tiny)
+        found = jax.lax.cond(due | tiny, algorithm.judge, lambda _: nothing, space)
+        broke_down = (found.exhausted & tiny) | (alive & (space.active == operator.size))
         return space._replace(
-            converged=broke_down | converged, settled=settled, broke_down=broke_down
+            converged=broke_down | (found.converged & due),
+            settled=found.settled & due,
+            broke_down=broke_down,
         )
 
     return jax.lax.while_loop(
@@ -164,6 +177,8 @@ def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov
         total=jnp.zeros_like(start),
         image=jnp.zeros_like(start),
         noise=zero - 1,
+        was_tiny=no,
+        explored=no,
         converged=no,
         settled=no,
         broke_down=no,

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from hessdiag.spectra.checks import require_declared_symmetric, symmetry_limit
 from hessdiag.spectra.gram_schmidt import nonzero, norm
-from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
+from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
@@ -90,30 +90,33 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
-        ValueError: If `max_matvecs` is not positive, `start` no vector (d,) of real numbers, or
-            `tolerance` negative or NaN.
+        ValueError: If `ends` is unknown, `max_matvecs` not positive, `start` no vector (d,) of
+            real numbers, or `tolerance` negative or NaN.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
     require_declared_symmetric(operator)
+    if ends not in ("both", "highest"):
+        raise ValueError(f"ends = {ends!r}; allowed: 'both', 'highest'")
     cap = depth(operator, start, max_matvecs, tolerance)
     zeros = jnp.zeros(cap, operator.dtype)
     blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])
 
-    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
-        converged = _ends_are_known(space, ends, tolerance)
-        return converged, converged
+    digits = DIGITS * float(jnp.finfo(operator.dtype).eps)
 
-    def is_exhausted(space: Krylov) -> Bool[Array, ""]:
-        return _ends_are_known(space, "both", DIGITS * float(jnp.finfo(operator.dtype).eps))
+    def judge(space: Krylov) -> Judgement:
+        pairs = _eigenpairs(space.record, space)
+        known = space.explored & _ends_are_known(space, pairs, ends, tolerance)
+        exhausted = space.explored & _ends_are_known(space, pairs, "both", digits)
+        return Judgement(known, known, exhausted)
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
         limit = symmetry_limit(operator.dtype, operator.size)
         return space.record.asymmetry > limit * space.scale
 
-    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_exhausted, is_doubtful)
+    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(
         operator, start, algorithm, cap=cap, check_every=check_every, min_matvecs=min_matvecs
     )
@@ -197,14 +200,16 @@ def _sensitivity(operator: Operator, space: Krylov, start: Vector) -> Scalar:
 
 
 def _ends_are_known(
-    space: Krylov, ends: Literal["both", "highest"], tolerance: float | Scalar
+    space: Krylov,
+    pairs: tuple[Float[Array, " cap"], Float[Array, "cap cap"]],
+    ends: Literal["both", "highest"],
+    tolerance: float | Scalar,
 ) -> Bool[Array, ""]:
     """Whether residuals prove an eigenvalue near each end, and the couplings that none is beyond.
 
     Both to within the tolerance, relative to the scale. For the second see `ritz.beyond`.
     """
-    last, size = space.active - 1, space.vector.size
-    values, vectors = _eigenpairs(space.record, space)
+    last, size, (values, vectors) = space.active - 1, space.vector.size, pairs
     coupled = jnp.arange(values.size) < space.active
     least = jnp.finfo(values.dtype).eps / 2
     couplings = jnp.maximum(space.record.beta / nonzero(space.scale), least)

@@ -67,7 +67,7 @@ class Extremes:
     `OVERLAP / sqrt(d)` of that one's eigenvector: with probability 0.04 for one start, 2e-3 for
     two, 3e-6 for four. The disagreement is the largest distance between two starts' values of the
     same end, over the sum of their errors: above 1 some start has missed an end. NaN for a single
-    start, and 0 where every eigenvalue is known.
+    start.
     """
 
     lowest: float
@@ -79,11 +79,12 @@ class Extremes:
     converged: bool  # every start
     orthogonality: float  # of the worst start
     noise: float = 0.0  # what a product rounds, relative to the norm, where a start measured that
+    complete: bool = False  # every start has found all eigenvalues
 
     @property
     def are_last(self) -> bool:
-        """Whether all starts converged, and agree: to the same ends, of which one is no witness."""
-        return self.converged and self.disagreement <= 1
+        """Whether starts converged and agree (a single one has no witness), or found all."""
+        return self.converged and (self.complete or self.disagreement <= 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +175,7 @@ def beyond(
 
     def distance(gaps: np.ndarray) -> float:
         """The zero of the rising sum(log(distance + gaps)) - target."""
-        low, high = -800.0, target / len(gaps)  # logarithms: with all gaps zero the second is it
+        low, high = -700.0, target / len(gaps)  # logarithms: with all gaps zero the second is it
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             is_below = np.sum(np.log(np.exp(middle) + gaps)) < target
@@ -219,28 +220,30 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     """Both ends of the spectrum from several starts: the outermost value wins.
 
     A Ritz value never lies outside the spectrum, so the outermost is the best. Its error reaches to
-    where an eigenvalue may hide from any of the starts. NaN if any of the runs, of which there must
-    be one, is NaN.
+    where an eigenvalue may hide from any of the starts. NaN if any of the runs is NaN.
+
+    Raises:
+        ValueError: If there are no runs.
     """
+    if not runs:
+        raise ValueError("runs is empty; allowed: the Ritz values of one start or more")
     low, high = np.array([run.values[[0, -1]] for run in runs]).T
     low_errors, high_errors = np.array([run.errors[[0, -1]] for run in runs]).T
     below, above = np.array([run.beyond for run in runs]).T
     first, last = np.argmin(low), np.argmax(high)  # the first NaN, if there is one
     hidden_below = low[first] - np.min(low - below)
     hidden_above = np.max(high + above) - high[last]
-    disagreement = max(_disagreement(low, low_errors), _disagreement(high, high_errors))
-    if all(run.exact or run.beyond == (0, 0) for run in runs):
-        disagreement = float(np.nan_to_num(disagreement))  # every eigenvalue is known
     return Extremes(
         lowest=float(low[first]),
         lowest_error=float(np.maximum(low_errors[first], hidden_below)),
         highest=float(high[last]),
         highest_error=float(np.maximum(high_errors[last], hidden_above)),
-        disagreement=disagreement,
+        disagreement=max(_disagreement(low, low_errors), _disagreement(high, high_errors)),
         matvecs=sum(run.matvecs for run in runs),
         converged=all(run.converged for run in runs),
         orthogonality=float(np.max([run.orthogonality for run in runs])),
         noise=max(run.noise for run in runs),
+        complete=all(run.exact or run.beyond == (0, 0) for run in runs),
     )
 
 

@@ -308,3 +308,28 @@ def test_end_vectors_are_eigenvectors():
     highest = np.asarray(end_vector(run, "highest"), np.float64)
     assert abs(lowest @ expected[:, 0]) == pytest.approx(1, abs=1e-5)
     assert abs(highest @ expected[:, -1]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tolerance": -1.0}, "tolerance = -1.0; allowed"),
+        ({"tolerance": float("nan")}, "tolerance = nan; allowed"),
+        ({"max_matvecs": 2.5}, "max_matvecs = 2.5; allowed: whole numbers"),
+        ({"ends": "LM"}, "ends = 'LM'; allowed: 'both', 'highest'"),
+        ({"start": jnp.ones(5)}, "start has 5 entries; allowed: the operator's 12"),
+        ({"start": jnp.ones(12, int)}, "start has shape .* dtype int32; allowed"),
+    ],
+)
+def test_refuses_arguments_by_name(change, says):
+    arguments = {"start": jnp.ones(12), "max_matvecs": 3, "tolerance": 0.0} | change
+    with pytest.raises(ValueError, match=says):
+        lanczos(matrix_operator(jnp.eye(12)), **arguments)
+
+
+def test_refuses_complex_operators():
+    with pytest.raises(ValueError, match="a vector of complex64; allowed: real numbers"):
+        symmetric(lambda v: v, 1j * jnp.ones(3))
+    turned = symmetric(lambda v: 1j * v, jnp.ones(3))
+    with pytest.raises(ValueError, match="a vector of complex64; allowed: real numbers"):
+        lanczos(turned, jnp.ones(3), max_matvecs=3, tolerance=0.0)
