@@ -23,8 +23,9 @@ operators: *wrong* if an end is called converged (by starts that agree) and the 
 within the stated error, *unsure* if the library says that it has not converged, or refuses. The
 others get the same question, with {DEPTH} products where they want a number; a library that states
 no error is granted 0.001 ‖A‖, and one that fails is wrong. "–": it takes losses alone, and the
-family is made of products; and curvlinops gives its products to SciPy's ARPACK. The median error is that of the ends, relative to ‖A‖. The families
-from "hidden outlier" to "zeros in a bulk" are dense matrices of {SIZE} rows.
+family is made of products; and curvlinops gives its products to SciPy's ARPACK. The median error
+is that of the ends, relative to ‖A‖. The families from "hidden outlier" to "zeros in a bulk" are
+dense matrices of {SIZE} rows.
 """
 
 COVERED = """\
