@@ -1,7 +1,8 @@
 """What the JAX libraries compute the spectrum of."""
 
+import functools
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -28,13 +29,15 @@ class Target:
         self.operator, self.data = operator, data
         self.size, self.dtype = example.size, example.dtype
 
-    @cached_property
-    def _product(self):
-        return jax.jit(lambda data, v: self.operator(data).matvec(v))
-
     def matvec(self, v) -> jax.Array:
         """One product."""
-        return self._product(self.data, jnp.asarray(v, self.dtype))
+        return _product(self.operator)(self.data, jnp.asarray(v, self.dtype))
+
+
+@functools.cache
+def _product(operator: Callable[[Any], spectra.Operator]):
+    """Compiled once for all data of one shape."""
+    return jax.jit(lambda data, v: operator(data).matvec(v))
 
 
 def _blank(operator: spectra.Operator) -> jax.Array:

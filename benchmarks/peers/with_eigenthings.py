@@ -61,12 +61,14 @@ class Peer:
     ):
         self.operator, self.order, self.seed = Counted(operator), order, seed
         self.reorthogonalize = reorthogonalize
+        self.converged = np.zeros(0, bool)  # of the values of the last run
 
     def extremes(self, asked: Asked) -> Found:
         """Both ends of one run that is told its depth; by default one run for each end."""
         if asked.depth is not None:
             found = self.ritz(asked.depth, asked.tolerance)
-            return _part(found, [int(np.argmin(found.values)), int(np.argmax(found.values))])
+            rows = [int(np.argmin(found.values)), int(np.argmax(found.values))]
+            return _part(found, rows)._replace(flagged=not self.converged[rows].all())
         low, high = (_part(self._run(which=which), [0]) for which in ("SA", "LA"))
         return Found(
             values=np.concatenate([low.values, high.values]),
@@ -114,6 +116,7 @@ class Peer:
     def _run(self, **settings) -> Found:
         self.operator.matvecs = 0
         made = lanczos(self.operator, seed=self.seed, **settings)
+        self.converged = made.converged.numpy()
         return Found(
             values=made.eigenvalues.numpy(),
             matvecs=self.operator.matvecs,

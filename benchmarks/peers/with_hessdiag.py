@@ -1,5 +1,9 @@
 """hessdiag itself, asked as the others are."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +12,7 @@ from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
 from hessdiag import spectra
 from hessdiag.spectra.eigenpairs import eigenpairs
-from hessdiag.spectra.trace import xtrace
+from hessdiag.spectra.intervals import student
 
 LARGEST_BASIS = 96  # of the run for both ends, which stops by itself long before
 
@@ -23,9 +27,7 @@ class Peer:
 
     def __init__(self, target: Target, seed: int = 0):
         self.target, self.seed = target, seed
-        self._one = jax.jit(self._lanczos, static_argnames="max_matvecs")
-        self._ends = jax.jit(self._end_vectors, static_argnames="max_matvecs")
-        self._many = jax.jit(self._map, static_argnames="max_matvecs")
+        self._one, self._ends, self._many, self._trace = _programs(target.operator)
 
     @spectra.one_lapack_thread
     def extremes(self, asked: Asked) -> Found:
@@ -79,10 +81,10 @@ class Peer:
         return Found(run.values, run.matvecs, errors=run.errors)
 
     def trace(self, products: int) -> tuple[float, float]:
-        """`xtrace` with its standard error."""
-        operator = self.target.operator(self.target.data)
-        made = xtrace(operator, jax.random.key(self.seed), num_matvecs=products)
-        return float(made.estimate), float(made.standard_error)
+        """`sketched_trace` with the standard error that its interval is of."""
+        key = jax.random.key(self.seed)
+        made = self._trace(self.target.data, key, max_matvecs=products)
+        return float(made.estimate), float(made.half_width / student(1.0, np.inf))
 
     @spectra.one_lapack_thread
     def density(self, probes: int, steps: int) -> Measure:
@@ -96,25 +98,26 @@ class Peer:
             matvecs=sum(run.matvecs for run in runs),
         )
 
-    def _lanczos(self, data, start, tolerance, *, max_matvecs: int):
-        operator = self.target.operator(data)
-        return spectra.lanczos(operator, start, max_matvecs=max_matvecs, tolerance=tolerance)
 
-    def _end_vectors(self, data, start, tolerance, *, max_matvecs: int):
+@functools.cache
+def _programs(build: Callable[[Any], spectra.Operator]):
+    """One run, its end vectors, many runs, the trace: compiled once for all data of one shape."""
+
+    def one(data, start, tolerance, *, max_matvecs: int):
+        return spectra.lanczos(build(data), start, max_matvecs=max_matvecs, tolerance=tolerance)
+
+    def ends(data, start, tolerance, *, max_matvecs: int):
         made = spectra.lanczos(
-            self.target.operator(data),
-            start,
-            max_matvecs=max_matvecs,
-            tolerance=tolerance,
-            keep_basis=True,
+            build(data), start, max_matvecs=max_matvecs, tolerance=tolerance, keep_basis=True
         )
         return jnp.stack([spectra.end_vector(made, end) for end in ("lowest", "highest")])
 
-    def _map(self, data, starts, tolerance, *, max_matvecs: int):
-        operator = self.target.operator(data)
-        return jax.lax.map(
-            lambda start: spectra.lanczos(
-                operator, start, max_matvecs=max_matvecs, tolerance=tolerance
-            ),
-            starts,
-        )
+    def many(data, starts, tolerance, *, max_matvecs: int):
+        operator = build(data)
+        options = {"max_matvecs": max_matvecs, "tolerance": tolerance}
+        return jax.lax.map(lambda start: spectra.lanczos(operator, start, **options), starts)
+
+    def trace(data, key, *, max_matvecs: int):
+        return spectra.sketched_trace(build(data), key, num_matvecs=max_matvecs)
+
+    return [jax.jit(made, static_argnames="max_matvecs") for made in (one, ends, many, trace)]

@@ -1,5 +1,9 @@
 """matfree, on the same JAX products. It has no stopping rule: it is told the depth."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +11,7 @@ from matfree import decomp, eig, stochtrace
 
 from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
+from hessdiag import spectra
 
 
 class Peer:
@@ -14,9 +19,7 @@ class Peer:
 
     def __init__(self, target: Target, seed: int = 0):
         self.target, self.seed = target, seed
-        self._ends = jax.jit(self._tridiagonal_values, static_argnames="depth")
-        self._pairs = jax.jit(self._eigenpairs, static_argnames="depth")
-        self._measures = jax.jit(self._quadratures, static_argnames="depth")
+        self._ends, self._pairs, self._measures = _programs(target.operator)
 
     def extremes(self, asked: Asked) -> Found:
         """Ends of the tridiagonal matrix; no vectors are made."""
@@ -65,16 +68,21 @@ class Peer:
         mean, standard_error = estimate(matvec, jax.random.key(self.seed))
         return float(mean), float(standard_error)
 
-    def _tridiagonal_values(self, data, start, *, depth: int):
-        matvec = self.target.operator(data).matvec
+
+@functools.cache
+def _programs(operator: Callable[[Any], spectra.Operator]):
+    """Ends, pairs and quadratures, compiled once for all data of one shape."""
+
+    def ends(data, start, *, depth: int):
+        matvec = operator(data).matvec
         return jnp.linalg.eigvalsh(decomp.tridiag_sym(depth)(matvec, start).J_small)
 
-    def _eigenpairs(self, data, start, *, depth: int):
-        matvec = self.target.operator(data).matvec
+    def pairs(data, start, *, depth: int):
+        matvec = operator(data).matvec
         return eig.eigh_partial(decomp.tridiag_sym(depth))(matvec, start)
 
-    def _quadratures(self, data, starts, *, depth: int):
-        matvec = self.target.operator(data).matvec
+    def quadratures(data, starts, *, depth: int):
+        matvec = operator(data).matvec
 
         def one(start):
             tridiagonal = decomp.tridiag_sym(depth)(matvec, start).J_small
@@ -82,6 +90,8 @@ class Peer:
             return values, vectors[0] ** 2
 
         return jax.lax.map(one, starts)
+
+    return [jax.jit(made, static_argnames="depth") for made in (ends, pairs, quadratures)]
 
 
 def _told(asked: Asked) -> int:

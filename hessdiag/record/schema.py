@@ -13,6 +13,7 @@ _UNITS = {"1": "1", "eta": "loss per unit of eta", "eta2": "(loss per unit of et
 _BESIDE = {  # what stands beside a value: how it is called after it, and what it is
     "ends": {"low": "lower end of the interval of: ", "high": "upper end of the interval of: "},
     "error": {"error": "error of the "},
+    "half": {"error": "95 % half-width of the "},
     "se": {"se": "standard error of the "},
 }
 
@@ -32,11 +33,11 @@ spectra; paper_low error; unroll inner_step; 1; lowest eigenvalue of I + H, minu
 spectra; paper_high error; unroll inner_step; 1; highest eigenvalue of I + H, minus one
 spectra; spectral_radius_minus_one error; unroll inner_step; 1; spectral radius of I + H, minus one
 spectra; exceeds_one; unroll inner_step; 1; whether the spectral radius of I + H exceeds one
-spectra; mass_above_zero se; unroll inner_step; 1; share of H's spectrum above 0
-spectra; mass_inside se; unroll inner_step; 1; share of H's spectrum in [-2, 0] without the zeros
-spectra; mass_below_minus_two se; unroll inner_step; 1; share of H's spectrum below -2
-spectra; mass_at_zero se; unroll inner_step; 1; share of H's spectrum at 0 to rounding
-spectra; mass_undecided se; unroll inner_step; 1; share of H's spectrum on an open side of 0 or -2
+spectra; mass_above_zero half; unroll inner_step; 1; share of H's spectrum above 0
+spectra; mass_inside half; unroll inner_step; 1; share of H's spectrum in [-2, 0] without the zeros
+spectra; mass_below_minus_two half; unroll inner_step; 1; share of H's spectrum below -2
+spectra; mass_at_zero half; unroll inner_step; 1; share of H's spectrum at 0 to rounding
+spectra; mass_undecided half; unroll inner_step; 1; share of H's spectrum on an open side of 0 or -2
 spectra; symmetry_defect; unroll inner_step; 1; relative asymmetry
 spectra; start_disagreement; unroll inner_step; 1; starts apart, over errors
 spectra; orthogonality; unroll inner_step; 1; largest entry of |QQ' - I|
@@ -48,7 +49,7 @@ spectra; ritz_weight; unroll inner_step start ritz; 1; its weight in the start's
 spectra; ritz_error; unroll inner_step start ritz; 1; its error
 spectra; density_grid; unroll inner_step grid; 1; eigenvalue of the Hessian of the inner loss
 spectra; density; unroll inner_step grid; 1; smoothed spectral density
-spectra; cumulative se; unroll inner_step grid; 1; share of eigenvalues at or below
+spectra; cumulative half; unroll inner_step grid; 1; share of eigenvalues at or below
 operators; operator_radius_minus_one; @operator; 1; spectral radius, minus one
 operators; operator_radius_error; @operator; 1; bound on its error
 operators; operator_radius_estimate; @operator; 1; first-order error of it, no bound

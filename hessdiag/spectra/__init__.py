@@ -3,6 +3,7 @@
 from hessdiag.spectra.arnoldi import arnoldi
 from hessdiag.spectra.balancing import balanced, balancing_scale
 from hessdiag.spectra.checks import (
+    NoisyOperatorError,
     NonSymmetricOperatorError,
     repeat_check,
     repeats,
@@ -42,19 +43,20 @@ from hessdiag.spectra.ritz import (
     ritz_values_per_start,
     shifted,
 )
+from hessdiag.spectra.rounding import moved, rounding_unit
 from hessdiag.spectra.spaces import Space
-from hessdiag.spectra.trace import TraceEstimate, xtrace
+from hessdiag.spectra.trace import TraceEstimate, sketched_trace
 
 __all__ = [
     "DENSE_LIMIT", "Eigenpairs", "Extremes", "LanczosDecomposition",
-    "NonSymmetricOperatorError", "NotTransposableError", "Operator", "RitzValues", "Space",
-    "TraceEstimate", "arnoldi", "balanced", "balancing_scale", "chunked",
+    "NoisyOperatorError", "NonSymmetricOperatorError", "NotTransposableError", "Operator",
+    "RitzValues", "Space", "TraceEstimate", "arnoldi", "balanced", "balancing_scale", "chunked",
     "chunked_operator", "complex_ritz_values", "cumulative", "dense_matrix", "density",
     "departure_from_normality", "diagonal", "eigenpairs", "empirical_fisher", "end_vector",
     "extremes", "gauss_newton", "gradient_jacobian", "gram", "gram_minus_identity", "grid",
     "hessian", "identity_plus", "lanczos", "linear", "linearise", "mass", "mass_split",
-    "matrix_spectrum", "moment", "norm_minus_one", "one_lapack_thread", "operator_norm",
+    "matrix_spectrum", "moment", "moved", "norm_minus_one", "one_lapack_thread", "operator_norm",
     "padded", "repeat_check", "repeats", "ritz_values", "ritz_values_per_start", "ritz_vectors",
-    "shifted", "spectral_radius_minus_one", "symmetric", "symmetry_defect", "transpose_defect",
-    "xtrace",
+    "rounding_unit", "shifted", "sketched_trace", "spectral_radius_minus_one", "symmetric",
+    "symmetry_defect", "transpose_defect",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 from hessdiag.spectra.gram_schmidt import nonzero, norm
-from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
+from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
@@ -70,22 +70,23 @@ def arnoldi(
     """
     if not operator.is_square:
         raise ValueError("Arnoldi needs a square operator; for singular values take its Gram")
-    cap = depth(operator, max_matvecs)
+    cap = depth(operator, start, max_matvecs, tolerance)
     blank = jnp.zeros((cap, cap), operator.dtype)
 
-    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
+    def judge(space: Krylov) -> Judgement:
         vector, distance = _outermost(space.record, space, shift)
         residual = space.residual / nonzero(space.scale) * jnp.abs(vector[space.active - 1])
         allowed = jnp.maximum(TOLD_APART * distance, DIGITS * jnp.finfo(operator.dtype).eps)
         told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
-        return residual < tolerance, (residual < tolerance) & told_apart
+        small = residual < tolerance
+        return Judgement(small, small & told_apart, jnp.ones((), bool))
 
-    algorithm = Algorithm(blank, lambda _, product: product, _recorded, judge)
+    no = jnp.zeros((), bool)
+    algorithm = Algorithm(blank, lambda _, product: product, _recorded, judge, lambda _: no)
     space = build(operator, start, algorithm, cap=cap, check_every=check_every)
     return ArnoldiDecomposition(
         hessenberg=space.record,
         residual=space.residual,
-        size=jnp.asarray(operator.size, jnp.int32),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 

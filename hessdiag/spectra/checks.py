@@ -1,6 +1,7 @@
 """Whether an operator is what it says: symmetric, deterministic, the transpose of its transpose."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +15,37 @@ from hessdiag.spectra.spaces import Scalar, Vector
 SYMMETRY_LIMIT = 50.0
 """Largest symmetry defect that passes for rounding, in units of eps of the matvec's dtype.
 
-Rounding alone gives 0.01 to 1 eps: an exact Hessian of a small network 0.05 eps, a rank-one matrix
-up to 1 eps. The defect of a matrix with relative asymmetry a = |A - A'|_F / |A|_F is about
-a / (2 sqrt(d)), so the limit must not grow with d: at d = 25000 in float32 it refuses a > 2e-3.
+Rounding alone gives 0.01 to 1 eps for a pair of vectors, and 1 to 10 eps for all pairs of a run: an
+exact Hessian of a small network 0.05 eps, a rank-one matrix up to 1 eps. The defect of a matrix
+with relative asymmetry a = |A - A'|_F / |A|_F is about a / (2 sqrt(d)) for a pair, so that the
+limit must not grow with d before sums of d terms round more (`symmetry_limit`).
 """
+
+NOISE_SHARE = 2.0
+"""A defect of up to so many times sqrt(m) what a product rounds is explained by that, in m steps.
+
+Were all rounding in the Krylov space, the defect of all pairs would be sqrt(m) of it.
+"""
+
+NOISE_LIMIT = 0.1
+"""Most that a product may round, relative to its norm: beyond it no digit is left."""
+
+_LONG = 1e5  # terms of a sum from which on it rounds more than a few eps
+
+
+def symmetry_limit(dtype: DTypeLike, size: int = 1) -> float:
+    """Largest symmetry defect that passes for rounding, of an operator of this size."""
+    return SYMMETRY_LIMIT * max(1.0, (size / _LONG) ** 0.5) * float(jnp.finfo(dtype).eps)
 
 
 class NonSymmetricOperatorError(ValueError):
     """A symmetric method was asked for the spectrum of an operator that is not symmetric."""
 
     defect = float("nan")  # that was measured, where it was
+
+
+class NoisyOperatorError(ValueError):
+    """A spectrum was asked for of products that are mostly noise."""
 
 
 def symmetry_defect(operator: Operator, key: Key[Array, ""]) -> Scalar:
@@ -74,25 +96,74 @@ def repeat_check(function: Callable[..., PyTree[Array]]) -> Callable[..., bool]:
     return check
 
 
-def require_symmetric(defect: float | Scalar, dtype: DTypeLike, *, magnified: float = 1.0) -> None:
+def require_symmetric(
+    defect: float | Scalar,
+    dtype: DTypeLike,
+    *,
+    magnified: float = 1.0,
+    size: int = 1,
+    noise: float | Scalar = -1.0,
+    steps: int = 1,
+) -> None:
     """Refuse an operator whose measured symmetry defect, concrete, is more than rounding.
 
     The numbers that its products round, in the dtype, may be `magnified` times larger than it. A
     NaN defect passes: it measured no asymmetry, and the methods return NaN, not converged.
 
+    Args:
+        defect: Relative to the norm.
+        dtype: Of the products.
+        magnified: How much larger than A the numbers are that its products round.
+        size: d, which makes sums round.
+        noise: What a product rounds, relative to the norm, where that was measured: a defect that
+            this explains is in the errors. Negative where it was not.
+        steps: Of the run that measured the defect.
+
     Raises:
         NonSymmetricOperatorError: If the defect exceeds `SYMMETRY_LIMIT` eps of those numbers.
+        NoisyOperatorError: If products round by more than `NOISE_LIMIT`.
     """
-    roundings = SYMMETRY_LIMIT * max(1.0, magnified)
-    limit = roundings * float(np.finfo(dtype).eps)
-    if float(defect) > limit:
+    factor, noise = max(1.0, magnified), float(noise)
+    limit = factor * symmetry_limit(dtype, size)
+    if not float(defect) > limit:
+        return
+    if noise > NOISE_LIMIT:
+        raise NoisyOperatorError(
+            f"products round by {noise:.1e} of their norm, where {NOISE_LIMIT:.0e} is allowed: "
+            "fix what is random, or compute in wider numbers"
+        )
+    if float(defect) > NOISE_SHARE * steps**0.5 * noise:
+        eps = float(jnp.finfo(dtype).eps)
         error = NonSymmetricOperatorError(
             f"symmetry defect {float(defect):.1e} exceeds {limit:.1e} "
-            f"({roundings:g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
+            f"({limit / eps:.3g} eps of {np.dtype(dtype).name}): symmetric Lanczos would return "
             "numbers that are not eigenvalues of this operator"
         )
         error.defect = float(defect)
         raise error
+
+
+def require_not_negative(number: Any, name: str) -> None:
+    """Refuse a number, where it is concrete, that is negative, infinite or NaN; ValueError."""
+    if isinstance(number, jax.core.Tracer):
+        return
+    if not 0 <= float(number) < np.inf:
+        raise ValueError(f"{name} = {number}; allowed: finite numbers from 0 on")
+
+
+def require_whole(number: Any, name: str) -> None:
+    """Refuse what is no whole number; ValueError."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise ValueError(f"{name} = {number!r}; allowed: whole numbers")
+
+
+def require_floating(array: Array | np.ndarray, name: str) -> None:
+    """Refuse what is no vector of real floating numbers; ValueError."""
+    if array.ndim != 1 or not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: vectors (d,) of "
+            "real floating numbers"
+        )
 
 
 def require_declared_symmetric(operator: Operator) -> None:

@@ -8,6 +8,7 @@ arguments of it), and outside any loop over products.
 All have the dtype of `params`, any pytree of floating arrays, and size d, its number of entries.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,10 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr, subjaxprs
 from jax.extend.core.primitives import broadcast_in_dim_p, remat_p
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from hessdiag.spectra.operators import Operator, Product
+from hessdiag.spectra.rounding import moved, rounding_unit
 from hessdiag.spectra.spaces import Scalar, Space, Tree
 
 _precisely = jax.default_matmul_precision("highest")
@@ -50,9 +52,16 @@ def hessian(loss: Callable[[Tree], Scalar], params: Tree) -> Operator:
     the other map. The loss closes over batch and randomness, so that the products agree.
     """
     space = Space.like(params)
+    flat = space.ravel(params)
     gradient = jax.grad(lambda theta: loss(space.unravel(theta)))
-    _, product = linearise(gradient, space.ravel(params))
-    return symmetric_on(space, product)
+    _, product = linearise(gradient, flat)
+
+    @_precisely
+    def perturbed(key: Key[Array, ""]) -> Product:
+        nearby = moved(flat, key, rounding_unit(gradient, flat))
+        return _precisely(lambda v: jax.jvp(gradient, (nearby,), (v,))[1])
+
+    return dataclasses.replace(symmetric_on(space, product), perturbed=perturbed)
 
 
 def symmetric_on(space: Space, product: Product) -> Operator:
@@ -95,10 +104,22 @@ def gauss_newton(
     """
     space = Space.like(params)
     flat = space.ravel(params)
-    outputs, forward = linearise(lambda theta: model(space.unravel(theta)), flat)
-    _, curve = linearise(jax.grad(loss), outputs)
-    backward = jax.linear_transpose(forward, flat)
-    return symmetric_on(space, lambda v: backward(curve(forward(v)))[0])
+
+    def of_flat(theta: Float[Array, " d"]) -> Tree:
+        return model(space.unravel(theta))
+
+    @_precisely
+    def at(theta: Float[Array, " d"]) -> Product:
+        outputs, forward = linearise(of_flat, theta)
+        _, curve = linearise(jax.grad(loss), outputs)
+        backward = jax.linear_transpose(forward, theta)
+        return _precisely(lambda v: backward(curve(forward(v)))[0])
+
+    def perturbed(key: Key[Array, ""]) -> Product:
+        unit = rounding_unit(lambda theta: jax.grad(loss)(of_flat(theta)), flat)
+        return at(moved(flat, key, unit))
+
+    return dataclasses.replace(symmetric_on(space, at(flat)), perturbed=perturbed)
 
 
 def empirical_fisher(losses: Callable[[Tree], Float[Array, " N"]], params: Tree) -> Operator:

@@ -3,20 +3,25 @@
 Every function takes the results of different random starts on the same operator. The nodes and
 weights of one start are a Gauss quadrature of the spectral measure seen by that start, and its
 expectation over starts is the measure that gives each eigenvalue weight 1 / d. Every mean over
-starts therefore comes with its standard error, which is NaN for a single start (one start cannot
-tell its own error) and zero for an exact spectrum. What a quadrature leaves open between its nodes
-is no part of it.
+starts comes with the half-width of a 95 % interval, which needs no second start, for it is known
+how random directions scatter; it is zero for an exact spectrum. What the quadrature leaves open is
+bounded (`quadrature`) and added, so that intervals of shares hold the truth more often where much
+is unresolved.
 
 References:
     Chen, Trogdon and Ubaru 2021, arXiv:2105.06595.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from hessdiag.spectra.intervals import share_interval, student
+from hessdiag.spectra.quadrature import christoffel, cumulative_bounds
 from hessdiag.spectra.ritz import RitzValues
 
 LINEAR_FRACTION = 1e-3
@@ -27,15 +32,15 @@ SMOOTHING = 0.15
 the axis, whose length is at most 2 asinh(1000) = 15."""
 
 Estimate = tuple[float, float]
-"""A mean over starts and its standard error."""
+"""An estimate and the half-width of its 95 % interval."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MassSplit:
-    """Where the eigenvalues of H = -alpha A lie, as fractions of d: mean and standard error.
+    """Where the eigenvalues of H = -alpha A lie, as fractions of d, with their half-widths.
 
-    The first four means sum to one. The last is the mass of their nodes whose own error interval
-    crosses 0 or -2: it says how much of the other masses Lanczos has not resolved.
+    The first four sum to one. The last is the weight at the boundaries, of which Lanczos does not
+    know the side; their half-widths include it.
     """
 
     above: Estimate  # above 0: directions that I + H expands, by negative curvature of A
@@ -47,12 +52,32 @@ class MassSplit:
 
 def mass(runs: Sequence[RitzValues], low: float, high: float) -> Estimate:
     """Fraction of the eigenvalues in [low, high], ends included."""
-    return _estimate(runs, lambda run: (run.values >= low) & (run.values <= high))
+    rounding = max(run.rounding for run in runs)
+    return _share(runs, _edge(runs, low, rounding, strict=True), _edge(runs, high, rounding))
 
 
 def moment(runs: Sequence[RitzValues], order: int) -> Estimate:
-    """Spectral moment trace(A^order) / d; exact per start up to order 2 m - 1 for m steps."""
-    return _estimate(runs, lambda run: run.values**order)
+    """Spectral moment trace(A^order) / d; exact per start up to order 2 m - 1 for m steps.
+
+    The variance over random directions is 2 / d times the expected variance of lambda^order in the
+    measure of one start, which each start thus measures. Its degrees of freedom are the number of
+    starts times the effective number of eigenvalues that make it, d E[g²]² / E[g⁴] for the
+    deviations g from the mean, but at least one.
+    """
+    weights = [run.weights for run in runs]
+    powers = [run.values**order for run in runs]
+    means = np.array([w @ p for w, p in zip(weights, powers, strict=True)])
+    if all(run.exact for run in runs):
+        return float(np.mean(means)), 0.0
+    unit = _scale(runs) ** order or 1.0
+    gaps = [(p - m) / unit for p, m in zip(powers, means, strict=True)]
+    second, fourth = (
+        np.mean([w @ g**n for w, g in zip(weights, gaps, strict=True)]) for n in (2, 4)
+    )
+    size, count = runs[0].size, len(runs)
+    effective = np.maximum(size * second**2 / (fourth or 1.0), 1.0)
+    error = student(unit * np.sqrt(2 * second / (size * count)), count * effective)
+    return float(np.mean(means)), float(error + order * unit * _relative_rounding(runs))
 
 
 def mass_split(
@@ -64,25 +89,27 @@ def mass_split(
     either sign and are therefore counted apart, where |lambda| <= tau |A|. tau, `zero_tolerance`,
     is by default the rounding that every value is granted, about 16 eps: an eigenvalue counts as
     zero if these products cannot tell it from zero. A cluster around zero takes Lanczos many steps
-    to resolve; until then its zeros sit in nodes of either sign, and `undecided` says how much mass
-    that may concern.
+    to resolve; until then its weight is in the errors, and in `undecided`.
+
+    Raises:
+        ValueError: If the step size alpha is negative.
     """
+    if alpha < 0:
+        raise ValueError(f"alpha is a step size and cannot be negative, got {alpha}")
     rounding = max(run.rounding for run in runs)
     width = rounding if zero_tolerance is None else zero_tolerance * _scale(runs)
-    zero = abs(alpha) * width
-
-    def part(condition: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Estimate:
-        """Mass where a condition on the eigenvalues of H and their errors holds."""
-        return _estimate(runs, lambda run: condition(-alpha * run.values, abs(alpha) * run.errors))
-
+    if alpha == 0:
+        return MassSplit(above=(0, 0), inside=(0, 0), below=(0, 0), zero=(1, 0), undecided=(0, 0))
+    least, most = _edge(runs, -np.inf, 0), _edge(runs, np.inf, 0)
+    # Those of the zeros are not blurred: eigenvalues within rounding of zero are that class.
+    negative, positive = _edge(runs, -width, 0, strict=True), _edge(runs, width, 0)
+    overshoot = _edge(runs, max(2 / alpha, width), rounding)
     return MassSplit(
-        above=part(lambda h, _: h > zero),
-        inside=part(lambda h, _: (h < -zero) & (h >= -2)),
-        below=part(lambda h, _: (h < -zero) & (h < -2)),
-        zero=part(lambda h, _: np.abs(h) <= zero),
-        undecided=part(
-            lambda h, error: (np.abs(h) > zero) & ((np.abs(h) <= error) | (np.abs(h + 2) <= error))
-        ),
+        above=_share(runs, least, negative),
+        inside=_share(runs, positive, overshoot),
+        below=_share(runs, overshoot, most),
+        zero=_share(runs, negative, positive),
+        undecided=_open(runs, (least, negative, positive, overshoot, most)),
     )
 
 
@@ -121,23 +148,70 @@ def cumulative(
     runs: Sequence[RitzValues], points: Float[np.ndarray, " num"]
 ) -> tuple[Float[np.ndarray, " num"], Float[np.ndarray, " num"]]:
     """Fraction of the eigenvalues at or below each point, and its error, without any smoothing."""
-    return _mean_and_error(runs, [(points[:, None] >= run.values) @ run.weights for run in runs])
-
-
-def _estimate(runs: Sequence[RitzValues], function: Callable[[RitzValues], np.ndarray]) -> Estimate:
-    """Integral of a function of the nodes over the spectral measure."""
-    mean, error = _mean_and_error(runs, [run.weights @ function(run) for run in runs])
-    return float(mean), float(error)
-
-
-def _mean_and_error(runs: Sequence[RitzValues], samples: list) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard error of what each start gave."""
-    mean = np.mean(samples, axis=0)
+    shares = [(points[:, None] >= run.values) @ run.weights for run in runs]
+    mean = np.mean(shares, axis=0)
     if all(run.exact for run in runs):
         return mean, np.zeros_like(mean)
-    if len(runs) == 1:
-        return mean, np.full_like(mean, np.nan)
-    return mean, np.std(samples, axis=0, ddof=1) / np.sqrt(len(runs))
+    open_weights = [christoffel(_tridiagonal(run), points) for run in runs]
+    lower, upper = (
+        np.mean([np.clip(s + sign * w, 0, 1) for s, w in zip(shares, open_weights, strict=True)], 0)
+        for sign in (-1, 1)
+    )
+    return mean, _half_width(runs, mean, lower, upper)
+
+
+class _Edge(NamedTuple):
+    """The weight up to a boundary between two classes, per start."""
+
+    lower: Float[np.ndarray, " starts"]
+    upper: Float[np.ndarray, " starts"]
+
+    @property
+    def middle(self) -> float:
+        return float(np.mean(self.lower + self.upper)) / 2
+
+
+def _edge(runs: Sequence[RitzValues], point: float, blur: float, *, strict=False) -> _Edge:
+    bounds = [cumulative_bounds(run, point, blur=blur, strict=strict) for run in runs]
+    return _Edge(*np.array(bounds).T)
+
+
+def _share(runs: Sequence[RitzValues], low: _Edge, high: _Edge) -> Estimate:
+    """Fraction of the eigenvalues between two boundaries."""
+    estimate = high.middle - low.middle
+    if all(run.exact for run in runs):
+        return estimate, 0.0
+    least = np.mean(np.maximum(high.lower - low.upper, 0))
+    most = np.mean(np.minimum(high.upper - low.lower, 1))
+    return estimate, float(_half_width(runs, estimate, least, most))
+
+
+def _open(runs: Sequence[RitzValues], edges: Sequence[_Edge]) -> Estimate:
+    """The weight that is between no two boundaries for certain; how it scatters over the starts."""
+    if all(run.exact for run in runs):
+        return 0.0, 0.0
+    certain = [np.maximum(b.lower - a.upper, 0) for a, b in itertools.pairwise(edges)]
+    weights = np.maximum(1 - np.sum(certain, axis=0), 0)
+    count = len(weights)
+    if count == 1:
+        return float(weights[0]), np.nan
+    scatter = np.std(weights, ddof=1) / np.sqrt(count)
+    return float(np.mean(weights)), float(student(scatter, count - 1))
+
+
+def _half_width(runs: Sequence[RitzValues], estimate, lower, upper):
+    """From an estimate to the farther end of the interval of a share that starts saw in bounds."""
+    low, high = share_interval(lower, upper, total=runs[0].size * len(runs))
+    return np.maximum(estimate - low, high - estimate) + _relative_rounding(runs)
+
+
+def _relative_rounding(runs: Sequence[RitzValues]) -> float:
+    return max(run.rounding for run in runs) / (_scale(runs) or 1.0)
+
+
+def _tridiagonal(run: RitzValues) -> Float[np.ndarray, "2 m"]:
+    assert run.tridiagonal is not None  # of a run that is not exact
+    return run.tridiagonal
 
 
 def _scale(runs: Sequence[RitzValues]) -> float:

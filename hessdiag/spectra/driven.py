@@ -14,10 +14,12 @@ from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
 from hessdiag.spectra.gram_schmidt import BLOCK
-from hessdiag.spectra.lanczos import CLEAR, LanczosDecomposition
+from hessdiag.spectra.lanczos import LanczosDecomposition
+from hessdiag.spectra.ritz import beyond
 
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate
 _ROUNDING = 4.0  # eps |A|: what is left of a product below it has no direction of its own
+_CLEAR = 100.0  # couplings of so many roundings can tell the asymmetry of the operator
 _SHORT = 1024  # terms of a sum in the vectors' own precision
 
 Product = Callable[[Any], Any]
@@ -81,7 +83,7 @@ class DrivenLanczos:
         alpha = _dot(q, image)
         if self._offsets is not None:
             self.shares.append(range_dots(q, image, self._offsets))
-        if coupling > CLEAR * self.eps * self.size**0.5 * self.scale:
+        if coupling > _CLEAR * self.eps * self.size**0.5 * self.scale:
             self._asymmetry = max(self._asymmetry, abs(_dot(self._previous, image) - coupling))
         rest = image - image.dtype.type(alpha) * q
         rest -= image.dtype.type(coupling) * self._previous
@@ -106,11 +108,19 @@ class DrivenLanczos:
         return values[[0, -1]], beta[-1] * np.abs(vectors[-1, [0, -1]])
 
     def has_converged(self, tolerance: float) -> bool:
-        """Whether both ends met a residual of `tolerance * scale`, or the space is the whole."""
-        if self.failed:
+        """Whether both ends are known to `tolerance * scale`, or the space is the whole.
+
+        By their residuals, and by how far out another one can hide from the start.
+        """
+        if self.failed or not self.active:
             return False
-        bounds = self.ends()[1]
-        return self.active == self.size or bool(np.max(bounds) <= tolerance * self.scale)
+        if self.active == self.size:
+            return True
+        alpha, beta = self._alpha[: self.active], self._beta[: self.active]
+        values = eigh_tridiagonal(alpha, beta[:-1], eigvals_only=True)
+        couplings = np.maximum(beta, self.eps / 2 * self.scale or np.finfo(float).tiny)
+        hidden = beyond(np.asarray(values), couplings, self.size)
+        return bool(max(*self.ends()[1], *hidden) <= tolerance * self.scale)
 
     def between_ends(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
         """A unit vector between the Ritz vectors of both ends, and its product, which T knows."""
@@ -138,6 +148,9 @@ class DrivenLanczos:
             "converged": self.active > 0 and self.has_converged(tolerance),
             "broke_down": self.active == self.size,
             "asymmetry": self._asymmetry / (self.scale or 1),
+            "noise": -1.0,  # who drives the run measures both
+            "sensitivity": -1.0,
+            "size": self.size,
         }
         return LanczosDecomposition(**numbers)
 

@@ -8,12 +8,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
-from hessdiag.spectra.checks import require_symmetric
+from hessdiag.spectra.checks import (
+    require_floating,
+    require_not_negative,
+    require_symmetric,
+    require_whole,
+)
+from hessdiag.spectra.explored import larger_beside
 from hessdiag.spectra.ritz import rounding_error
 from hessdiag.spectra.spaces import Vector
 
 _ROWS = 20  # of the basis at least, as in SciPy
-_linear_operator: Callable[..., LinearOperator] = LinearOperator  # as it is called, not subclassed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Eigenpairs:
     values: Float[np.ndarray, " num"]  # Rayleigh quotients; NaN beyond those that were found
     vectors: Float[np.ndarray, "num d"]  # of unit length, one a row
     errors: Float[np.ndarray, " num"]  # |A v - theta v|, one more product each, or rounding if more
-    converged: Bool[np.ndarray, " num"]  # met the tolerance of the run
+    converged: Bool[np.ndarray, " num"]  # residuals met twice the tolerance, or are rounding
     matvecs: int  # products spent, those of the errors included
     orthogonality: float  # |V V' - I|; beyond sqrt(eps) values may be counted twice
     rounding: float  # error that rounding alone leaves in any value
@@ -40,29 +45,36 @@ def eigenpairs(
 ) -> Eigenpairs:
     """Eigenpairs of largest magnitude of a symmetric map, by implicitly restarted Lanczos.
 
-    The basis has max(2 num + 1, 20) vectors on the host. An invariant Krylov space holds each
-    eigenvalue once: where a run has met one, copies are looked for beside the pairs that it found.
-    All pairs are NaN if a product was not finite, or the start zero.
+    The basis has max(2 num + 1, 20) vectors on the host. A Krylov space holds each eigenvalue once,
+    and its start may hide some: a second start explores what is orthogonal to the pairs found, and
+    a larger one replaces the least, until none is there (`explored`). All pairs are NaN if a
+    product was not finite, or the start zero.
 
     Args:
         product: v -> A v on flat vectors in the dtype of `start`; compile it. Its symmetry is
             measured: every two products that follow each other must agree on u'A v.
         start: Start vector of any length but zero.
         num: Pairs wanted, fewer than d.
-        max_matvecs: About where to stop; num + 1 are spent in any case.
+        max_matvecs: About where to stop; num + 1 are spent in any case, and some 10 to 40 to
+            explore.
         tolerance: Residual to reach, relative to the eigenvalue.
         noise: What a product rounds, relative to the norm, where that is known to be more than a
-            few eps.
+            few eps (`Extremes.noise`).
 
     Raises:
         NonSymmetricOperatorError: If the products measured more asymmetry than rounding.
-        ValueError: If `num` does not fit into d.
+        ValueError: If `num` does not fit into d, `num` or `max_matvecs` is not whole, `start` or a
+            product is no vector of real numbers, or `tolerance` is negative or NaN.
 
     References:
         Lehoucq, Sorensen and Yang 1998, ARPACK users' guide. Parlett 1998, The Symmetric Eigenvalue
         Problem, section 4.5, for the errors.
     """
     start = np.asarray(start)
+    require_floating(start, "start")
+    require_not_negative(tolerance, "tolerance")
+    for name, number in (("num", num), ("max_matvecs", max_matvecs)):
+        require_whole(number, name)
     if not 1 <= num < start.size:
         raise ValueError(f"num = {num} pairs of an operator of size {start.size}")
     products = _Products(product, start)
@@ -73,16 +85,15 @@ def eigenpairs(
         rows = min(start.size, max(2 * num + 1, _ROWS), max(num + 1, max_matvecs))
         restarts = 1 + (max_matvecs - rows) // (rows - num)
         vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)
-        if products.was_invariant and len(vectors) == num:
-            vectors = _with_copies(products, start, vectors, tolerance)
-    return _with_errors(products, vectors, num, noise)
+        if len(vectors) == num:
+            vectors = _with_missed(products, vectors, max(tolerance, noise))
+    return _with_errors(products, vectors, num, tolerance, noise)
 
 
 class _Products(LinearOperator):
     """The map in units of about its norm, in which ARPACK's thresholds are relative.
 
-    Remembers the largest product of a unit vector, how far from symmetric the map is, and whether a
-    vector had nothing in common with the product before it: then the Krylov space was invariant.
+    Remembers the largest product of a unit vector, and how far from symmetric the map is.
     """
 
     def __init__(self, product: Callable[[Any], Any], start: np.ndarray):
@@ -90,17 +101,16 @@ class _Products(LinearOperator):
         self._product, self.precision = product, start.dtype
         self._last = np.zeros((2, start.size))
         self.matvecs, self.scale, self.difference, self.unit = 0, 0.0, 0.0, 1.0
-        self.was_invariant = False
         self.of(start / (np.linalg.norm(start) or 1))
         self.unit = self.scale
 
     def of(self, vector: np.ndarray) -> np.ndarray:
         """A v in float64, for v of unit length."""
-        image = np.asarray(self._product(vector), np.float64)
+        image = np.asarray(self._product(vector))
+        require_floating(image, "product")
+        image = image.astype(np.float64)
         u, a_u = self._last
         self._last = np.stack([vector, image])
-        rounding = np.finfo(self.precision).eps * vector.size**0.5 * self.scale
-        self.was_invariant |= self.matvecs > 0 and bool(abs(vector @ a_u) <= rounding)
         self.matvecs += 1
         self.scale = float(np.maximum(self.scale, np.linalg.norm(image)))
         self.difference = max(self.difference, float(abs(u @ image - vector @ a_u)))
@@ -130,43 +140,47 @@ def _arpack(
         return np.empty((0, start.size), start.dtype)
 
 
-def _with_copies(products: _Products, start, vectors, tolerance) -> Float[np.ndarray, "num d"]:
+def _with_missed(
+    products: _Products, vectors: Float[np.ndarray, "num d"], tolerance: float
+) -> Float[np.ndarray, "num d"]:
     """The vectors, the least replaced as long as a larger value lies in their complement."""
-    values = np.array([v @ products.matvec(v) for v in vectors])
-
-    def outside(x: np.ndarray) -> np.ndarray:
-        """What of a vector is orthogonal to all the vectors."""
-        return x - (vectors @ x) @ vectors
-
-    def matvec(x: np.ndarray) -> np.ndarray:
-        return outside(products.matvec(outside(x.ravel())))
-
-    complement = _linear_operator(products.shape, matvec, dtype=products.precision)
-    for _ in vectors:
-        rest = outside(np.sum(_arpack(complement, outside(start), 1, _ROWS, 2, tolerance), axis=0))
-        if np.linalg.norm(rest) < 0.5:  # nothing has converged, or rounding of the complement
+    vectors = np.array(vectors, np.float64)
+    values = np.array([vector @ products.of(vector) for vector in vectors])
+    rng = np.random.default_rng(0)
+    for _ in range(2 * len(vectors)):
+        least = int(np.argmin(np.abs(values)))
+        found = larger_beside(
+            products.of,
+            vectors,
+            least=abs(values[least]),
+            precision=products.precision,
+            tolerance=tolerance,
+            scale=products.scale,
+            rng=rng,
+        )
+        if found is None:
             break
-        rest = outside(rest) / np.linalg.norm(rest)
-        value, least = rest @ products.matvec(rest), np.argmin(np.abs(values))
-        if abs(value) <= (1 + tolerance) * abs(values[least]):
-            break
-        values[least], vectors[least] = value, rest
+        values[least], vectors[least] = found
     return vectors
 
 
-def _with_errors(products: _Products, vectors: np.ndarray, num: int, noise: float) -> Eigenpairs:
+def _with_errors(
+    products: _Products, vectors: np.ndarray, num: int, tolerance: float, noise: float
+) -> Eigenpairs:
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
     count, size = vectors.shape
     images = np.array([products.of(vector) for vector in vectors]).reshape(count, size)
-    magnified = noise / float(np.finfo(products.precision).eps)
-    defect = products.difference / (products.scale or 1)
-    require_symmetric(defect, products.precision, magnified=magnified)
     wide = np.asarray(vectors, np.float64)
+    skew = wide @ images.T
+    skew = float(np.linalg.norm(skew - skew.T))
+    defect = max(products.difference, skew) / (products.scale or 1)
+    require_symmetric(defect, products.precision, size=size, noise=noise, steps=max(1, count))
     squares = np.sum(wide**2, axis=1)
     values = np.sum(wide * images, axis=1) / squares
     residuals = np.linalg.norm(images - values[:, None] * wide, axis=1)
     rounding = rounding_error(np.array([products.scale]), products.precision)
-    rounding = max(rounding, noise * products.scale)
+    rounding = max(rounding, noise * products.scale, skew)
+    met = 1.0 * (residuals <= np.maximum(2 * tolerance * np.abs(values), rounding))
     order = np.argsort(values)
     gram = wide @ wide.T - np.eye(count)
 
@@ -177,7 +191,7 @@ def _with_errors(products: _Products, vectors: np.ndarray, num: int, noise: floa
         values=filled(values[order]),
         vectors=filled(wide[order]),
         errors=filled(np.maximum(residuals, rounding)[order]),
-        converged=np.arange(num) < count,
+        converged=filled(met[order]) == 1,
         matvecs=products.matvecs,
         orthogonality=float(np.max(np.abs(gram), initial=0.0)),
         rounding=rounding,

@@ -14,7 +14,7 @@ class NormMinusOne:
 
     minus_one: float  # the largest singular value minus one
     error: float  # I + N has a singular value within it
-    exceeds_one: Verdict  # "undecided" if the interval covers one or is NaN
+    exceeds_one: Verdict  # "undecided" if the interval covers one or is NaN, or none can say "no"
 
 
 def gram(operator: Operator) -> Operator:
@@ -56,12 +56,10 @@ def norm_minus_one(ends: Extremes) -> NormMinusOne:
     does not exceed one is said only where all starts, two at the least, converged and agree.
     """
     s, error = max(ends.highest, -1.0), ends.highest_error
-    exceeds = verdict(s - error, s + error)
-    settled = ends.converged and ends.disagreement <= 1  # not for one start, whose value is NaN
     return NormMinusOne(
         minus_one=float(s / (1 + np.sqrt(1 + s))),
         error=_error_of_root(1 + s, error),
-        exceeds_one=exceeds if exceeds == "yes" or settled else "undecided",
+        exceeds_one=verdict(s - error, s + error, is_last=ends.are_last),
     )
 
 

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, DTypeLike, Float, Int
+from jaxtyping import Array, Bool, DTypeLike, Float, Int
 
 from hessdiag.spectra.spaces import Scalar, Vector
 
@@ -10,6 +10,10 @@ BLOCK = 16
 """Basis rows per buffer: what Gram-Schmidt skips or reads, and a cache holds."""
 
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate, about 1 / sqrt(2)
+
+_PASSES = 4  # at most
+
+_TERMS = 512  # of a sum at a time
 
 Blocks = tuple[Float[Array, "block d"], ...]  # separate buffers, because XLA copies slices
 
@@ -34,18 +38,25 @@ def split(
 ) -> tuple[Vector, Float[Array, " rows"]]:
     """A vector as its part orthogonal to the active rows, and its coefficients along all rows.
 
-    One pass leaves eps |before| / |after| of the rows behind, so the second is run only if the
-    first took away a good part of the vector (the criterion of Daniel et al. 1976, as in ARPACK).
+    One pass leaves eps |before| / |after| of the rows behind, so that another follows where it took
+    away a good part of the vector (the criterion of Daniel et al. 1976, as in ARPACK). Two are
+    enough, but for what is mostly rounding of what was taken away.
     """
-    once, coefficients = _remove_rows(basis, vector, active)
 
-    def again():
-        twice, corrections = _remove_rows(basis, once, active)
-        return twice, coefficients + corrections
+    def unsettled(state) -> Bool[Array, ""]:
+        _, _, before, after, passes = state
+        return (after <= _NO_CANCELLATION * before) & (passes < _PASSES)
 
-    return jax.lax.cond(
-        norm(once) > _NO_CANCELLATION * norm(vector), lambda: (once, coefficients), again
-    )
+    def again(state):
+        vector, coefficients, _, before, passes = state
+        rest, along = _remove_rows(basis, vector, active)
+        return rest, coefficients + along, before, norm(rest), passes + 1
+
+    rows = jnp.zeros(BLOCK * len(basis), vector.dtype)
+    length = norm(vector)
+    start = vector, rows, jnp.full_like(length, jnp.inf), length, 0
+    rest, coefficients, *_ = jax.lax.while_loop(unsettled, again, start)
+    return rest, coefficients
 
 
 def _remove_rows(
@@ -54,7 +65,7 @@ def _remove_rows(
     """One Gram-Schmidt pass: classical within a block, modified between the blocks."""
 
     def remove(vector, block):
-        coefficients = block @ vector
+        coefficients = jnp.sum(block * vector[None], axis=1)
         return vector - coefficients @ block, coefficients
 
     def skip(vector, block):
@@ -76,7 +87,11 @@ def orthogonality(basis: Float[Array, "cap d"], active: Int[Array, ""]) -> Scala
 def norm(vector: Float[Array, "..."]) -> Scalar:
     """Euclidean (Frobenius) norm whose squares neither underflow nor overflow."""
     unit = nonzero(jnp.max(jnp.abs(vector)))
-    return unit * jnp.linalg.norm(vector / unit)
+    squares = jnp.square(vector / unit).ravel()
+    # Two levels of sums: inside loops XLA adds one term after the other, which rounds as d does.
+    whole = squares.size // _TERMS * _TERMS
+    parts = jnp.sum(squares[:whole].reshape(-1, _TERMS), axis=1)
+    return unit * jnp.sqrt(jnp.sum(parts) + jnp.sum(squares[whole:]))
 
 
 def nonzero(scale: Scalar) -> Scalar:

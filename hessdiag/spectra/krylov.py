@@ -8,12 +8,24 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
-from hessdiag.spectra.gram_schmidt import Blocks, append, empty_blocks, norm, orthogonality, split
+from hessdiag.spectra.checks import require_floating, require_not_negative, require_whole
+from hessdiag.spectra.gram_schmidt import (
+    BLOCK,
+    Blocks,
+    append,
+    empty_blocks,
+    nonzero,
+    norm,
+    orthogonality,
+    split,
+)
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
 BREAKDOWN = 1.0
-"""A residual of at most this many eps sqrt(d) |A| is rounding: the Krylov space is invariant."""
+"""A residual of at most this many eps sqrt(d) |A| may be rounding."""
+
+_DITHER = 1e-3  # part of the rounding of a product
 
 one_lapack_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 """Decorator and context manager: one thread for LAPACK, while XLA has the cores.
@@ -32,10 +44,15 @@ class Krylov(NamedTuple):
     active: Int[Array, ""]  # finished rows, and products spent
     scale: Scalar  # largest |A q|
     record: Any  # the algorithm's own
-    converged: Bool[Array, ""] | bool = False
-    settled: Bool[Array, ""] | bool = False  # converged, and nothing else to wait for
-    broke_down: Bool[Array, ""] | bool = False  # the space is invariant
-    failed: Bool[Array, ""] | bool = False  # a product was not finite
+    total: Vector  # sum of the rows
+    image: Vector  # sum of their products
+    noise: Scalar  # rounding of a product of unit length, over the scale; -1 if not measured
+    was_tiny: Bool[Array, ""]  # a residual before may have been rounding
+    explored: Bool[Array, ""]  # this one is none, or a row came from one before
+    converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and nothing else to wait for
+    broke_down: Bool[Array, ""]  # the space is invariant
+    failed: Bool[Array, ""]  # a product was not finite
 
 
 class Step(NamedTuple):
@@ -44,7 +61,14 @@ class Step(NamedTuple):
     product: Vector  # A q
     column: Float[Array, " rows"]  # coefficients that Gram-Schmidt took from it
     residual: Scalar
-    threshold: Scalar  # length up to which a residual is rounding
+
+
+class Judgement(NamedTuple):
+    """What an algorithm says of a space."""
+
+    converged: Bool[Array, ""]
+    settled: Bool[Array, ""]  # converged, and nothing else to wait for
+    exhausted: Bool[Array, ""]  # nothing is left to find, if the residual is rounding
 
 
 class Algorithm(NamedTuple):
@@ -53,13 +77,19 @@ class Algorithm(NamedTuple):
     record: Any  # before the first step
     remainder: Callable[[Krylov, Array], Array]  # A q without its known parts, for Gram-Schmidt
     recorded: Callable[[Krylov, Step], Any]  # the record after a step, from the space before it
-    judge: Callable[[Krylov], tuple[Bool[Array, ""], Bool[Array, ""]]]  # converged, and settled
+    judge: Callable[[Krylov], "Judgement"]
+    is_doubtful: Callable[[Krylov], Bool[Array, ""]]  # whether to measure the noise of products
 
 
-def depth(operator: Operator, max_matvecs: int) -> int:
-    """Steps that a run can take at most; ValueError if no product is allowed."""
+def depth(operator: Operator, start: Vector, max_matvecs: int, tolerance: Any) -> int:
+    """Steps that a run can take at most; ValueError if an argument cannot be."""
+    require_whole(max_matvecs, "max_matvecs")
     if max_matvecs < 1:
         raise ValueError(f"max_matvecs = {max_matvecs}: a run needs at least one product")
+    require_not_negative(tolerance, "tolerance")
+    require_floating(start, "start")
+    if start.size != operator.size:
+        raise ValueError(f"start has {start.size} entries; allowed: the operator's {operator.size}")
     return min(max_matvecs, operator.size)
 
 
@@ -74,22 +104,50 @@ def build(
 ) -> Krylov:
     """Grow the space until the algorithm settles, the space is invariant, or `cap` rows are there.
 
-    The algorithm is asked every `check_every` steps, from `min_matvecs` on. A product that is not
-    finite ends the run, too, with `converged` false.
+    The algorithm is asked every `check_every` steps, from `min_matvecs` on. A residual that may be
+    rounding ends nothing by itself: what it hides grows in the next steps, from the residual or, if
+    nothing is left of it, from a random vector, until the algorithm calls the space exhausted.
+
+    A product that is not finite ends the run, too, with `converged` false. Where the algorithm then
+    doubts, the product of the sum of all rows, beside the sum of their products, says what products
+    round.
     """
 
-    def unfinished(space: Krylov) -> Bool[Array, ""]:
+    def growing(space: Krylov) -> Bool[Array, ""]:
         return (space.active < cap) & ~(space.settled | space.broke_down | space.failed)
 
-    def step(space: Krylov) -> Krylov:
-        space = _grown(operator, algorithm, space)
-        due = (space.active % check_every == 0) | (space.active == cap)
-        due &= ~space.failed & (space.active >= min_matvecs)
-        no = jnp.zeros((), bool)
-        converged, settled = jax.lax.cond(due, algorithm.judge, lambda _: (no, no), space)
-        return space._replace(converged=space.broke_down | converged, settled=settled)
+    def probing(space: Krylov) -> Bool[Array, ""]:
+        return ~(growing(space) | space.failed) & (space.noise < 0) & algorithm.is_doubtful(space)
 
-    return jax.lax.while_loop(unfinished, step, _initial(operator, start, algorithm.record, cap))
+    def step(space: Krylov) -> Krylov:
+        grows = growing(space)
+        product = operator.product(jnp.where(grows, space.vector, space.total))
+        grown = judged(_grown(operator, algorithm, space, product, grows), grows)
+        length = nonzero(norm(space.total) * space.scale)
+        probed = space._replace(noise=norm(product - space.image) / length, basis=())
+        chosen = jax.tree.map(lambda a, b: jnp.where(grows, a, b), grown._replace(basis=()), probed)
+        return chosen._replace(basis=grown.basis)
+
+    def judged(space: Krylov, grows: Bool[Array, ""]) -> Krylov:
+        alive = grows & ~space.failed
+        tiny = (space.residual <= _rounding(operator, space.scale)) & alive
+        due = (space.active % check_every == 0) | (space.active == cap)
+        due &= alive & (space.active >= min_matvecs)
+        nothing = Judgement(*jnp.zeros(3, bool))
+        space = space._replace(explored=~tiny | space.was_tiny, was_tiny=tiny | space.was_tiny)
+        found = jax.lax.cond(due | tiny, algorithm.judge, lambda _: nothing, space)
+        broke_down = (found.exhausted & tiny) | (alive & (space.active == operator.size))
+        return space._replace(
+            converged=broke_down | (found.converged & due),
+            settled=found.settled & due,
+            broke_down=broke_down,
+        )
+
+    return jax.lax.while_loop(
+        lambda space: growing(space) | probing(space),
+        step,
+        _initial(operator, start, algorithm.record, cap),
+    )
 
 
 def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
@@ -99,6 +157,7 @@ def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
         "active": space.active,
         "orthogonality": orthogonality(basis, space.active),
         "scale": space.scale,
+        "size": jnp.asarray(space.vector.size, jnp.int32),
         "converged": space.converged,
         "broke_down": space.broke_down,
         "basis": basis if keep_basis else None,
@@ -107,7 +166,7 @@ def outcome(space: Krylov, cap: int, *, keep_basis: bool) -> dict[str, Any]:
 
 def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov:
     start = start.astype(operator.dtype)
-    zero = jnp.zeros((), operator.dtype)
+    zero, no = jnp.zeros((), operator.dtype), jnp.zeros((), bool)
     return Krylov(
         basis=empty_blocks(cap, operator.size, operator.dtype),
         vector=start / norm(start),
@@ -115,27 +174,58 @@ def _initial(operator: Operator, start: Vector, record: Any, cap: int) -> Krylov
         active=jnp.zeros((), jnp.int32),
         scale=zero,
         record=record,
+        total=jnp.zeros_like(start),
+        image=jnp.zeros_like(start),
+        noise=zero - 1,
+        was_tiny=no,
+        explored=no,
+        converged=no,
+        settled=no,
+        broke_down=no,
+        failed=no,
     )
 
 
-def _grown(operator: Operator, algorithm: Algorithm, space: Krylov) -> Krylov:
-    """One product and one more basis vector."""
+def _grown(
+    operator: Operator, algorithm: Algorithm, space: Krylov, product: Vector, grows: Bool[Array, ""]
+) -> Krylov:
+    """One more basis vector, written if the space grows."""
     count = space.active + 1
-    basis = append(space.basis, space.vector, space.active)
-    product = operator.product(space.vector)
+    beyond = BLOCK * len(space.basis)
+    basis = append(space.basis, space.vector, jnp.where(grows, space.active, beyond))
     scale = jnp.maximum(space.scale, norm(product))
-    rest, column = split(basis, algorithm.remainder(space, product), count)
-    residual = norm(rest)
-    threshold = BREAKDOWN * jnp.finfo(operator.dtype).eps * operator.size**0.5 * scale
-    failed = ~jnp.isfinite(residual)
-    broke_down = ((residual <= threshold) | (count == operator.size)) & ~failed
+    remainder, number = algorithm.remainder(space, product), jnp.finfo(operator.dtype)
+    dither = jnp.maximum(_DITHER * number.eps * scale, _least(number))
+    tiny = grows & (norm(remainder) <= _rounding(operator, scale))
+    remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, dither, count)
+    rest, column = split(basis, remainder, count)
+    length = norm(rest)
+    residual = jnp.where(length <= 2 * dither, 0, length)
     return space._replace(
         basis=basis,
-        vector=rest / jnp.where(broke_down, 1, residual),
+        vector=rest / nonzero(length),
         residual=residual,
         active=count,
         scale=scale,
-        record=algorithm.recorded(space, Step(product, column, residual, threshold)),
-        broke_down=broke_down,
-        failed=failed,
+        total=space.total + space.vector,
+        image=space.image + product,
+        record=algorithm.recorded(space, Step(product, column, residual)),
+        failed=~jnp.isfinite(length),
     )
+
+
+def _dithered(vector: Vector, size: Scalar, seed: Int[Array, ""]) -> Vector:
+    """A vector that may be zero with a little of a random one, to go on with."""
+    random = jax.random.normal(jax.random.key(seed), vector.shape, vector.dtype)
+    return vector + size / norm(random) * random
+
+
+def _rounding(operator: Operator, scale: Scalar) -> Scalar:
+    """Length up to which a residual may be rounding."""
+    number = jnp.finfo(operator.dtype)
+    return jnp.maximum(BREAKDOWN * number.eps * operator.size**0.5 * scale, 2 * _least(number))
+
+
+def _least(number: jnp.finfo) -> float:
+    """What counts as zero where nothing sets a scale."""
+    return float(number.tiny / number.eps)

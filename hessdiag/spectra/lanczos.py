@@ -4,16 +4,23 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
-from hessdiag.spectra.checks import require_declared_symmetric
-from hessdiag.spectra.gram_schmidt import nonzero
-from hessdiag.spectra.krylov import Algorithm, Krylov, Step, build, depth, outcome
+from hessdiag.spectra.checks import require_declared_symmetric, symmetry_limit
+from hessdiag.spectra.gram_schmidt import nonzero, norm
+from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar, Vector
 
-CLEAR = 100.0
-"""Couplings of at least so many roundings can tell the asymmetry of the operator."""
+OVERLAP = 0.05
+"""The least that a random unit start is taken to have of an eigenvector, in units of 1 / sqrt(d).
+
+A normal number is smaller with probability 0.04: so often may one start hide an end from its run,
+and four starts, if they agree, once in 400,000 times.
+"""
+
+DIGITS = 16.0
+"""An end that is known to so many eps |A| is as well known as it can be."""
 
 
 class LanczosDecomposition(NamedTuple):
@@ -26,7 +33,10 @@ class LanczosDecomposition(NamedTuple):
     scale: Scalar  # largest |A q| met, a lower estimate of the operator norm
     converged: Bool[Array, ""]  # the wanted ends met the tolerance, or the space is invariant
     broke_down: Bool[Array, ""]  # invariant: T has the eigenvalues of the start, each once
-    asymmetry: Scalar  # largest |q_{k-1}' A q_k - q_k' A q_{k-1}|, relative to `scale`
+    asymmetry: Scalar  # |Q A Q' - T|_F, above the diagonal, relative to `scale`
+    noise: Scalar  # what a product rounds, over `scale`, where `asymmetry` asks for it; else -1
+    sensitivity: Scalar  # how far rounding of what A is made of moves A x, over `scale`; or -1
+    size: Int[Array, ""]  # d
     basis: Float[Array, "cap d"] | None = None  # rows q of Q, zero beyond `active`; where asked for
 
 
@@ -52,13 +62,14 @@ def lanczos(
     """Tridiagonalise a symmetric operator until the ends of its spectrum have converged.
 
     Stops when the residual bounds beta |s| of the lowest and the highest Ritz value are below
-    `tolerance * scale`, when the Krylov space is invariant, or after `max_matvecs` products. Run it
+    `tolerance * scale`, and no eigenvalue that the start has its share of can be further out by
+    that much (`ritz.beyond`); when the Krylov space is invariant; or after `max_matvecs` products,
+    and one more where the steps looked asymmetric, which measures what a product rounds. Run it
     on the Hessian itself and shift the values afterwards: the Krylov space of I - alpha A is the
     same, but adding the identity destroys the digits of a small alpha A.
 
-    A residual proves an eigenvalue near a value, not that it is the last one: of single starts on
-    a spectrum whose ends lie close, 2 % stopped at the second eigenvalue. Take several starts, and
-    look at their disagreement (`extremes`).
+    A start may have less than its share of an end: take several, and look at their disagreement
+    (`extremes`).
 
     Works under jit, vmap and `jax.lax.map`. A product that is not finite ends the run with
     `converged` false and NaN in T; so does a zero start vector.
@@ -79,22 +90,33 @@ def lanczos(
     Raises:
         NonSymmetricOperatorError: If the operator is not declared symmetric. Whether a declared
             one is, the run measures (`asymmetry`).
-        ValueError: If `max_matvecs` is not positive.
+        ValueError: If `ends` is unknown, `max_matvecs` not positive, `start` no vector (d,) of
+            real numbers, or `tolerance` negative or NaN.
 
     References:
         Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3. Daniel, Gragg, Kaufman
         and Stewart 1976, Mathematics of Computation 30, for two passes being enough.
     """
     require_declared_symmetric(operator)
-    cap = depth(operator, max_matvecs)
+    if ends not in ("both", "highest"):
+        raise ValueError(f"ends = {ends!r}; allowed: 'both', 'highest'")
+    cap = depth(operator, start, max_matvecs, tolerance)
     zeros = jnp.zeros(cap, operator.dtype)
     blank = _Record(zeros, zeros, jnp.zeros(operator.size, operator.dtype), zeros[0])
 
-    def judge(space: Krylov) -> tuple[Bool[Array, ""], Bool[Array, ""]]:
-        converged = _largest_end_residual(space, ends) < tolerance
-        return converged, converged
+    digits = DIGITS * float(jnp.finfo(operator.dtype).eps)
 
-    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge)
+    def judge(space: Krylov) -> Judgement:
+        pairs = _eigenpairs(space.record, space)
+        known = space.explored & _ends_are_known(space, pairs, ends, tolerance)
+        exhausted = space.explored & _ends_are_known(space, pairs, "both", digits)
+        return Judgement(known, known, exhausted)
+
+    def is_doubtful(space: Krylov) -> Bool[Array, ""]:
+        limit = symmetry_limit(operator.dtype, operator.size)
+        return space.record.asymmetry > limit * space.scale
+
+    algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(
         operator, start, algorithm, cap=cap, check_every=check_every, min_matvecs=min_matvecs
     )
@@ -102,6 +124,8 @@ def lanczos(
         alpha=space.record.alpha,
         beta=space.record.beta,
         asymmetry=space.record.asymmetry / nonzero(space.scale),
+        noise=space.noise,
+        sensitivity=_sensitivity(operator, space, start),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 
@@ -113,16 +137,14 @@ def _without_neighbours(space: Krylov, product: Vector) -> Vector:
 
 
 def _recorded(space: Krylov, step: Step) -> _Record:
-    """One row of T, and what the operator's asymmetry makes of its coupling."""
-    k, record, coupling = space.active, space.record, space.residual
-    # Where the coupling is nearly rounding, the vector is, too, and so is its difference.
-    clear = coupling > CLEAR * step.threshold
-    difference = jnp.where(clear, jnp.abs(record.previous @ step.product - coupling), 0)
+    """One row of T, and what the product has along rows where T has nothing."""
+    k, record = space.active, space.record
+    above = jnp.where(jnp.arange(step.column.size) < k, step.column, 0)
     return _Record(
         alpha=record.alpha.at[k].set(space.vector @ step.product),
         beta=record.beta.at[k].set(step.residual),
         previous=space.vector,
-        asymmetry=jnp.maximum(record.asymmetry, difference),
+        asymmetry=jnp.hypot(record.asymmetry, norm(above)),
     )
 
 
@@ -130,7 +152,7 @@ def end_vector(decomposition: LanczosDecomposition, end: Literal["lowest", "high
     """The unit Ritz vector of an end, from a run that kept its basis, to start a similar run."""
     run = decomposition
     assert run.basis is not None
-    return _eigenvectors(run, run)[:, 0 if end == "lowest" else run.active - 1] @ run.basis
+    return _eigenpairs(run, run)[1][:, 0 if end == "lowest" else run.active - 1] @ run.basis
 
 
 def ritz_vectors(
@@ -144,7 +166,7 @@ def ritz_vectors(
     assert run.basis is not None
     steps, last = jnp.arange(run.alpha.size), run.active - 1
     active = steps < run.active
-    weights = jnp.where(active[:, None] & active[None], _eigenvectors(run, run), 0)
+    weights = jnp.where(active[:, None] & active[None], _eigenpairs(run, run)[1], 0)
     coupled = jnp.where(steps < last, run.beta, 0)[:, None]
     times_t = run.alpha[:, None] * weights
     times_t += coupled * jnp.roll(weights, -1, axis=0)
@@ -153,18 +175,60 @@ def ritz_vectors(
     return jnp.sum(weights * times_t, axis=0), weights.T @ run.basis, bounds
 
 
-def _largest_end_residual(space: Krylov, ends: Literal["both", "highest"]) -> Scalar:
-    """Larger of the residual bounds of the extreme Ritz values, relative to the scale."""
-    last = space.active - 1
-    wanted = jnp.stack([jnp.zeros_like(last), last] if ends == "both" else [last])
-    vectors = _eigenvectors(space.record, space)
-    return space.residual / nonzero(space.scale) * jnp.max(jnp.abs(vectors[last, wanted]))
+def _sensitivity(operator: Operator, space: Krylov, start: Vector) -> Scalar:
+    """How far A x moves if A is made of moved numbers, for x between the Ritz vectors of both ends.
+
+    The larger of two random moves, by a seed that is the start's own. A x itself is known, from T.
+    """
+    perturbed = operator.perturbed
+    if perturbed is None:
+        return -jnp.ones((), operator.dtype)
+    basis, last = jnp.concatenate(space.basis), space.active - 1
+    values, vectors = _eigenpairs(space.record, space)
+    along = jnp.where(last == 0, 1, 0.5**0.5) * (vectors[:, last] + (last > 0) * vectors[:, 0])
+    turned = vectors.T @ along
+    image = vectors @ jnp.where(jnp.arange(len(values)) <= last, values * turned, 0)
+    missing = (0, len(basis) - len(values))
+    vector, image = jnp.pad(along, missing) @ basis, jnp.pad(image, missing) @ basis * space.scale
+    image += space.residual * along[last] * space.vector
+
+    def change(key: Key[Array, ""]) -> Scalar:
+        return norm(perturbed(key)(vector) - image) / nonzero(space.scale)
+
+    seed = jax.lax.bitcast_convert_type(start[0].astype(jnp.float32), jnp.int32)
+    return jnp.max(jax.lax.map(change, jax.random.split(jax.random.key(seed), 2)))
 
 
-def _eigenvectors(
+def _ends_are_known(
+    space: Krylov,
+    pairs: tuple[Float[Array, " cap"], Float[Array, "cap cap"]],
+    ends: Literal["both", "highest"],
+    tolerance: float | Scalar,
+) -> Bool[Array, ""]:
+    """Whether residuals prove an eigenvalue near each end, and the couplings that none is beyond.
+
+    Both to within the tolerance, relative to the scale. For the second see `ritz.beyond`.
+    """
+    last, size, (values, vectors) = space.active - 1, space.vector.size, pairs
+    coupled = jnp.arange(values.size) < space.active
+    least = jnp.finfo(values.dtype).eps / 2
+    couplings = jnp.maximum(space.record.beta / nonzero(space.scale), least)
+    hidden = jnp.sum(jnp.where(coupled, jnp.log(couplings), 0)) + jnp.log(size**0.5 / OVERLAP)
+
+    def is_known(end: Int[Array, ""] | int) -> Bool[Array, ""]:
+        residual = space.residual / nonzero(space.scale) * jnp.abs(vectors[last, end])
+        distances = jnp.abs(values - values[end]) + tolerance
+        return (residual < tolerance) & (
+            jnp.sum(jnp.where(coupled, jnp.log(distances), 0)) > hidden
+        )
+
+    return is_known(last) if ends == "highest" else is_known(0) & is_known(last)
+
+
+def _eigenpairs(
     t: _Record | LanczosDecomposition, run: Krylov | LanczosDecomposition
-) -> Float[Array, "cap cap"]:
-    """Eigenvectors of T, as columns; those of the active part come first, by rising value.
+) -> tuple[Float[Array, " cap"], Float[Array, "cap cap"]]:
+    """Eigenvalues of T over the scale, rising, and vectors, as columns; the active part is first.
 
     The inactive part of T is filled with 4, above every Ritz value (Gershgorin: at most 3 in units
     of the scale), so that it can neither mix with an active eigenvector nor pass for an end.
@@ -173,4 +237,5 @@ def _eigenvectors(
     diagonal = jnp.where(steps < run.active, t.alpha / scale, 4)
     coupling = jnp.where(steps < run.active - 1, t.beta / scale, 0)[:-1]
     tridiagonal = jnp.diag(diagonal) + jnp.diag(coupling, 1) + jnp.diag(coupling, -1)
-    return jnp.linalg.eigh(tridiagonal)[1]
+    values, vectors = jnp.linalg.eigh(tridiagonal)
+    return values, vectors

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from hessdiag.spectra.spaces import Scalar, Space, Tree, is_flat
 
@@ -36,6 +36,8 @@ class Operator:
         is_symmetric: Declared symmetric; algorithms that need it measure whether it is true.
         minus_identity: N with A = I + N, where A is so close to the identity that A v - v would
             lose the digits of N v. None elsewhere.
+        perturbed: Key -> product of A made anew of numbers that are moved by their rounding, where
+            A is made of numbers: tells how well they determine it. None elsewhere.
     """
 
     product: Product
@@ -44,6 +46,7 @@ class Operator:
     codomain: Space
     is_symmetric: bool = False
     minus_identity: "Operator | None" = None
+    perturbed: Callable[[Key[Array, ""]], Product] | None = None
 
     @property
     def size(self) -> int:
@@ -125,7 +128,10 @@ class Operator:
         def scaled(product: Product) -> Product:
             return lambda v: jnp.asarray(factor, self.dtype) * product(v)
 
-        return _combined(scaled, self, is_symmetric=self.is_symmetric)
+        kind: dict[str, Any] = {"is_symmetric": self.is_symmetric}
+        if (perturbed := self.perturbed) is not None:
+            kind["perturbed"] = lambda key: scaled(perturbed(key))
+        return _combined(scaled, self, **kind)
 
     __rmul__ = __mul__
 

@@ -29,7 +29,12 @@ class Space:
 
     @classmethod
     def like(cls, tree: Tree, *, dtype: Any = None) -> "Space":
-        """The space of a pytree's shapes and dtypes; where there are no leaves, of this dtype."""
+        """The space of a pytree's shapes and dtypes; where there are no leaves, of this dtype.
+
+        Raises:
+            ValueError: If a leaf is complex.
+        """
+        _require_real(tree)
         unravels = []
 
         def flattened(zeros):
@@ -46,8 +51,9 @@ class Space:
 
         Raises:
             ValueError: If it has another number of entries, or as many in another structure or in
-                leaves of other shapes: their order would be another one.
+                leaves of other shapes: their order would be another one; or if a leaf is complex.
         """
+        _require_real(tree)
         flat, _ = ravel_pytree(tree)
         if flat.shape != (self.size,):
             raise ValueError(f"a vector of {flat.size} entries for a space of {self.size}")
@@ -74,6 +80,16 @@ class Space:
             jax.tree_util.treedef_tuple((self.structure, other.structure)),
             self.shapes + other.shapes,
         )
+
+
+def _require_real(tree: Any) -> None:
+    dtypes = {jnp.result_type(leaf) for leaf in jax.tree.leaves(tree)}
+    for dtype in dtypes:
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            raise ValueError(
+                f"a vector of {dtype}; allowed: real numbers, such as real and imaginary parts in "
+                "two leaves"
+            )
 
 
 def is_flat(v: Any, size: int) -> bool:

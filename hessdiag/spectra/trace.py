@@ -1,47 +1,59 @@
-"""The trace of an operator from few products, with its standard error."""
+"""The trace of an operator from few products, with an error whose coverage is known."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag.spectra.gram_schmidt import nonzero, norm
+from hessdiag.spectra.intervals import student
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.spaces import Scalar
+
+CHANCE = 0.05
+"""Squared cosine that one pair of images may lack by chance: it bounds the degrees of freedom."""
 
 
 class TraceEstimate(NamedTuple):
     """An estimate of a trace."""
 
     estimate: Scalar  # NaN if a product was not finite
-    standard_error: Scalar  # by the spread of the probes, and at least what rounding may leave
+    standard_error: Scalar  # of the sampling; zero where all d products were made
+    degrees: Scalar  # of freedom, of the standard error
+    rounding: Scalar  # what the products' rounding may leave besides
     matvecs: Int[Array, ""] | int  # products spent
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Of the 95 % confidence interval; on the host."""
+        return student(self.standard_error, self.degrees) + np.asarray(self.rounding)
 
 
 @jax.default_matmul_precision("highest")
-def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
-    """Trace from probes that each take a turn as the one left out of the sketch.
+def sketched_trace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> TraceEstimate:
+    """Trace from a sketch of the range of A, and random vectors for what the sketch leaves.
 
-    For every probe w_i, A is traced exactly on the range of the images of the other probes, with
-    orthonormal basis Q_i, and w_i estimates the remainder, being independent of Q_i:
+    A third of the products finds Q, an orthonormal basis of images of Gaussian vectors; a third
+    traces A on it; the rest are u' A u of random unit vectors u orthogonal to Q:
 
-        tr(Q_i' A Q_i) + (d - s + 1) u' A u / u'u,   u = (I - Q_i Q_i') w_i,   s probes.
+        tr(Q' A Q) + (d - k) mean u' A u,   k columns of Q.
 
-    The mean over i uses every product twice, and is the most accurate at equal cost where
-    eigenvalues decay. The spread of the terms gives the standard error. A sketch of lower rank than
-    its number of probes leaves several directions to drop for probe i, none of which matters to the
-    trace: singular values with a floor choose one, and nothing is divided by rounding.
+    The estimate is unbiased. Given Q its terms are independent, and of a symmetric A the variance
+    of one is exactly 2 (d - k) times the expectation of |r|², r = A u - (u' A u) u without its part
+    in Q, so that every product measures the variance, not their spread alone. The degrees of
+    freedom are Satterthwaite's: the number of vectors u times the effective rank of what is left,
+    (tr B²)² / tr B⁴, by the angles between the vectors r: one where a single direction dominates.
+    Where A is not symmetric, the variance is overestimated.
 
-    The operator may be symmetric or not, and an odd product is not spent. The estimate is unbiased.
-    Its terms depend on each other, so that the standard error is somewhat too small: 1.1 to 1.4
-    times on the spectra tried. Where `num_matvecs` pay for all d products, the trace is exact.
+    Where `num_matvecs` pay for all d products, the trace is exact.
 
     Raises:
         ValueError: If the operator is not square, or `num_matvecs` below 4 and d.
 
     References:
-        Epperly, Tropp and Webber 2024, arXiv:2301.07825.
+        Meyer, Musco, Musco and Woodruff 2021, arXiv:2010.09649, for the sketch (Hutch++).
     """
     if not operator.is_square:
         raise ValueError(
@@ -52,44 +64,45 @@ def xtrace(operator: Operator, key: Key[Array, ""], *, num_matvecs: int) -> Trac
         return _exact(operator)
     if num_matvecs < 4:
         raise ValueError(f"an estimate with an error needs 4 products, got {num_matvecs}")
-    count = num_matvecs // 2
-    probes = jax.random.normal(key, (count, operator.size), operator.dtype)
-    images = jax.lax.map(operator.product, probes)  # one at a time: memory is that of one product
-    columns, coordinates = jnp.linalg.qr(images.T)
-    basis = columns.T
-    basis_images = jax.lax.map(operator.product, basis)
-    # Row i: the direction of the basis, in its coordinates, that only image i has a part in.
-    dropped = _left_out_directions(coordinates)
-    restricted = basis @ basis_images.T
-    traces = jnp.trace(restricted) - _dots(dropped @ restricted, dropped)
-    inside = probes @ basis.T
-    inside = inside - _dots(inside, dropped)[:, None] * dropped
-    outside = probes - inside @ basis
-    outside_images = images - inside @ basis_images
-    dimension = operator.size - count + 1
-    remainders = dimension * _dots(outside, outside_images) / _dots(outside, outside)
-    terms = traces + remainders
-    sampling = norm(terms - jnp.mean(terms)) / (count * (count - 1)) ** 0.5
-    frobenius = norm(images) / count**0.5  # root mean square length of images of random vectors
-    error = jnp.maximum(sampling, _rounding(frobenius, operator.size))
-    return TraceEstimate(jnp.mean(terms), error, 2 * count)
+    rank = num_matvecs // 3
+    count, dimension = num_matvecs - 2 * rank, operator.size - rank
+    gaussian = jax.random.normal(key, (rank + count, operator.size), operator.dtype)
+    # One product at a time: memory is that of one product.
+    images = jax.lax.map(operator.product, gaussian[:rank])
+    basis = jnp.linalg.qr(images.T)[0].T
+    probes = _outside(basis, _outside(basis, gaussian[rank:]))
+    probes = probes / jnp.linalg.norm(probes, axis=1, keepdims=True)
+    both = jnp.concatenate([basis, probes])
+    products = jax.lax.map(operator.product, both)
+    forms = jnp.sum(both * products, axis=1)
+    residuals = _outside(basis, products[rank:] - forms[rank:, None] * probes)
+    error, degrees = _sampling(residuals, dimension)
+    frobenius = norm(images) / rank**0.5  # root mean square length of images of random vectors
+    return TraceEstimate(
+        estimate=jnp.sum(forms[:rank]) + dimension * jnp.mean(forms[rank:]),
+        standard_error=error,
+        degrees=degrees,
+        rounding=_rounding(frobenius, operator.size),
+        matvecs=num_matvecs,
+    )
 
 
-def _left_out_directions(coordinates: Float[Array, "s s"]) -> Float[Array, "s s"]:
-    """Row i: a unit vector orthogonal to all columns of R but column i.
-
-    That is row i of the inverse of R, with a floor under the singular values: below it they are
-    rounding, and their directions have no part in any column.
-    """
-    left, values, right = jnp.linalg.svd(coordinates)
-    relative = values / nonzero(values[0])
-    inverse = 1 / jnp.maximum(relative, jnp.finfo(values.dtype).eps)
-    rows = (right.T * inverse[None]) @ left.T
-    return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+def _outside(basis: Float[Array, "k d"], rows: Float[Array, "q d"]) -> Float[Array, "q d"]:
+    """The rows without their parts in the basis."""
+    return rows - (rows @ basis.T) @ basis
 
 
-def _dots(left: Float[Array, "rows d"], right: Float[Array, "rows d"]) -> Float[Array, " rows"]:
-    return jnp.sum(left * right, axis=1)
+def _sampling(residuals: Float[Array, "q d"], dimension: int) -> tuple[Scalar, Scalar]:
+    """Standard error of the mean over the vectors u, and its degrees of freedom."""
+    count, unit = len(residuals), nonzero(norm(residuals))  # squares neither vanish nor overflow
+    gram = (residuals / unit) @ (residuals / unit).T
+    squares = jnp.diag(gram)
+    pairs = jnp.sum(squares) ** 2 - jnp.sum(squares**2)
+    cosines = (jnp.sum(gram**2) - jnp.sum(squares**2)) / nonzero(pairs)  # mean square
+    cosines = jnp.where(pairs > 0, jnp.clip(cosines, 0, 1), 1)
+    least = CHANCE / (count * (count - 1) / 2)
+    error = unit * jnp.sqrt(2 * dimension / count * jnp.mean(squares))
+    return error, count / (cosines + least * (1 - cosines))
 
 
 def _exact(operator: Operator) -> TraceEstimate:
@@ -100,10 +113,15 @@ def _exact(operator: Operator) -> TraceEstimate:
         return column[i], norm(column)
 
     entries, lengths = jax.lax.map(entry_and_length, jnp.arange(operator.size))
-    error = _rounding(norm(lengths), operator.size)
-    return TraceEstimate(jnp.sum(entries), error, operator.size)
+    rounding = _rounding(norm(lengths), operator.size)
+    none = jnp.where(jnp.isnan(rounding), rounding, 0)
+    return TraceEstimate(jnp.sum(entries), none, none + jnp.inf, rounding, operator.size)
 
 
 def _rounding(frobenius: Scalar, size: int) -> Scalar:
-    """What rounding may leave: the sum of d products' errors, each relative to its length."""
-    return jnp.finfo(frobenius.dtype).eps * size**0.5 * frobenius
+    """What rounding may leave: the sum of d products' errors, each relative to its length.
+
+    Entries below the smallest normal number may be taken for zero.
+    """
+    limits = jnp.finfo(frobenius.dtype)
+    return limits.eps * size**0.5 * frobenius + size * limits.tiny

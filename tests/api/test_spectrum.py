@@ -29,13 +29,12 @@ def test_numbers_equal_the_dense_hessian_within_their_errors(case):
     data = result.dataset
     assert abs(data.lowest - truth[0]) <= data.lowest_error
     assert abs(data.highest - truth[-1]) <= data.highest_error
-    assert abs(data.trace - truth.sum()) <= 5 * data.trace_error + 1e-5 * abs(truth).sum()
+    assert abs(data.trace - truth.sum()) <= 1.5 * data.trace_error + 1e-5 * abs(truth).sum()
     top = truth[np.argsort(-np.abs(truth))[:4]]
     assert (np.abs(data.top_value - top) <= data.top_error).all()
     assert bool(data.top_converged.all())
     negative = np.mean(truth < -1e-6 * truth[-1])
-    allowed = data.mass_undecided + 4 * np.nan_to_num(data.mass_negative_error) + 1e-6
-    assert abs(data.mass_negative - negative) <= allowed
+    assert abs(data.mass_negative - negative) <= 1.5 * data.mass_negative_error + 1e-12
     assert float(data["cumulative"][-1]) == pytest.approx(1)
 
 

@@ -225,7 +225,7 @@ def test_every_variable_is_what_its_name_says(measured):
             ("mass_at_zero", step.masses.zero),
             ("mass_undecided", step.masses.undecided),
         ):
-            assert (at[name], at[f"{name}_se"]) == mass
+            assert (at[name], at[f"{name}_error"]) == mass
         assert at["matvecs"] == sum(run.matvecs for run in step.runs)
         assert at["exceeds_one"] == step.shifted.exceeds_one
         assert at["converged"] == all(run.converged for run in step.runs)

@@ -211,3 +211,48 @@ def test_what_is_not_finite_ends_the_run(dtype, bad):
     assert not pairs.converged.any()
     assert np.isnan(pairs.values).all()
     assert np.isnan(pairs.errors).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_smallest_of_a_matrix_of_low_rank_are_all_zero(seed):
+    """Three of the 44 zeros of a Gram matrix, as the largest of c I - A."""
+    factor = np.random.default_rng(seed).standard_normal((20, 64))
+    gram = factor.T @ factor
+    top = 1.01 * np.linalg.norm(gram, 2)
+    pairs = run((top * np.eye(64) - gram).astype(np.float32), num=3)
+    assert pairs.converged.all()
+    np.testing.assert_allclose(top - pairs.values, 0, atol=tolerance(np.float32, top))
+
+
+def test_what_the_start_hides_is_found(dtype):
+    """A start with nothing of the largest eigenvector, and one in a small invariant space."""
+    entries = np.linspace(-1, 1, SIZE).astype(dtype)
+    entries[[3, 40]] = 3, -2
+    start = np.ones(SIZE, dtype)
+    start[3] = 0
+    few = np.zeros(SIZE, dtype)
+    few[:3] = 1
+    for vector in (start, few):
+        pairs = run(np.diag(entries), num=2, start=vector)
+        np.testing.assert_allclose(pairs.values, [-2, 3], atol=tolerance(dtype, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"num": 2.5}, "num = 2.5; allowed: whole numbers"),
+        ({"tolerance": np.nan}, "tolerance = nan; allowed"),
+        ({"tolerance": -1.0}, "tolerance = -1.0; allowed"),
+        ({"start": np.ones(SIZE, complex)}, "start has shape .* dtype complex128; allowed"),
+        ({"start": np.ones((SIZE, 1))}, "start has shape .* allowed"),
+    ],
+)
+def test_refuses_arguments_by_name(change, says):
+    with pytest.raises(ValueError, match=says):
+        run(spread(np.dtype(np.float64))[0], **change)
+
+
+def test_refuses_complex_products():
+    matrix = 1j * np.eye(SIZE)
+    with pytest.raises(ValueError, match=r"product has .* dtype complex128; allowed: .* real"):
+        run(matrix, start=np.ones(SIZE))

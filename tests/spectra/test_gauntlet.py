@@ -26,7 +26,7 @@ from hessdiag.spectra import (
     ritz_values,
 )
 from hessdiag.spectra.chunked import chunked
-from hessdiag.spectra.trace import xtrace
+from hessdiag.spectra.trace import sketched_trace
 from tests.oracles import gauntlet
 from tests.oracles.gauntlet import CASES, SCALES, SEEDS
 from tests.oracles.gauntlet_runs import (
@@ -204,7 +204,7 @@ def all_traces(matrices):
 
     def of_seed(arguments):
         matrix, key = arguments
-        return xtrace(matrix_operator(matrix), key, num_matvecs=60)
+        return sketched_trace(matrix_operator(matrix), key, num_matvecs=60)
 
     return jax.lax.map(of_seed, (matrices, keys))
 

@@ -128,7 +128,7 @@ def test_the_gram_is_what_it_says(dtype):
     assert defect < tolerance(dtype, 1.0)
 
 
-def ends(highest, error, *, disagreement=0.0, converged=True):
+def ends(highest, error, *, disagreement=0.5, converged=True):
     return Extremes(
         lowest=-1.0,
         lowest_error=0.0,
@@ -158,6 +158,9 @@ def ends(highest, error, *, disagreement=0.0, converged=True):
 def test_norm_minus_one_carries_the_interval_over(highest, error, expected):
     result = norm_minus_one(ends(highest, error))
     assert result.exceeds_one == expected
+    for alone in ({"disagreement": np.nan}, {"disagreement": 1.5}, {"converged": False}):
+        without = norm_minus_one(ends(highest, error, **alone)).exceeds_one
+        assert without == ("undecided" if expected == "no" else expected)
     if np.isnan(highest):
         assert np.isnan([result.minus_one, result.error]).all()
         return

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.spectra import hessian, lanczos, ritz_values, ritz_values_per_start, symmetric
+from hessdiag.spectra import (
+    extremes,
+    hessian,
+    lanczos,
+    ritz_values,
+    ritz_values_per_start,
+    symmetric,
+)
 from hessdiag.spectra.gram_schmidt import split
 from hessdiag.spectra.lanczos import end_vector
 from tests.oracles.gauntlet import outlier_spectrum
@@ -74,7 +81,8 @@ def test_stops_early_once_both_ends_have_converged(dtype, scale):
     assert not bool(run.broke_down)
     assert active < 30
     assert active % 4 == 0
-    assert np.max(ritz.errors[[0, -1]]) <= 1.01e-3 * float(run.scale)
+    ends = extremes([ritz])
+    assert max(ends.lowest_error, ends.highest_error) <= 1.01e-3 * float(run.scale)
     np.testing.assert_array_equal(run.alpha[active:], 0)
     np.testing.assert_array_equal(run.beta[active:], 0)
 
@@ -85,7 +93,8 @@ def test_a_stop_four_steps_earlier_would_not_have_met_the_tolerance(dtype):
     starts = random_starts(1, 600, dtype)
     run = single(matrix_runs(matrix, starts, max_matvecs=60, tolerance=1e-3))
     before = single(matrix_runs(matrix, starts, max_matvecs=int(run.active) - 4))
-    assert np.max(ritz_values(before).errors[[0, -1]]) > 1e-3 * float(before.scale)
+    ends = extremes([ritz_values(before)])
+    assert max(ends.lowest_error, ends.highest_error) > 1e-3 * float(before.scale)
 
 
 def test_the_cap_is_reported_as_not_converged_unless_it_happens_to_be(dtype):
@@ -95,9 +104,10 @@ def test_the_cap_is_reported_as_not_converged_unless_it_happens_to_be(dtype):
     run = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=1e-6))
     assert int(run.active) == 7
     assert not bool(run.converged)
-    reached = float(np.max(ritz_values(run).errors[[0, -1]]) / run.scale)
-    lucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=1.001 * reached))
-    unlucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=0.999 * reached))
+    ends = extremes([ritz_values(run)])  # errors that reach to where an end may hide
+    reached = max(ends.lowest_error, ends.highest_error) / float(run.scale)
+    lucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=1.01 * reached))
+    unlucky = single(matrix_runs(matrix, starts, max_matvecs=7, tolerance=0.99 * reached))
     assert int(lucky.active) == int(unlucky.active) == 7
     assert bool(lucky.converged)
     assert not bool(unlucky.converged)
@@ -116,15 +126,41 @@ def test_a_cap_beyond_the_size_gives_the_whole_spectrum(dtype, cap):
 
 @pytest.mark.parametrize("size", [1, 12])
 @pytest.mark.parametrize("multiple", [0.0, -3.0, 1e-8, 1e8])
-def test_a_multiple_of_the_identity_breaks_down_at_once(dtype, multiple, size):
+def test_a_multiple_of_the_identity_breaks_down_after_a_few_fresh_vectors(dtype, multiple, size):
     matrix = multiple * jnp.eye(size, dtype=dtype)
     run = single(matrix_runs(matrix, random_starts(1, size, dtype), max_matvecs=12))
     ritz = ritz_values(run)
-    assert int(run.active) == 1
+    assert int(run.active) <= min(size, 4)
     assert bool(run.broke_down)
     assert bool(run.converged)
-    np.testing.assert_allclose(ritz.values, [multiple], rtol=tolerance(dtype, 1.0))
-    assert abs(ritz.values[0] - multiple) <= ritz.errors[0]
+    allowed = tolerance(dtype, abs(multiple)) + 1e-30
+    np.testing.assert_allclose(ritz.values, multiple, rtol=0, atol=allowed)
+    ends = extremes([ritz])
+    assert abs(ends.highest - multiple) <= ends.highest_error <= 2 * allowed
+    assert float(run.orthogonality) < tolerance(dtype, 1.0)
+
+
+@jax.jit
+def runs_beside_the_identity(direction, excess, starts):
+    def matvec(v):
+        return v + excess * direction * (direction @ v)
+
+    operator = symmetric(matvec, direction)
+    return jax.lax.map(lambda v: lanczos(operator, v, max_matvecs=20, tolerance=1e-4), starts)
+
+
+@pytest.mark.parametrize("excess", [1e-1, 1e-2, 1e-3, 1e-4, 3e-5])
+def test_what_a_rounding_residual_hides_is_found(excess):
+    """I + s u u' with d = 1e5: the first residual is s / sqrt(d), below eps sqrt(d) for s = .01."""
+    dtype = np.dtype(np.float32)
+    direction, *starts = random_starts(3, 100_000, dtype)
+    direction = direction / jnp.linalg.norm(direction)
+    runs = runs_beside_the_identity(direction, dtype.type(excess), jnp.stack(starts))
+    ends = extremes(ritz_values_per_start(runs))
+    assert abs(ends.highest - (1 + excess)) <= ends.highest_error < 1e-4
+    assert abs(ends.lowest - 1) <= ends.lowest_error < 1e-4
+    assert ends.converged
+    assert ends.matvecs <= 20
 
 
 @jax.jit
@@ -272,3 +308,28 @@ def test_end_vectors_are_eigenvectors():
     highest = np.asarray(end_vector(run, "highest"), np.float64)
     assert abs(lowest @ expected[:, 0]) == pytest.approx(1, abs=1e-5)
     assert abs(highest @ expected[:, -1]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tolerance": -1.0}, "tolerance = -1.0; allowed"),
+        ({"tolerance": float("nan")}, "tolerance = nan; allowed"),
+        ({"max_matvecs": 2.5}, "max_matvecs = 2.5; allowed: whole numbers"),
+        ({"ends": "LM"}, "ends = 'LM'; allowed: 'both', 'highest'"),
+        ({"start": jnp.ones(5)}, "start has 5 entries; allowed: the operator's 12"),
+        ({"start": jnp.ones(12, int)}, "start has shape .* dtype int32; allowed"),
+    ],
+)
+def test_refuses_arguments_by_name(change, says):
+    arguments = {"start": jnp.ones(12), "max_matvecs": 3, "tolerance": 0.0} | change
+    with pytest.raises(ValueError, match=says):
+        lanczos(matrix_operator(jnp.eye(12)), **arguments)
+
+
+def test_refuses_complex_operators():
+    with pytest.raises(ValueError, match="a vector of complex64; allowed: real numbers"):
+        symmetric(lambda v: v, 1j * jnp.ones(3))
+    turned = symmetric(lambda v: 1j * v, jnp.ones(3))
+    with pytest.raises(ValueError, match="a vector of complex64; allowed: real numbers"):
+        lanczos(turned, jnp.ones(3), max_matvecs=3, tolerance=0.0)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -54,36 +56,31 @@ def test_no_digit_is_lost_however_close_to_one(nu):
     ],
 )
 def test_verdicts(values, errors, expected):
-    start = ritz(values, errors)
-    radius = spectral_radius_minus_one(start, start)
+    run = ritz(values, errors)
+    radius = spectral_radius_minus_one(run, run)
     assert radius.exceeds_one == expected
     assert radius.exceeds_one_to_first_order == expected
     if np.isfinite(errors).all():
-        start = ritz(values, np.full(len(values), np.inf), errors)
-        unsure = spectral_radius_minus_one(start, start)
+        unsure = ritz(values, np.full(len(values), np.inf), errors)
+        unsure = spectral_radius_minus_one(unsure, unsure)
         assert unsure.exceeds_one == "undecided"
         assert unsure.exceeds_one_to_first_order == expected
 
 
-def test_no_is_said_by_independent_starts_alone_that_converged_and_agree():
-    inside, unconverged = ritz([-0.1], [1e-3]), ritz([-0.1], [1e-3], converged=False)
-    elsewhere, outside = ritz([-0.2], [1e-3]), ritz([0.1, -0.2], [1e-3, 1e-3])
-    for starts in ([inside], [inside, unconverged], [unconverged, inside], [elsewhere, inside]):
-        assert spectral_radius_minus_one(*starts).exceeds_one == "undecided"
-    assert spectral_radius_minus_one(inside, inside).exceeds_one == "no"
-    assert spectral_radius_minus_one(outside).exceeds_one == "yes"
-    found = spectral_radius_minus_one(inside, outside)
-    assert (found.minus_one, found.exceeds_one) == (pytest.approx(0.1), "yes")
-
-
-def test_an_eigenvalue_hidden_from_one_start_is_not_denied():
-    """-0.5 on the diagonal of A, I - A: one product of one start sees nothing of rho = 1.5."""
-    shift = -np.eye(64, dtype=np.float32)
-    shift[0, 0] = 0.5
-    starts = random_starts(2, 64, np.float32)
-    runs = arnoldi_runs(jnp.asarray(shift), starts, max_matvecs=1, shift=1.0)
-    found = [complex_ritz_values(run, departure=0.0) for run in runs]
-    assert spectral_radius_minus_one(*found).exceeds_one != "no"
+def test_one_run_proves_a_yes_and_witnesses_or_all_eigenvalues_a_no():
+    above, below, far = (ritz([nu, -0.9], [1e-3, 1e-3]) for nu in (0.1, -0.1, -0.3))
+    replace = dataclasses.replace
+    assert spectral_radius_minus_one(replace(above, converged=False)).exceeds_one == "yes"
+    for runs, expected in (
+        ([below], "undecided"),
+        ([below, below], "no"),
+        ([below, far], "undecided"),
+        ([below, replace(below, converged=False)], "undecided"),
+        ([replace(below, complete=True)], "no"),
+        ([far, above], "yes"),
+    ):
+        assert spectral_radius_minus_one(*runs).exceeds_one == expected
+    assert spectral_radius_minus_one(far, below).minus_one == pytest.approx(-0.1)
 
 
 def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():

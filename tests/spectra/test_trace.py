@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessdiag.spectra import diagonal, gradient_jacobian, linear
-from hessdiag.spectra.trace import xtrace
+from hessdiag.spectra.trace import sketched_trace
 from tests.oracles.spectra import prescribed_matrix, tolerance
 
 SEEDS = 300
@@ -27,7 +27,7 @@ def any_matrix(matrix):
 @functools.partial(jax.jit, static_argnames="num_matvecs")
 def estimates(matrix, *, num_matvecs=24):
     """One estimate per seed."""
-    one = functools.partial(xtrace, any_matrix(matrix), num_matvecs=num_matvecs)
+    one = functools.partial(sketched_trace, any_matrix(matrix), num_matvecs=num_matvecs)
     return jax.lax.map(one, jax.random.split(jax.random.key(0), SEEDS))
 
 
@@ -35,24 +35,25 @@ def errors_of(runs, matrix):
     return np.asarray(runs.estimate, np.float64) - np.trace(np.asarray(matrix, np.float64))
 
 
+@pytest.mark.parametrize("num_matvecs", [4, 8, 24])
 @pytest.mark.parametrize("name", SPECTRA)
-def test_standard_errors_are_calibrated_at_any_scale(dtype, name):
-    """Root mean square error over mean stated error; few estimates beyond 3 or 4 errors; no bias.
+def test_the_95_percent_interval_holds_the_truth_in_95_percent(name, num_matvecs):
+    """And the standard error is that of the estimates, which have no bias; 300 seeds."""
+    matrix = jnp.asarray(prescribed_matrix(SPECTRA[name]), np.float32)
+    runs = estimates(matrix, num_matvecs=num_matvecs)
+    errors, stated = errors_of(runs, matrix), np.asarray(runs.standard_error)
+    covered = np.mean(np.abs(errors) <= runs.half_width)
+    assert 0.95 - 0.03 - 0.03 < covered < 0.95 + 0.03 + 0.02
+    assert 0.8 < np.sqrt(np.mean(errors**2) / np.mean(stated**2)) < 1.25
+    assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(SEEDS)
 
-    The limits: the error of 8 to 24 probes is itself uncertain (Student's t with 7 degrees of
-    freedom is beyond 3 in 2 % of cases, and more for skew terms), and the terms of XTrace depend on
-    each other, so that it understates, here by up to a third.
-    """
-    matrix = prescribed_matrix(SPECTRA[name])
-    for scale in (1e-8, 1.0, 1e8):
-        scaled = jnp.asarray(scale * matrix, dtype)
-        runs = estimates(scaled)
-        errors, stated = errors_of(runs, scaled), np.asarray(runs.standard_error)
-        ratio = np.sqrt(np.mean(errors**2)) / np.mean(stated)
-        assert 0.85 < ratio < 1.5
-        assert np.mean(np.abs(errors) > 3 * stated) < 0.08
-        assert np.mean(np.abs(errors) > 4 * stated) < 0.04
-        assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(SEEDS)
+
+def test_one_direction_that_dominates_leaves_one_degree_of_freedom_a_vector():
+    """The worst case: what is left of the sketch has rank one, and scatters as chi-squared."""
+    matrix = jnp.asarray(prescribed_matrix(np.r_[np.ones(SIZE - 2), 30, -20.0]), np.float32)
+    runs = estimates(matrix, num_matvecs=5)
+    assert np.median(runs.degrees) < 4
+    assert 0.89 < np.mean(np.abs(errors_of(runs, matrix)) <= runs.half_width) < 0.995
 
 
 @pytest.mark.parametrize("name", ["outliers", "power law"])
@@ -67,25 +68,32 @@ def test_the_sketch_beats_random_signs_at_equal_cost(dtype, name):
 
 @pytest.mark.parametrize("rank", [1, 7])
 def test_a_rank_below_that_of_the_sketch_is_exact(dtype, rank):
-    """The sketch is rank-deficient: nothing is divided by rounding, and the error is rounding."""
+    """The sketch is rank-deficient, what it leaves is rounding, and so is the error."""
     left, right = np.random.default_rng(rank).standard_normal((2, SIZE, rank))
     for scale in (1e-8, 1.0, 1e8):
         matrix = jnp.asarray(scale * left @ right.T, dtype)
         runs = estimates(matrix)
-        errors, stated = errors_of(runs, matrix), np.asarray(runs.standard_error)
+        errors, stated = errors_of(runs, matrix), runs.half_width
         norm = float(np.linalg.norm(np.asarray(matrix, np.float64)))
-        assert (np.abs(errors) <= 3 * stated).all()
-        assert (stated <= tolerance(dtype, norm, factor=10 * np.sqrt(SIZE))).all()
+        assert (np.abs(errors) <= stated).all()
+        assert (stated <= tolerance(dtype, norm, factor=20 * np.sqrt(SIZE))).all()
 
 
 def test_zero_operator(dtype):
     runs = estimates(jnp.zeros((SIZE, SIZE), dtype))
     np.testing.assert_array_equal(runs.estimate, 0)
     np.testing.assert_array_equal(runs.standard_error, 0)
+    assert (runs.half_width < 1e-30).all()
 
 
-def test_xtrace_of_a_multiple_of_the_identity_is_exact(dtype):
-    """What the normalisation is for: the length of a probe says nothing about A."""
+def test_products_that_underflow_are_not_without_error():
+    """Numbers below the smallest normal one may come out as zero."""
+    runs = estimates(jnp.asarray(1e-40 * np.eye(SIZE), np.float32))
+    assert (np.abs(errors_of(runs, 1e-40 * np.eye(SIZE))) <= runs.half_width).all()
+
+
+def test_the_trace_of_a_multiple_of_the_identity_is_exact(dtype):
+    """What the normalisation is for: the length of a vector says nothing about A."""
     matrix = 3 * jnp.eye(SIZE, dtype=dtype)
     runs = estimates(matrix)
     np.testing.assert_allclose(runs.estimate, 3 * SIZE, rtol=tolerance(dtype, 1.0))
@@ -105,7 +113,7 @@ def test_squares_of_extreme_numbers_neither_vanish_nor_overflow(dtype, scale):
 @jax.jit
 def vmapped_estimates(matrices, keys):
     def one(matrix, key):
-        return xtrace(any_matrix(matrix), key, num_matvecs=24)
+        return sketched_trace(any_matrix(matrix), key, num_matvecs=24)
 
     return jax.vmap(one)(matrices, keys)
 
@@ -129,7 +137,7 @@ def test_vmapped_estimates_equal_single_ones(dtype):
 def test_as_many_products_as_entries_give_the_exact_trace(dtype, num_matvecs):
     matrix = jnp.asarray(np.random.default_rng(0).standard_normal((6, 6)), dtype)
     runs = estimates(matrix, num_matvecs=num_matvecs)
-    stated = np.asarray(runs.standard_error)
+    stated = runs.half_width
     assert (np.asarray(runs.matvecs) == 6).all()
     assert (np.abs(errors_of(runs, matrix)) <= stated).all()
     assert (stated < tolerance(dtype, 20.0)).all()
@@ -149,7 +157,7 @@ def test_a_product_that_is_not_finite_gives_nan(dtype, size, num_matvecs):
     matrix = jnp.eye(size, dtype=dtype).at[3, 4].set(jnp.nan)
     run = estimates(matrix, num_matvecs=num_matvecs)
     assert np.isnan(run.estimate).all()
-    assert np.isnan(run.standard_error).all()
+    assert np.isnan(run.half_width).all()
 
 
 def test_a_pytree_operator_and_its_keys(dtype):
@@ -165,7 +173,7 @@ def test_a_pytree_operator_and_its_keys(dtype):
     @jax.jit
     def run(keys):
         operator = gradient_jacobian(field, entries) + diagonal(entries)
-        return jax.lax.map(lambda key: xtrace(operator, key, num_matvecs=20), keys)
+        return jax.lax.map(lambda key: sketched_trace(operator, key, num_matvecs=20), keys)
 
     keys = jax.random.split(jax.random.key(0), 40)
     first = run(keys)
@@ -178,12 +186,12 @@ def test_a_pytree_operator_and_its_keys(dtype):
 
 def test_a_budget_too_small_for_an_error_is_refused():
     operator = diagonal(jnp.ones(10))
-    jax.jit(lambda key: xtrace(operator, key, num_matvecs=4))(jax.random.key(0))
+    jax.jit(lambda key: sketched_trace(operator, key, num_matvecs=4))(jax.random.key(0))
     with pytest.raises(ValueError, match=r"an estimate with an error needs 4 products, got 3"):
-        xtrace(operator, jax.random.key(0), num_matvecs=3)
+        sketched_trace(operator, jax.random.key(0), num_matvecs=3)
 
 
 def test_a_map_that_is_not_square_has_no_trace():
     operator = linear(lambda v: v[:3], jnp.zeros(5))
     with pytest.raises(ValueError, match=r"square operator, got one from 5 entries to 3"):
-        xtrace(operator, jax.random.key(0), num_matvecs=4)
+        sketched_trace(operator, jax.random.key(0), num_matvecs=4)

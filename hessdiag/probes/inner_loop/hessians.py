@@ -70,7 +70,8 @@ def _symmetric(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzVa
         runs = read(products)
     except spectra.NonSymmetricOperatorError as error:
         nothing = np.full(1, np.nan)
-        return [spectra.RitzValues(nothing, nothing, nothing, 0, False, 0.0, np.nan, error.defect)]
+        numbers = (nothing, nothing, nothing, 0, False, 0.0, np.nan, error.defect, 1)
+        return [spectra.RitzValues(*numbers)]
     return runs if isinstance(runs, list) else [runs]
 
 

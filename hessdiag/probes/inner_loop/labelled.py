@@ -131,10 +131,10 @@ def _read(path: str, results: Any) -> Any:
 
 
 def _masses(masses: Any) -> Values:
-    """Shares of the spectrum, with their standard errors over starts."""
+    """Shares of the spectrum, with the half-widths of their intervals."""
     pairs = {name: np.array(_read(field, masses)) for name, field in _MASSES.items()}
     shares = {name: pair[..., 0] for name, pair in pairs.items()}
-    return shares | {f"{name}_se": pair[..., 1] for name, pair in pairs.items()}
+    return shares | {f"{name}_error": pair[..., 1] for name, pair in pairs.items()}
 
 
 def _densities(hessians: list[list[HessianSpectrum]]) -> Values:
@@ -145,7 +145,7 @@ def _densities(hessians: list[list[HessianSpectrum]]) -> Values:
         axis[place] = spectra.grid(runs, GRID)
         smoothed[place] = spectra.density(runs, axis[place])
         total[place], error[place] = spectra.cumulative(runs, axis[place])
-    names = ("density_grid", "density", "cumulative", "cumulative_se")
+    names = ("density_grid", "density", "cumulative", "cumulative_error")
     return dict(zip(names, (axis, smoothed, total, error), strict=True))
 
 
