@@ -67,6 +67,7 @@ class Measurement:
         last = self._ends()
         between = None if last.failed else last.between_ends()
         self._sample_trace(last)
+        del last  # whose basis is large
         self._density()
         if self.plan.top:
             self._largest()
