@@ -178,7 +178,7 @@ def inner_loop_spectra(
     batches = stacked_batches(batches, partial(programs.accepts, state.params))
     if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
         raise ValueError(
-            "update: it is not deterministic: the same one, run or traced again, is another; "
+            "update: the update is not deterministic: the same one, run or traced again, is another; "
             "allowed: functions of their arguments alone, with fixed random keys and data order"
         )
     points = programs.points(state, batches)

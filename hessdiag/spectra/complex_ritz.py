@@ -39,6 +39,7 @@ class ComplexRitzValues:
     converged: bool  # the outermost value met the tolerance of the run
     orthogonality: float  # |Q Q' - I|; beyond sqrt(eps) values may be counted twice
     rounding: float  # backward error that rounding alone leaves in any value
+    complete: bool = False  # all d eigenvalues are there
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,7 @@ def complex_ritz_values(
         converged=bool(decomposition.converged),
         orthogonality=float(decomposition.orthogonality),
         rounding=rounding,
+        complete=active == int(decomposition.size),
     )
 
 
@@ -168,13 +170,14 @@ def spectral_radius_minus_one(*starts: ComplexRitzValues) -> SpectralRadius:
     |1 + nu| - 1 = (2 Re nu + |nu|^2) / (|1 + nu| + 1), and moving nu by an error moves it by no
     more. One value beyond one proves a "yes". An error proves an eigenvalue near a value, not that
     this is the last one: only independent starts, two at the least, that all converged and agree
-    within their errors say "no". The outermost value of all starts is returned; the numbers are NaN
+    within their errors say "no", or one that has all eigenvalues. The outermost value of all starts is returned; the numbers are NaN
     if a value is.
     """
     excess = [_excess(ritz.values) for ritz in starts]
     tops = np.array([np.max(each) for each in excess])  # NaN if one is
     best = int(np.argmax(tops))  # the first NaN, if there is one
     outermost = int(np.argmax(excess[best]))
+    complete = any(ritz.complete for ritz in starts)
     converged = len(starts) > 1 and all(ritz.converged for ritz in starts)
 
     def exceeds(kind: str) -> Verdict:
@@ -183,7 +186,8 @@ def spectral_radius_minus_one(*starts: ComplexRitzValues) -> SpectralRadius:
         bottom = max(np.max(each - error) for each, error in zip(excess, errors, strict=True))
         decided = verdict(float(bottom), float(tops[best] + reach[best]))
         agree = all(tops[best] - tops <= reach[best] + np.array(reach))
-        return decided if decided == "yes" or (converged and agree) else "undecided"
+        is_last = complete or (converged and agree)
+        return decided if decided == "yes" or is_last else "undecided"
 
     return SpectralRadius(
         minus_one=float(tops[best]),

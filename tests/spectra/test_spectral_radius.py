@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -71,6 +73,8 @@ def test_no_is_said_by_independent_starts_alone_that_converged_and_agree():
     for starts in ([inside], [inside, unconverged], [unconverged, inside], [elsewhere, inside]):
         assert spectral_radius_minus_one(*starts).exceeds_one == "undecided"
     assert spectral_radius_minus_one(inside, inside).exceeds_one == "no"
+    whole = dataclasses.replace(inside, complete=True)
+    assert spectral_radius_minus_one(whole).exceeds_one == "no"
     assert spectral_radius_minus_one(outside).exceeds_one == "yes"
     found = spectral_radius_minus_one(inside, outside)
     assert (found.minus_one, found.exceeds_one) == (pytest.approx(0.1), "yes")
