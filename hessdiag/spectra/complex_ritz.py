@@ -170,8 +170,8 @@ def spectral_radius_minus_one(*starts: ComplexRitzValues) -> SpectralRadius:
     |1 + nu| - 1 = (2 Re nu + |nu|^2) / (|1 + nu| + 1), and moving nu by an error moves it by no
     more. One value beyond one proves a "yes". An error proves an eigenvalue near a value, not that
     this is the last one: only independent starts, two at the least, that all converged and agree
-    within their errors say "no", or one that has all eigenvalues. The outermost value of all starts is returned; the numbers are NaN
-    if a value is.
+    within their errors say "no", or one that has all eigenvalues. The outermost value of all starts
+    is returned; the numbers are NaN if a value is.
     """
     excess = [_excess(ritz.values) for ritz in starts]
     tops = np.array([np.max(each) for each in excess])  # NaN if one is
