@@ -159,17 +159,15 @@ def inner_loop_spectra(
         TypeError, ValueError: An argument is not what it is to be; or the update does not repeat.
         UsageError: The optimiser has no derivative.
     """
-    names = require_operators(operators)
     settings = InnerLoopSettings(
-        names,
+        require_operators(operators),
         bool(products),
         starts=require_whole("starts", starts, 1),
         max_matvecs=require_whole("max_matvecs", max_matvecs, 1),
         tolerance=require_tolerance(tolerance),
     )
-    seed = require_whole("seed", seed, 0)
-    if chunk_size is not None:
-        chunk_size = require_whole("chunk_size", chunk_size, 1)
+    require_whole("seed", seed, 0)
+    require_whole("chunk_size", 1 if chunk_size is None else chunk_size, 1)
     require_progress(progress)
     require_update(update)
     state, held = inner_state(update, state)
@@ -178,18 +176,15 @@ def inner_loop_spectra(
     batches = stacked_batches(batches, partial(programs.accepts, state.params))
     if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
         raise ValueError(
-            "update: it is not deterministic: the same one, run or traced again, is another; "
-            "allowed: functions of their arguments alone, with fixed random keys and data order"
+            "update: the update is not deterministic: run or traced again, it is another; allowed: "
+            "functions of their arguments alone, with fixed random keys and data order"
         )
     points = programs.points(state, batches)
     steps = np.arange(len(jax.tree.leaves(batches)[0]))
     total = programs.loop.units(len(steps), has_rate=update.learning_rate is not None)
     with Watch(total, progress) as watch:
-        measured = [
-            programs.loop.measure(
-                points, jax.random.key(seed), progress=lambda: watch.note(watch.done + 1)
-            )
-        ]
+        advance = lambda: watch.note(watch.done + 1)  # noqa: E731
+        measured = [programs.loop.measure(points, jax.random.key(seed), progress=advance)]
     dataset = schema.described(
         inner_loop_variables(measured),
         coords={"inner_step": steps, "operator": operator_names(measured), "term": 1 + steps},

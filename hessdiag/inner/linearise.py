@@ -64,12 +64,11 @@ def linearised_step(
         response = _response(with_finite_roots(respond), theta, memory, clipped, read=read)
     is_learned = eta is not None and (update.optimiser_of is not None or bool(read))
     of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
-    length = jnp.vdot(gradient, gradient)
     return InnerStep(
         learning_rate=None if update.learning_rate is None else update.rate(state.step),
         loss=value,
         gradient=gradient,
-        clip_ratio=jnp.where(length > 0, jnp.vdot(clipped, gradient) / length, 1),
+        clip_ratio=_ratio(clipped, gradient),
         _products=products,
         _clip=clip,
         _respond=response,
@@ -78,6 +77,12 @@ def linearised_step(
         params=space,
         memory=memory_space,
     )
+
+
+def _ratio(clipped, gradient):
+    """What clipping multiplies the length of the gradient by."""
+    length = jnp.vdot(gradient, gradient)
+    return jnp.where(length > 0, jnp.vdot(clipped, gradient) / length, 1)
 
 
 def _response(respond, *at, read: frozenset[str]):

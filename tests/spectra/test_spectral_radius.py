@@ -83,6 +83,16 @@ def test_one_run_proves_a_yes_and_witnesses_or_all_eigenvalues_a_no():
     assert spectral_radius_minus_one(far, below).minus_one == pytest.approx(-0.1)
 
 
+def test_an_eigenvalue_hidden_from_one_start_is_not_denied():
+    """-0.5 on the diagonal of A, I - A: one product of one start sees nothing of rho = 1.5."""
+    shift = -np.eye(64, dtype=np.float32)
+    shift[0, 0] = 0.5
+    starts = random_starts(2, 64, np.float32)
+    runs = arnoldi_runs(jnp.asarray(shift), starts, max_matvecs=1, shift=1.0)
+    found = [complex_ritz_values(run, departure=0.0) for run in runs]
+    assert spectral_radius_minus_one(*found).exceeds_one != "no"
+
+
 def test_the_radius_of_tiny_updates_is_right_and_decided_in_float32():
     """N = 1e-8 (rotations - c I): in float32, I + N is the identity."""
     for c, expected in ((0.3, "yes"), (1.5, "no")):

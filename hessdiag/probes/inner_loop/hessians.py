@@ -68,9 +68,19 @@ def _symmetric(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzVa
     """The runs that are read from products; one without a number, where these are not symmetric."""
     try:
         runs = read(products)
-    except spectra.NonSymmetricOperatorError as error:
+    except (spectra.NonSymmetricOperatorError, spectra.NoisyOperatorError) as error:
         nothing = np.full(1, np.nan)
-        numbers = (nothing, nothing, nothing, 0, False, 0.0, np.nan, error.defect, 1)
+        numbers = (
+            nothing,
+            nothing,
+            nothing,
+            0,
+            False,
+            0.0,
+            np.nan,
+            getattr(error, "defect", np.nan),
+            1,
+        )
         return [spectra.RitzValues(*numbers)]
     return runs if isinstance(runs, list) else [runs]
 

@@ -107,7 +107,7 @@ def _does_not_exceed_one(runs: RadiusRuns) -> bool:
     """Whether nothing but an independent start is missing for a "no"."""
     first = spectra.complex_ritz_values(runs.starts[0], departure=float(runs.departure.upper))
     radius = spectra.spectral_radius_minus_one(first, first)
-    return "no" in (radius.exceeds_one, radius.exceeds_one_to_first_order)
+    return not first.complete and "no" in (radius.exceeds_one, radius.exceeds_one_to_first_order)
 
 
 def warm_start(key: Key[Array, ""], warm: Float[Array, " d"]) -> Float[Array, " d"]:
