@@ -138,6 +138,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     rounding = float(np.maximum(rounding_error(values, dtype), inexact))
     least = max(max(np.finfo(dtype).eps / 2, noise) * scale, np.finfo(dtype).tiny)
     couplings = np.maximum(t[1], least)
+    t[1, -1] *= not decomposition.broke_down  # what a breakdown leaves is rounding
     return RitzValues(
         values=values,
         weights=weights,
@@ -150,13 +151,8 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         noise=max(noise, determined, 0.0),
         beyond=beyond(values, couplings, size) if scale else (0.0, 0.0),
         size=size,
-        tridiagonal=_cut(t) if decomposition.broke_down else t,
+        tridiagonal=t,
     )
-
-
-def _cut(t: Float[np.ndarray, "2 active"]) -> Float[np.ndarray, "2 active"]:
-    """Without the coupling that a breakdown left, which is rounding."""
-    return np.stack([t[0], np.append(t[1, :-1], 0)])
 
 
 def beyond(
