@@ -57,7 +57,7 @@ class SpectrumPrograms:
     Attributes:
         repeats: (params, batch, v) -> whether the product of a flat vector v is the same each time.
         product: (params, batch, v) -> that product.
-        matrix: (params, batch) -> the dense matrix (d, d).
+        matrix: (params, batch) -> the dense matrix (d, d), and the eps of its narrowest numbers.
         decompositions: (params, batch, key, tolerance, starts=, matvecs=) -> Lanczos runs, stacked.
         trace: (params, batch, key, matvecs=) -> an estimate from about so many products.
         loss: (params, batch) -> the loss, in chunks where there are any; None for an operator.
@@ -76,20 +76,23 @@ class SpectrumPrograms:
             self.in_other_chunks = jax.jit(_chunked(loss, chunk_size // 2 or 2))
         self.repeats = spectra.repeat_check(lambda p, b, v: self._build(p, b).product(v))
         self.product = jax.jit(lambda p, b, v: self._build(p, b).product(v))
-        self.matrix = jax.jit(lambda p, b: spectra.dense_matrix(self._build(p, b)))
+        self.matrix = jax.jit(self._matrix)
+        self._moved = jax.jit(spectra.moved)
         self.decompositions = jax.jit(self._decomposed, static_argnames=("starts", "matvecs"))
         self.trace = jax.jit(self._traced, static_argnames="matvecs")
 
     def dense(self, params, batch, key) -> spectra.RitzValues:
         """The whole spectrum, with what moving the parameters by their rounding does to it."""
-        space = spectra.Space.like(params)
-        vector = jnp.zeros(space.size, space.dtype)
-        unit = spectra.rounding_unit(
-            lambda *at: self._build(*at[:2]).product(at[2]), params, batch, vector
-        )
-        points = [params, *(spectra.moved(params, k, unit) for k in jax.random.split(key))]
-        matrix, *nearby = (np.asarray(self.matrix(point, batch)) for point in points)
-        return spectra.matrix_spectrum(matrix, nearby=nearby)
+        matrix, unit = self.matrix(params, batch)
+        points = [self._moved(params, k, unit) for k in jax.random.split(key)]
+        nearby = [np.asarray(self.matrix(point, batch)[0]) for point in points]
+        return spectra.matrix_spectrum(np.asarray(matrix), nearby=nearby)
+
+    def _matrix(self, params, batch):
+        operator = self._build(params, batch)
+        vector = jnp.zeros(operator.size, operator.dtype)
+        unit = spectra.rounding_unit(operator.product, vector)
+        return spectra.dense_matrix(operator), unit
 
     def _decomposed(self, params, batch, key, tolerance, *, starts, matvecs):
         operator = self._build(params, batch)
