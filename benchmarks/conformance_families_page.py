@@ -64,10 +64,9 @@ def _claims(kept: Mapping[str, Mapping[str, Any]], names: list[str]) -> list[str
     rows = []
     for family in kinds():
         ours = kept["hessdiag"]["claims"][family]
-        judged = ours["tried"] - ours["refused"]
         cells = [family, *(ours[key] for key in ("tried", "refused", "intervals", "broken"))]
         cells += [ours["verdicts"], ours["wrong"], ours["undecided"], f"{ours['width']:.1e}"]
-        cells.append(_ends(ours["tried"], ours["missed"], judged - ours["sure"]))
+        cells.append(_ends(ours["tried"], ours["missed"], ours["tried"] - ours["sure"]))
         others = (made["ends"][family] for name, made in kept.items() if name != "hessdiag")
         cells += ["–" if made is None else _ends(*made) for made in others]
         rows.append(cells)
@@ -84,7 +83,7 @@ def _ends(tried: int, wrong: int, unsure: int) -> str:
 
 def _coverage(kept: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ours = kept["hessdiag"]["coverage"]
-    heads = ["family", "tries", "shares", "± ", "of which open"]
+    heads = ["family", "tries", "shares", "±", "of which open"]
     heads += [f"trace, {n}" for n in TRACES] + [f"±, {TRACES[-1]}"]
     others = {"matfree": "matfree", "eigenthings": "hessian-eigenthings"}
     heads += [f"{name}, trace, {n}" for name in others.values() for n in TRACES]
@@ -93,7 +92,7 @@ def _coverage(kept: Mapping[str, Mapping[str, Any]]) -> list[str]:
         made = ours[family]
         shares = made["shares"]
         cells = [family, shares["tried"], f"{shares['held']:.1%}", f"{shares['width']:.2g}"]
-        cells.append(f"{shares['open']:.2g}")
+        cells.append(f"{shares['open'] if shares['open'] > 1e-9 else 0:.2g}")
         cells += [f"{made[f'trace {n}']['held']:.1%}" for n in TRACES]
         cells.append(f"{made[f'trace {TRACES[-1]}']['width']:.1e}")
         for library in others:

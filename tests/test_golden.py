@@ -1,7 +1,9 @@
 """Small runs of both problems, held to records of them: a redesign moves no number.
 
 The records were made by the code before the redesign, in double precision, where rounding moves no
-sampled action. Ends of bootstrap intervals are left out: with few samples rounding decides ties.
+sampled action; products of norms are counted as runs go on until no end can hide, and shares of the
+spectrum lie in the middle of their bounds. Ends of bootstrap intervals are left out: with few
+samples rounding decides ties.
 """
 
 from pathlib import Path

@@ -37,7 +37,8 @@ def matrix_spectrum(
     Args:
         matrix: The dense matrix.
         nearby: The same matrix made of numbers that are moved by their rounding (`moved`): what
-            that does to the eigenvectors at both ends is in the errors, `SENSITIVITY` times.
+            that does to the eigenvectors at both ends is in the errors, `SENSITIVITY` times. Their
+            products are not counted.
 
     Raises:
         NonSymmetricOperatorError: If the matrix is not symmetric to within rounding, and `nearby`

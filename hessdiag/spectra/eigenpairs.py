@@ -84,9 +84,9 @@ def eigenpairs(
     elif np.isfinite(products.unit) and start.any():
         rows = min(start.size, max(2 * num + 1, _ROWS), max(num + 1, max_matvecs))
         restarts = 1 + (max_matvecs - rows) // (rows - num)
-        vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)
+        values, vectors = _arpack(products, start, num, rows, max(1, restarts), tolerance)
         if len(vectors) == num:
-            vectors = _with_missed(products, vectors, max(tolerance, noise))
+            vectors = _with_missed(products, values, vectors, max(tolerance, noise))
     return _with_errors(products, vectors, num, tolerance, noise)
 
 
@@ -128,24 +128,24 @@ class _NotFiniteError(Exception):
 
 
 def _arpack(
-    operator: LinearOperator, start, num: int, rows: int, restarts: int, tolerance: float
-) -> Float[np.ndarray, "found d"]:
-    """The vectors that have converged, as rows."""
+    operator: _Products, start, num: int, rows: int, restarts: int, tolerance: float
+) -> tuple[Float[np.ndarray, " found"], Float[np.ndarray, "found d"]]:
+    """The values that have converged, and vectors as rows."""
     settings: dict[str, Any] = {"k": num, "which": "LM", "maxiter": restarts, "tol": tolerance}
     try:
-        return eigsh(operator, v0=start, ncv=min(rows, start.size), rng=0, **settings)[1].T
+        values, vectors = eigsh(operator, v0=start, ncv=min(rows, start.size), rng=0, **settings)
     except ArpackNoConvergence as stopped:
-        return stopped.eigenvectors.T
+        values, vectors = stopped.eigenvalues, stopped.eigenvectors
     except (ArpackError, _NotFiniteError):
-        return np.empty((0, start.size), start.dtype)
+        return np.empty(0), np.empty((0, start.size), start.dtype)
+    return operator.unit * np.asarray(values, np.float64), vectors.T
 
 
 def _with_missed(
-    products: _Products, vectors: Float[np.ndarray, "num d"], tolerance: float
+    products: _Products, values, vectors: Float[np.ndarray, "num d"], tolerance: float
 ) -> Float[np.ndarray, "num d"]:
     """The vectors, the least replaced as long as a larger value lies in their complement."""
     vectors = np.array(vectors, np.float64)
-    values = np.array([vector @ products.of(vector) for vector in vectors])
     rng = np.random.default_rng(0)
     for _ in range(2 * len(vectors)):
         least = int(np.argmin(np.abs(values)))

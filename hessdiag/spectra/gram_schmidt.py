@@ -45,7 +45,7 @@ def split(
 
     def unsettled(state) -> Bool[Array, ""]:
         _, _, before, after, passes = state
-        return (after <= _NO_CANCELLATION * before) & (passes < _PASSES)
+        return (passes == 0) | ((after <= _NO_CANCELLATION * before) & (passes < _PASSES))
 
     def again(state):
         vector, coefficients, _, before, passes = state

@@ -199,7 +199,7 @@ def _grown(
     tiny = grows & (norm(remainder) <= _rounding(operator, scale))
     remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, dither, count)
     rest, column = split(basis, remainder, count)
-    length = norm(rest)
+    column, length = jnp.where(jnp.abs(column) <= 2 * dither, 0, column), norm(rest)
     residual = jnp.where(length <= 2 * dither, 0, length)
     return space._replace(
         basis=basis,

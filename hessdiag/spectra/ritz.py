@@ -97,8 +97,7 @@ class ShiftedExtremes:
     high_minus_one_error: float
     spectral_radius_minus_one: float  # max(-alpha lambda_min, alpha lambda_max - 2)
     spectral_radius_minus_one_error: float
-    exceeds_one: Verdict  # the radius; "undecided" if its interval covers one or is NaN, and where
-    # it is below one, but starts have not converged or not agreed
+    exceeds_one: Verdict  # "undecided" if the interval covers one, and if a "no" has no witnesses
 
 
 def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> RitzValues:
@@ -106,8 +105,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
 
     The error is max(beta_m |s_mi|, rounding): the residual bound, but never less than what rounding
     leaves, about 16 eps |T| (`rounding_error`), or than the asymmetry and noise measured. After a
-    breakdown every value is an eigenvalue. The run is concrete; for a batch use
-    `ritz_values_per_start`.
+    breakdown every value is an eigenvalue. For a batch of runs use `ritz_values_per_start`.
 
     The products may round more than |A|, which `rounds` says: 1 for A'A - I, infinity where nothing
     is known of the maps behind A.
@@ -134,10 +132,11 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     else:
         values = weights = residuals = np.full(active, np.nan)
     determined = SENSITIVITY * float(decomposition.sensitivity)
-    inexact = max(defect, noise, determined) * scale
-    rounding = float(np.maximum(rounding_error(values, dtype), inexact))
-    least = max(max(np.finfo(dtype).eps / 2, noise) * scale, np.finfo(dtype).tiny)
-    couplings = np.maximum(t[1], least)
+    measured = max(defect, noise, determined) * scale
+    rounding = float(np.maximum(rounding_error(values, dtype), measured))
+    least = max(np.finfo(dtype).eps / 2, noise) * scale
+    couplings = np.maximum(t[1], max(least, np.finfo(dtype).tiny))
+    t[1, -1] *= not decomposition.broke_down  # what a breakdown leaves is rounding
     return RitzValues(
         values=values,
         weights=weights,
@@ -150,13 +149,8 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
         noise=max(noise, determined, 0.0),
         beyond=beyond(values, couplings, size) if scale else (0.0, 0.0),
         size=size,
-        tridiagonal=_cut(t) if decomposition.broke_down else t,
+        tridiagonal=t,
     )
-
-
-def _cut(t: Float[np.ndarray, "2 active"]) -> Float[np.ndarray, "2 active"]:
-    """Without the coupling that a breakdown left, which is rounding."""
-    return np.stack([t[0], np.append(t[1, :-1], 0)])
 
 
 def beyond(

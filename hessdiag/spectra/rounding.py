@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, subjaxprs
 from jaxtyping import Array, Key
 
-from hessdiag.spectra.spaces import Tree
+from hessdiag.spectra.spaces import Scalar, Tree
 
 
-def moved(tree: Tree, key: Key[Array, ""], unit: float) -> Tree:
+def moved(tree: Tree, key: Key[Array, ""], unit: float | Scalar) -> Tree:
     """Every number of the floating leaves times 1 + unit x, with x uniform in [-1, 1]."""
     leaves, structure = jax.tree.flatten(tree)
     keys = jax.random.split(key, max(1, len(leaves)))

@@ -140,8 +140,8 @@ def test_the_zero_operator(dtype):
     np.testing.assert_allclose(pairs.vectors @ pairs.vectors.T, np.eye(5))
 
 
-def test_every_product_is_counted_and_no_more_are_spent_than_arpack_asks_for():
-    """One for the units, ARPACK's own, and one for the error of each pair."""
+def test_every_product_is_counted_and_few_more_are_spent_than_arpack_asks_for():
+    """One for the units, ARPACK's own, one for the error of each pair, and up to 25 to explore."""
     matrix, _ = spread(np.dtype(np.float64))
     start, calls = np.random.default_rng(1).standard_normal(SIZE), []
 
@@ -154,7 +154,7 @@ def test_every_product_is_counted_and_no_more_are_spent_than_arpack_asks_for():
     calls.clear()
     settings: Any = {"k": 5, "which": "LM", "ncv": 20, "tol": 1e-5, "rng": 0, "v0": start}
     values = eigsh(counted_map(product), **settings)[0]
-    assert pairs.matvecs == len(calls) + 1 + 5
+    assert len(calls) + 1 + 5 < pairs.matvecs <= len(calls) + 1 + 5 + 25
     np.testing.assert_allclose(pairs.values, np.sort(values), atol=1e-9)
 
 
