@@ -138,8 +138,8 @@ def test_a_bag_of_words_is_symmetric():
     def fit(params, batch):
         return jnp.mean((params[batch[0]].sum(axis=1) - batch[1]) ** 2)
 
-    cost = {"starts": 2, "matvecs": 16}
-    data = hessdiag.spectrum(fit, jnp.zeros(size), (rows, targets), **cost).dataset
+    batch = (rows, targets)
+    data = hessdiag.spectrum(fit, jnp.zeros(size), batch, starts=2, matvecs=16).dataset
     assert abs(data.highest - truth[-1]) <= data.highest_error
     assert abs(data.lowest) <= data.lowest_error
     assert abs(data.trace - truth.sum()) <= 2 * data.trace_error
