@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray
 
+from hessdiag.spectra.checks import SYMMETRY_LIMIT
+
 _LOSS = "the loss or a derivative of it is not finite there."
 _UPDATE = (
     "there the derivative of the optimiser or of the clipping is not finite. Square and cube roots "
@@ -17,7 +19,8 @@ def not_finite(data: xarray.Dataset) -> list[str]:
     """Sentences about products of an `InnerLoopResult` that were not finite, one for each cause."""
     sound = np.isfinite(data["hessian_max"].isel(unroll=0).values)
     defects = data["symmetry_defect"].isel(unroll=0).values
-    asymmetric = ~sound & np.isfinite(defects)
+    # what was not refused has less: the products themselves are not finite
+    asymmetric = ~sound & (defects > SYMMETRY_LIMIT * np.finfo(data.attrs["dtype"]).eps)
     sentences = []
     if "loss" in data and not (defined := np.isfinite(data["loss"].values)).all():
         place, value = _named(data["inner_step"], ~defined), data["loss"].values[~defined][0]

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 import xarray
 
 from hessdiag.analysis import of_run
@@ -32,6 +31,7 @@ from hessdiag.api.progress import Tell, Watch
 from hessdiag.api.trainable import Held
 from hessdiag.errors import NotFiniteError
 from hessdiag.inner import InnerState
+from hessdiag.inner.extras import Optimiser
 from hessdiag.meta import Start, System
 from hessdiag.meta.streams import run_keys
 from hessdiag.meta.system import shown
@@ -91,7 +91,7 @@ class Probe:
         self,
         *,
         inner_loss: Loss,
-        optimiser: optax.GradientTransformation | Callable[[Any], optax.GradientTransformation],
+        optimiser: Optimiser | Callable[[Any], Optimiser],
         learning_rate: Any,
         outer_loss: Loss,
         rollout: Sampler | None = None,
@@ -249,7 +249,7 @@ class Probe:
         return dataset, self._loop(program.system)
 
     def _system(self, problem: Any, eta: Any) -> System:
-        if isinstance(self._optimiser, optax.GradientTransformation | optax.MultiSteps):
+        if isinstance(self._optimiser, Optimiser):
             return System.of(problem, self._optimiser, self._rate, clip=self._clip)
         learned = self._optimiser
         system = System.of(problem, learned_optimiser(learned, eta), self._rate, clip=self._clip)

@@ -6,12 +6,11 @@ from typing import Any, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from hessdiag.api.loop_problem import LoopProblem, Sampler, from_batches
 from hessdiag.errors import UsageError
+from hessdiag.inner.extras import Optimiser
 
-_TRANSFORMATIONS = optax.GradientTransformation | optax.MultiSteps
 _SIGNATURES = {
     "inner_loss": "(params, eta, batch) → scalar",
     "outer_loss": "(params, eta, batch) → scalar",
@@ -40,11 +39,11 @@ def require_no_semi_gradient(operators: Any) -> None:
 
 def require_optimiser(optimiser: Any) -> None:
     """A transformation, or a function."""
-    if not (isinstance(optimiser, _TRANSFORMATIONS) or callable(optimiser)):
+    if not (isinstance(optimiser, Optimiser) or callable(optimiser)):
         _refuse("optimiser", optimiser, "an optax transformation, or η → one")
 
 
-def learned_optimiser(optimiser: Callable[[Any], Any], eta: Any) -> optax.GradientTransformation:
+def learned_optimiser(optimiser: Callable[[Any], Any], eta: Any) -> Optimiser:
     """The optimiser that a function makes of η."""
     allowed = "an optax transformation, such as optax.adam(1e-3), or η → one"
     try:
@@ -53,7 +52,7 @@ def learned_optimiser(optimiser: Callable[[Any], Any], eta: Any) -> optax.Gradie
         raise UsageError(
             f"optimiser: failed with η ({_said(error)}); allowed: {allowed}"
         ) from error
-    if not isinstance(made, _TRANSFORMATIONS):
+    if not isinstance(made, Optimiser):
         _refuse("optimiser", made, allowed)
     return made
 

@@ -10,6 +10,9 @@ from jax.extend.core import Var
 
 from hessdiag.errors import UsageError
 
+Optimiser = optax.GradientTransformation | optax.MultiSteps
+"""Optax's accumulation of gradients is no transformation, but has the same methods."""
+
 EXTRAS = ("value", "grad", "value_fn")
 """What is passed to those that read it, by optax's names."""
 
@@ -17,9 +20,7 @@ Update = Callable[[Any, Any, Any], tuple[Any, Any]]
 """(gradient, state, params) -> (change of the params, state)."""
 
 
-def with_extras(
-    optimiser: optax.GradientTransformation, loss: Callable[[Any], Any], *, is_clipped: bool
-) -> Update:
+def with_extras(optimiser: Optimiser, loss: Callable[[Any], Any], *, is_clipped: bool) -> Update:
     """The update of an optimiser, which gets of `EXTRAS` what it reads.
 
     Args:
@@ -47,9 +48,7 @@ def with_extras(
     return update
 
 
-def reads(
-    optimiser: optax.GradientTransformation, gradient: Any, state: Any, params: Any
-) -> frozenset[str]:
+def reads(optimiser: Optimiser, gradient: Any, state: Any, params: Any) -> frozenset[str]:
     """Which of `EXTRAS` an optimiser reads.
 
     Raises:
@@ -72,7 +71,7 @@ def reads(
         ) from error
 
 
-def _reads(optimiser: optax.GradientTransformation, at: tuple[Any, Any, Any]) -> frozenset[str]:
+def _reads(optimiser: Optimiser, at: tuple[Any, Any, Any]) -> frozenset[str]:
     calls = []
 
     def value_fn(params: Any) -> Any:
@@ -92,7 +91,7 @@ def _reads(optimiser: optax.GradientTransformation, at: tuple[Any, Any, Any]) ->
     return frozenset(calls) | {name for name, given in by_name.items() if used & set(given)}
 
 
-def _runs(optimiser: optax.GradientTransformation, at: tuple[Any, Any, Any]) -> bool:
+def _runs(optimiser: Optimiser, at: tuple[Any, Any, Any]) -> bool:
     try:
         jax.eval_shape(optimiser.update, *at)
     except Exception:  # whatever it may raise

@@ -82,7 +82,9 @@ def inner_optimiser(
         raise
     except Exception as error:  # whatever a user's function may raise
         raise UsageError(f"{NAME}: {name!r} failed ({type(error).__name__}: {error})") from error
-    if not isinstance(optimiser, optax.GradientTransformation | optax.MultiSteps):
+    if isinstance(optimiser, optax.MultiSteps):
+        return optimiser.gradient_transformation()
+    if not isinstance(optimiser, optax.GradientTransformation):
         raise UsageError(
             f"{NAME}: {name!r} gave a {type(optimiser).__name__}; allowed: a function of the "
             "learning rate that gives an optax transformation"

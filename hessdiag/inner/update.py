@@ -13,13 +13,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from hessdiag.inner.extras import with_extras
+from hessdiag.inner.extras import Optimiser, with_extras
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.spectra import Space
 
 Eta = Float[Array, " m"]
 """The unconstrained meta-parameters as a flat vector."""
 
+Rate = int | float | jax.Array | np.generic
 Schedule = Callable[..., Any]
 """Inner step count → α."""
 
@@ -55,11 +56,11 @@ class InnerUpdate:
     """
 
     loss: Callable[[Any, Any, Any], Float[Array, ""]]
-    optimiser: optax.GradientTransformation
-    learning_rate: Schedule | float | None = None
+    optimiser: Optimiser
+    learning_rate: Schedule | Rate | None = None
     clip: Callable[[Any], Any] | None = None
     semi_gradient: Callable[[Any, Any, Any], Any] | None = None
-    optimiser_of: Callable[[Eta], optax.GradientTransformation] | None = None
+    optimiser_of: Callable[[Eta], Optimiser] | None = None
 
     def init(self, params: Any) -> InnerState:
         """The state before the first update.
@@ -119,8 +120,8 @@ class InnerUpdate:
 
 def OptaxUpdate(
     loss: Callable[[Any, Any], Float[Array, ""]],
-    optimiser: optax.GradientTransformation,
-    learning_rate: Schedule | float | None = None,
+    optimiser: Optimiser,
+    learning_rate: Schedule | Rate | None = None,
     clip: Callable[[Any], Any] | None = None,
 ) -> InnerUpdate:
     """One update of an inner loop without meta-parameters.
@@ -138,12 +139,12 @@ def OptaxUpdate(
         TypeError: One of these is something else.
     """
     _require_callable("loss", loss, "a function (params, batch) → scalar")
-    if not isinstance(optimiser, optax.GradientTransformation | optax.MultiSteps):
+    if not isinstance(optimiser, Optimiser):
         raise TypeError(
             f"optimiser: {_shown(optimiser)}; allowed: an optax transformation, such as "
             "optax.adam(1e-3)"
         )
-    is_number = isinstance(learning_rate, int | float | jax.Array | np.generic)
+    is_number = isinstance(learning_rate, Rate)
     if learning_rate is not None and not is_number:
         _require_callable("learning_rate", learning_rate, "a number, or step index → number")
     if clip is not None:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.inner import Cotangent, Eta, InnerState, InnerUpdate, held_memory
+from hessdiag.inner.extras import Optimiser
 from hessdiag.inner.update import Schedule
 from hessdiag.problems import Problem
 from hessdiag.spectra import Space, linearise
@@ -31,7 +31,7 @@ class System:
     def of(
         cls,
         problem: Problem,
-        optimiser: optax.GradientTransformation,
+        optimiser: Optimiser,
         learning_rate: Schedule,
         *,
         clip: Any = None,

@@ -64,9 +64,9 @@ def test_the_update_is_optaxs_own_and_its_jacobian_that_of_finite_differences(na
         @jax.jit
         def measured(state):
             step = linearised_step(update, state, batch)
-            return dense_matrix(step.update.minus_identity), transpose_defect(
-                step.augmented, jax.random.key(1)
-            )
+            shift = step.update.minus_identity
+            assert shift is not None
+            return dense_matrix(shift), transpose_defect(step.augmented, jax.random.key(1))
 
         found, defect = measured(state)
         atol = 1e-6 * np.abs(truth).max() + 1e-9

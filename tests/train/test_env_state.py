@@ -44,7 +44,8 @@ def test_a_state_of_every_kind_goes_on_from_a_file_as_if_nothing_had_been(tmp_pa
         found, _ = learner.step(restored, keys[2])
         for one, other in zip(numbers(found), numbers(expected), strict=True):
             np.testing.assert_array_equal(one, other, strict=True)
-        assert learner.step._cache_size() == 1  # one program, whose arithmetic is one
+        programs = learner.step._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+        assert programs == 1  # whose arithmetic is one
         for name in ("numpy", "wide"):
             assert expected.env_state[name].dtype == (np.float64 if wide else np.float32)
 
