@@ -141,9 +141,11 @@ def require_symmetric(
 
 def require_not_negative(number: Any, name: str) -> None:
     """Refuse a number, where it is concrete, that is negative, infinite or NaN; ValueError."""
-    if isinstance(number, jax.core.Tracer):
+    try:
+        is_allowed = 0 <= float(number) < np.inf
+    except jax.errors.ConcretizationTypeError:
         return
-    if not 0 <= float(number) < np.inf:
+    if not is_allowed:
         raise ValueError(f"{name} = {number}; allowed: finite numbers from 0 on")
 
 

@@ -226,6 +226,6 @@ def _rounding(operator: Operator, scale: Scalar) -> Scalar:
     return jnp.maximum(BREAKDOWN * number.eps * operator.size**0.5 * scale, 2 * _least(number))
 
 
-def _least(number: jnp.finfo) -> float:
+def _least(number: Any) -> float:
     """What counts as zero where nothing sets a scale."""
     return float(number.tiny / number.eps)

@@ -1,6 +1,7 @@
 """Hessians of networks that amplify rounding: deep, recurrent, or computing in bfloat16."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,7 @@ def network_case(kind: str, seed: int):
     """Data in float32, and eigenvalues of the Hessian in float64 of the loss computed widely."""
     rng = np.random.default_rng([seed, 17])
     gain = rng.uniform(0.5, 3)
+    params: dict[str, Any]
     if kind == "recurrent":
         params = {"in": _normal(rng, 3, 8), "within": gain * _normal(rng, 8, 8) / 8**0.5}
         inputs = _normal(rng, STEPS, EXAMPLES, 3)
