@@ -29,12 +29,12 @@ def cumulative_bounds(
     """
     if not np.isfinite(run.values).all():
         return np.nan, np.nan
-    if np.isinf(point):
-        return (1.0, 1.0) if point > 0 else (0.0, 0.0)
     if run.tridiagonal is None:
         inside = run.values < point if strict else run.values <= point
         share = float(run.weights @ inside)
         return share, share
+    if np.isinf(point):
+        return (1.0, 1.0) if point > 0 else (0.0, 0.0)
     low, high = _weights_around(run.tridiagonal, point - blur)
     return low, _weights_around(run.tridiagonal, point + blur)[1] if blur else high
 

@@ -7,7 +7,7 @@ import pytest
 from hessdiag import spectra
 from tests.oracles.families import FAMILIES
 
-SEEDS = range(6)
+SEEDS = range(3)
 QUICK = ("one beside copies", "noise", "recurrent")
 
 
