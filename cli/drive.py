@@ -115,9 +115,7 @@ def drive_study(
     set_up_compilation()
     seeds = together or TOGETHER
     waiting = {
-        cell.slug
-        for cell in cells
-        if directory is None or directory.status(cell).state != "finished"
+        c.slug for c in cells if directory is None or directory.status(c).state != "finished"
     }
     if dry_run:
         left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
@@ -129,12 +127,12 @@ def drive_study(
         directory = StudyDirectory.create(path, grid, source, name=name)
     elif waiting:
         directory.note_resumption(command)
-    path, again = directory.path, ["--together", str(together)] if together else []
+    path, again = directory.path, naming({**grid.common, **grid.varied})
+    again += ["--together", str(together)] if together else []
     if sys.stdout.isatty() and not quiet:
         display = LiveStudyDisplay(cells, directory)
     else:
         display = (StudyDisplay if quiet else PlainStudyDisplay)(cells)
-    again += naming({**grid.common, **grid.varied})
     with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
         study = Study(
             directory,

@@ -89,9 +89,11 @@ class Snake(NamedScalars):
     @cached_property
     def environment(self) -> "VmapAutoResetWrapper":
         """Jumanji's environment, batched, resetting by itself."""
-        # all its games come with it, and their viewers: whoever plays none does not wait for them
-        from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
-        from jumanji.wrappers import VmapAutoResetWrapper
+        # All its games come with it, and their viewers: whoever plays none does not wait for them.
+        # Its modules make arrays as they are imported, which must be no tracers, nor of two widths.
+        with jax.ensure_compile_time_eval(), jax.enable_x64(False):
+            from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
+            from jumanji.wrappers import VmapAutoResetWrapper
 
         with jax.ensure_compile_time_eval():  # its specs branch on array values
             return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
