@@ -47,7 +47,7 @@ def side_by_side(
         settings=settings,
         varied=varied,
         choices=tuple(dict.fromkeys(choice for outcome in each for choice in outcome.choices)),
-        provenance=first.provenance | {"command": command},
+        provenance={**first.provenance, "command": command},
         cells=stacked([_with_settings(outcome, varied) for outcome in each]),
         scale=_scale([outcome.scale for outcome in each]),
         tables=tables,

@@ -133,7 +133,8 @@ def _joined(parts: Sequence[xarray.Dataset], along: str = "iteration") -> xarray
             if name not in part.indexes and size < longest[name]
         }
         even.append(part.pad(lacking) if lacking else part)
-    return xarray.concat(even, along, join="outer", combine_attrs="drop_conflicts")
+    joined: Any = xarray.concat(even, along, join="outer", combine_attrs="drop_conflicts")
+    return joined
 
 
 def open_run(directory: str | Path, *, muted: Collection[str] = ()) -> Diagnosis:

@@ -22,9 +22,10 @@ def compiled():
     """Names of what has been compiled since."""
     names = []
 
-    def heard(event, _, fun_name="", **__):
+    def heard(event: str, duration_secs: float, **about: str | int) -> None:
+        del duration_secs
         if event == COMPILED:
-            names.append(fun_name)
+            names.append(about.get("fun_name", ""))
 
     jax.monitoring.register_event_duration_secs_listener(heard)
     yield names

@@ -1,6 +1,7 @@
 """Norms by Gram operators, against dense singular values."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -158,7 +159,12 @@ def ends(highest, error, *, disagreement=0.5, converged=True):
 def test_norm_minus_one_carries_the_interval_over(highest, error, expected):
     result = norm_minus_one(ends(highest, error))
     assert result.exceeds_one == expected
-    for alone in ({"disagreement": np.nan}, {"disagreement": 1.5}, {"converged": False}):
+    doubts: list[dict[str, Any]] = [
+        {"disagreement": np.nan},
+        {"disagreement": 1.5},
+        {"converged": False},
+    ]
+    for alone in doubts:
         without = norm_minus_one(ends(highest, error, **alone)).exceeds_one
         assert without == ("undecided" if expected == "no" else expected)
     if np.isnan(highest):
