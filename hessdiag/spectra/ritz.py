@@ -219,7 +219,7 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     Raises:
         ValueError: If there are no runs.
     """
-    if not runs:
+    if len(runs) == 0:
         raise ValueError("runs is empty; allowed: the Ritz values of one start or more")
     low, high = np.array([run.values[[0, -1]] for run in runs]).T
     low_errors, high_errors = np.array([run.errors[[0, -1]] for run in runs]).T
