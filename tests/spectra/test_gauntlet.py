@@ -133,13 +133,15 @@ def test_g3_ends_soon(dtype):
 
 @pytest.mark.parametrize("name", ["G4", "G4 beyond d"])
 def test_g4_early_breakdown_pads_nothing(dtype, name):
-    """A run ends with the eight eigenvalues; without a tolerance it may find true copies."""
+    """A run ends with the eight eigenvalues, or at its next look; it makes no others up."""
     distinct = np.linspace(4, 8, 8)
     ritz, _ = answers_to(name, dtype)
     for i, scale in enumerate(SCALES):
         for run in ritz[:, i, 1]:
-            assert run.matvecs == 8
-            np.testing.assert_allclose(run.values / scale, distinct, atol=tolerance(dtype, 8.0))
+            assert run.matvecs in (8, 12)
+            apart = np.abs(run.values[:, None] - scale * distinct)
+            assert np.all(np.min(apart, axis=1) <= run.errors)
+            assert np.max(np.min(apart, axis=0)) <= tolerance(dtype, 8.0) * scale
         for run in ritz[:, i, 0]:
             assert np.min(run.values) > 3.9 * scale
 
