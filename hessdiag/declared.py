@@ -47,7 +47,7 @@ class Setting:
             return _KINDS[self.kind][1] if self.kind in _KINDS else "what the problem takes"
         if most is below is None:
             return f"{least:g} or more"
-        return f"{least:g} to below {below:g}" if most is None else f"{least:g} to {most:g}"
+        return f"{least:g} to below {below:g}" if most is None else f"{least:g} to {most:.10g}"
 
     def checked(self, value: Any) -> Any:
         """The value, of the setting's type.

@@ -114,11 +114,11 @@ class DrivenLanczos:
         """
         if self.failed or not self.active:
             return False
-        if self.active == self.size:
+        if self.active == self.size or not self.scale:
             return True
         alpha, beta = self._alpha[: self.active], self._beta[: self.active]
         values = eigh_tridiagonal(alpha, beta[:-1], eigvals_only=True)
-        couplings = np.maximum(beta, self.eps / 2 * self.scale or np.finfo(float).tiny)
+        couplings = np.maximum(beta, self.eps / 2 * self.scale)
         hidden = beyond(np.asarray(values), couplings, self.size)
         return bool(max(*self.ends()[1], *hidden) <= tolerance * self.scale)
 

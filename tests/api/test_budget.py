@@ -87,6 +87,14 @@ def test_a_small_problem_tells_too():
 ALL = {"top": 2, "per_leaf": True}
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """As in a terminal: jobs in the background inherit that SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def in_all():
     return int(measure(**ALL).dataset.matvecs)
