@@ -120,7 +120,8 @@ def test_an_operator_is_a_property_and_a_name(monkeypatch):
     curvatures, rate = jnp.array([3.0, 1.0, -2.0]), 0.1
     descent = optax.sgd(rate)
 
-    def linearise(point):
+    def linearise(at):
+        (point,) = at
         return inner_step(
             lambda p: curvatures @ p**2 / 2,
             descent,
@@ -131,7 +132,7 @@ def test_an_operator_is_a_property_and_a_name(monkeypatch):
         )
 
     settings = InnerLoopSettings(operators=("clipped",), products=False)
-    measured = InnerLoop(linearise, settings).measure(jnp.ones((2, 3)), jax.random.key(0))
+    measured = InnerLoop(linearise, settings).measure((jnp.ones((2, 3)),), jax.random.key(0))
     radii = [spectrum.radius.minus_one for spectrum in measured.operators["clipped"]]
     np.testing.assert_allclose(radii, 2.0 * rate / 4, rtol=1e-5)
 

@@ -69,19 +69,9 @@ def _symmetric(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzVa
     try:
         runs = read(products)
     except (spectra.NonSymmetricOperatorError, spectra.NoisyOperatorError) as error:
-        nothing = np.full(1, np.nan)
-        numbers = (
-            nothing,
-            nothing,
-            nothing,
-            0,
-            False,
-            0.0,
-            np.nan,
-            getattr(error, "defect", np.nan),
-            1,
-        )
-        return [spectra.RitzValues(*numbers)]
+        nothing, defect = np.full(1, np.nan), getattr(error, "defect", np.nan)
+        numbers = (nothing, nothing, nothing, 0, False, 0.0, np.nan, defect, 1)
+        return [spectra.RitzValues(*numbers, tridiagonal=np.full((2, 1), np.nan))]
     return runs if isinstance(runs, list) else [runs]
 
 
