@@ -9,7 +9,7 @@ import numpy as np
 
 from hessdiag import spectra
 from hessdiag.api.products import ROWS
-from hessdiag.spectra.checks import SYMMETRY_LIMIT
+from hessdiag.spectra.dense import matrix_defect
 from hessdiag.spectra.ritz import RitzValues
 
 if TYPE_CHECKING:
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 def measure_dense(of: Measurement) -> tuple[np.ndarray, np.ndarray]:
     """All that the plan asks for, exactly; and a vector between both ends, with its product."""
     matrix = _matrix(of)
+    wide = np.asarray(matrix, np.float64)
+    of.doubt(matrix_defect(wide))
     noise = of.noise * float(np.linalg.norm(matrix, 2)) if of.noise else 0.0
-    run = _spectrum(matrix, of.noise, noise)
+    run = _spectrum(matrix, of.explained, noise)
     of.runs.append(run)
     of.trace = float(np.sum(run.values)), float(np.sum(run.errors))
     of.blocks = (
         np.add.reduceat(np.diag(matrix).astype(np.float64), of.offsets),
         run.errors[0] * (np.diff([*of.offsets, of.size])),
     )
-    wide = np.asarray(matrix, np.float64)
     if not np.isfinite(wide).all():
         wide = np.zeros_like(wide)
     vectors = np.linalg.eigh((wide + wide.T) / 2)[1].T
@@ -35,7 +36,7 @@ def measure_dense(of: Measurement) -> tuple[np.ndarray, np.ndarray]:
         of.keep_largest(run.values, run.errors, np.isfinite(run.values), vectors)
     if of.plan.per_leaf:
         for first, last in zip(of.offsets, [*of.offsets[1:], of.size], strict=True):
-            block = _spectrum(matrix[first:last, first:last], of.noise, noise)
+            block = _spectrum(matrix[first:last, first:last], of.explained, noise)
             of.leaf_ends.append(spectra.extremes([block]))
     between = (vectors[0] + vectors[-1]).astype(of.dtype)
     between /= of.dtype.type(np.linalg.norm(between))
@@ -62,10 +63,8 @@ def _matrix(of: Measurement) -> np.ndarray:
     return matrix
 
 
-def _spectrum(matrix: np.ndarray, relative: float, noise: float) -> RitzValues:
-    """As `matrix_spectrum`; asymmetry that the noise explains is none."""
-    skew = np.linalg.norm(matrix - matrix.T) / (2 * np.sqrt(len(matrix)))
-    if relative and skew <= SYMMETRY_LIMIT * relative * (np.linalg.norm(matrix) or 1):
-        noise = noise + float(np.linalg.norm(matrix - matrix.T, 2)) / 2
-        matrix = (matrix + matrix.T) / 2
-    return with_noise(spectra.matrix_spectrum(matrix), noise)
+def _spectrum(matrix: np.ndarray, explained: float, noise: float) -> RitzValues:
+    """As `matrix_spectrum`; its errors hold what products of the whole operator round."""
+    run = spectra.matrix_spectrum(matrix, noise=explained)
+    skew = float(np.linalg.norm(matrix - matrix.T, 2)) / 2 if noise else 0.0
+    return with_noise(run, noise + skew)

@@ -10,6 +10,7 @@ from hessdiag.api.dense import measure_dense, with_noise
 from hessdiag.api.plan import LARGEST, MOVES, Plan
 from hessdiag.api.products import Products
 from hessdiag.api.progress import Watch
+from hessdiag.spectra.checks import symmetry_limit
 from hessdiag.spectra.deflated_trace import DeflatedTrace
 from hessdiag.spectra.driven import DrivenLanczos
 from hessdiag.spectra.ritz import RitzValues, ritz_values
@@ -114,6 +115,16 @@ class Measurement:
     def _normal(self, random: np.random.Generator, size: int) -> np.ndarray:
         return random.standard_normal(size).astype(self.dtype)
 
+    @property
+    def explained(self) -> float:
+        """What a product was seen to round, relative to the norm; negative where nobody looked."""
+        return self.noise / NOISE or -1.0
+
+    def doubt(self, defect: float) -> None:
+        """Look at the noise of products where they seem not to be symmetric."""
+        if defect > symmetry_limit(self.dtype, self.size) and not self.noise:
+            self._look_at_noise()
+
     def _look_at_noise(self) -> None:
         """A(u + v) - A u - A v, which is rounding alone."""
         u, v = (self._normal(self._probes, self.size) for _ in range(2))
@@ -186,9 +197,10 @@ class Measurement:
         self.runs.append(self._values(run))
 
     def _values(self, run: DrivenLanczos) -> RitzValues:
-        noise = self.noise * run.scale
-        values = ritz_values(run.decomposition(self.plan.tolerance), rounds=noise / run.eps)
-        return with_noise(values, noise)
+        found = run.decomposition(self.plan.tolerance)
+        self.doubt(float(found.asymmetry))
+        values = ritz_values(found._replace(noise=np.asarray(self.explained)))
+        return with_noise(values, self.noise * run.scale)
 
     def _sample_trace(self, run: DrivenLanczos) -> None:
         trace = DeflatedTrace(run, self.product, self.offsets)

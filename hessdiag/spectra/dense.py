@@ -1,7 +1,5 @@
 """The whole spectrum by LAPACK: oracle for Lanczos, and the better choice for small problems."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ from jaxtyping import Array, Float
 
 from hessdiag.spectra.checks import require_symmetric
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import SENSITIVITY, RitzValues, rounding_error
+from hessdiag.spectra.ritz import RitzValues, rounding_error
 
 DENSE_LIMIT = 500
 """Size up to which the dense spectrum is to be preferred, which gives multiplicities, too.
@@ -26,9 +24,7 @@ def dense_matrix(operator: Operator) -> Float[Array, "d d"]:
     return jax.lax.map(operator.product, identity, batch_size=_BATCH).T
 
 
-def matrix_spectrum(
-    matrix: Float[np.ndarray, "d d"], *, nearby: Sequence[Float[np.ndarray, "d d"]] = ()
-) -> RitzValues:
+def matrix_spectrum(matrix: Float[np.ndarray, "d d"], *, noise: float = -1.0) -> RitzValues:
     """Every eigenvalue of a symmetric `dense_matrix`, in the dtype of the products, by float64.
 
     The errors are those of `rounding_error`, and of the asymmetry that still passes for rounding:
@@ -36,27 +32,24 @@ def matrix_spectrum(
 
     Args:
         matrix: The dense matrix.
-        nearby: The same matrix made of numbers that are moved by their rounding (`moved`): what
-            that does to the eigenvectors at both ends is in the errors, `SENSITIVITY` times. Their
-            products are not counted.
+        noise: What a product rounds, relative to the norm, where that was measured: it is in the
+            errors, and asymmetry that it explains is none. Negative where it was not.
 
     Raises:
-        NonSymmetricOperatorError: If the matrix is not symmetric to within rounding, and `nearby`
-            ones are no further from it than that.
-        NoisyOperatorError: If it is not, and they are so far from it that no digit is left.
+        NonSymmetricOperatorError: If the matrix is not symmetric to within rounding or noise.
+        NoisyOperatorError: If it is not, and products round so much that no digit is left.
     """
     size = len(matrix)
     wide = np.asarray(matrix, np.float64)
     finite = bool(np.isfinite(wide).all())
     if finite:
-        # What `symmetry_defect` estimates, up to the chance of its two vectors.
-        defect = np.linalg.norm(wide - wide.T) / (2 * np.sqrt(size) * (np.linalg.norm(wide) or 1))
-        values, vectors = np.linalg.eigh((wide + wide.T) / 2)
+        defect = matrix_defect(wide)
+        require_symmetric(defect, matrix.dtype, noise=noise)
+        values = np.linalg.eigvalsh((wide + wide.T) / 2)
         skew = float(np.linalg.norm((wide - wide.T) / 2, 2))
-        noise = _sensitivity(wide, nearby, vectors[:, [0, -1]]) / (np.max(np.abs(values)) or 1)
-        require_symmetric(float(defect), matrix.dtype, noise=noise)
     else:
-        defect, values, skew, noise = np.nan, np.full(size, np.nan), np.nan, 0.0
+        defect, values, skew = np.nan, np.full(size, np.nan), np.nan
+    noise = max(noise, 0.0)
     rounding = rounding_error(values, matrix.dtype) + skew
     rounding = float(np.maximum(rounding, noise * np.max(np.abs(values))))
     return RitzValues(
@@ -67,14 +60,14 @@ def matrix_spectrum(
         converged=finite,
         orthogonality=0.0,
         rounding=rounding,
-        asymmetry=float(defect),
+        asymmetry=defect,
         noise=noise,
         size=size,
         exact=True,
     )
 
 
-def _sensitivity(matrix, nearby, vectors: Float[np.ndarray, "d ends"]) -> float:
-    """Error of an eigenvalue by what the matrices nearby make of these vectors."""
-    moves = [np.linalg.norm((other - matrix) @ vectors, axis=0).max() for other in nearby]
-    return SENSITIVITY * float(max(moves, default=0.0))
+def matrix_defect(matrix: Float[np.ndarray, "d d"]) -> float:
+    """What `symmetry_defect` estimates, up to the chance of its two vectors."""
+    length = float(np.linalg.norm(matrix)) or 1.0
+    return float(np.linalg.norm(matrix - matrix.T)) / (2 * len(matrix) ** 0.5 * length)

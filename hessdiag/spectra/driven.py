@@ -19,7 +19,6 @@ from hessdiag.spectra.ritz import beyond
 
 _NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate
 _ROUNDING = 4.0  # eps |A|: what is left of a product below it has no direction of its own
-_CLEAR = 100.0  # couplings of so many roundings can tell the asymmetry of the operator
 _SHORT = 1024  # terms of a sum in the vectors' own precision
 
 Product = Callable[[Any], Any]
@@ -83,17 +82,17 @@ class DrivenLanczos:
         alpha = _dot(q, image)
         if self._offsets is not None:
             self.shares.append(range_dots(q, image, self._offsets))
-        if coupling > _CLEAR * self.eps * self.size**0.5 * self.scale:
-            self._asymmetry = max(self._asymmetry, abs(_dot(self._previous, image) - coupling))
         rest = image - image.dtype.type(alpha) * q
         rest -= image.dtype.type(coupling) * self._previous
         self._basis.append(q)
-        rest = self._basis.orthogonal(rest)
+        rest, column = self._basis.split(rest)
+        above = np.linalg.norm(column[: self.active])  # along older rows, where T has nothing
+        self._asymmetry = float(np.hypot(self._asymmetry, above))
         residual = _length(rest)
         if residual <= _ROUNDING * self.eps * self.scale and self.active + 1 < self.size:
             residual = 0.0
             fresh = self._random.standard_normal(self.size).astype(rest.dtype)
-            rest = self._basis.orthogonal(fresh)
+            rest, _ = self._basis.split(fresh)
         self._alpha.append(alpha)
         self._beta.append(residual)
         self._previous, self._vector = q, rest / (_length(rest) or 1)
@@ -116,11 +115,28 @@ class DrivenLanczos:
             return False
         if self.active == self.size or not self.scale:
             return True
+        _, below, above = self._hidden()
+        return bool(max(*self.ends()[1], below, above) <= tolerance * self.scale)
+
+    def reach(self) -> float:
+        """The most that the modulus of an eigenvalue can be that is hidden from the start."""
+        values, below, above = self._hidden()
+        return float(max(below - values[0], values[-1] + above))
+
+    def _hidden(self) -> tuple[np.ndarray, float, float]:
+        """Ritz values, and how far out of them an eigenvalue can be."""
         alpha, beta = self._alpha[: self.active], self._beta[: self.active]
-        values = eigh_tridiagonal(alpha, beta[:-1], eigvals_only=True)
-        couplings = np.maximum(beta, self.eps / 2 * self.scale)
-        hidden = beyond(np.asarray(values), couplings, self.size)
-        return bool(max(*self.ends()[1], *hidden) <= tolerance * self.scale)
+        values = np.asarray(eigh_tridiagonal(alpha, beta[:-1], eigvals_only=True))
+        least = max(self.eps / 2 * self.scale, np.finfo(np.float64).tiny)
+        return values, *beyond(values, np.maximum(beta, least), self.size)
+
+    def largest(self) -> tuple[float, Float[np.ndarray, " d"], float]:
+        """The Ritz value of largest modulus, its vector, and its residual bound."""
+        alpha, beta = self._alpha[: self.active], self._beta[: self.active]
+        values, vectors = eigh_tridiagonal(alpha, beta[:-1])
+        top = int(np.argmax(np.abs(values)))
+        residual = beta[-1] * abs(vectors[-1, top])
+        return float(values[top]), self._basis.combined(vectors[:, top]), residual
 
     def between_ends(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
         """A unit vector between the Ritz vectors of both ends, and its product, which T knows."""
@@ -134,7 +150,7 @@ class DrivenLanczos:
 
     def outside(self, vector: Float[np.ndarray, " d"]) -> Float[np.ndarray, " d"]:
         """What of a vector is orthogonal to the basis."""
-        return self._basis.orthogonal(vector)
+        return self._basis.split(vector)[0]
 
     def decomposition(self, tolerance: float) -> LanczosDecomposition:
         """The run so far, on the host."""
@@ -175,23 +191,33 @@ class _Basis:
             self._blocks[-1] = _written(self._blocks[-1], vector, k)
         self._rows += 1
 
-    def orthogonal(self, vector: np.ndarray) -> np.ndarray:
-        """One pass, and another one where the first took away a good part of the vector."""
-        once = self._without(vector)
-        if _length(once) > _NO_CANCELLATION * _length(vector):
-            return once
-        twice = self._without(once)
-        return twice if _length(twice) > _NO_CANCELLATION * _length(once) else self._without(twice)
+    def split(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What of a vector is orthogonal to the rows, and its coefficients along them.
 
-    def _without(self, vector: np.ndarray) -> np.ndarray:
-        rest = vector
+        One pass, and others, three at the most, where one took away a good part of the vector.
+        """
+        before, length = vector, _length(vector)
+        column = np.zeros(self._rows, np.float64)
+        for _ in range(3):
+            rest, along = self._without(before)
+            column += along
+            left = _length(rest)
+            if left > _NO_CANCELLATION * length:
+                break
+            before, length = rest, left
+        return rest, column
+
+    def _without(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rest, column = vector, []
         for i, block in enumerate(self._blocks):
             if self._on_host:
                 rows = block[: self._rows - BLOCK * i]
-                rest = rest - (rows @ rest) @ rows
+                along = rows @ rest
+                rest = rest - along @ rows
             else:
-                rest = _removed(block, rest)
-        return np.asarray(rest)
+                rest, along = _removed(block, rest)
+            column.append(np.asarray(along))
+        return np.asarray(rest), np.concatenate([*column, []])[: self._rows]
 
     def combined(self, weights: np.ndarray) -> np.ndarray:
         """The sum of the rows times weights."""
@@ -219,7 +245,12 @@ def _highest(function: Callable[..., Any]) -> Callable[..., Any]:
     return jax.jit(jax.default_matmul_precision("highest")(function))
 
 
-_removed = _highest(lambda block, vector: vector - (block @ vector) @ block)
+@_highest
+def _removed(block: Any, vector: Any) -> tuple[Any, Any]:
+    along = block @ vector
+    return vector - along @ block, along
+
+
 _written = _highest(lambda block, vector, k: block.at[k].set(vector))
 
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import eigh_tridiagonal
 
-from hessdiag.spectra.ritz import beyond
+from hessdiag.spectra.driven import DrivenLanczos
 
 _STEPS, _ROUNDS = 25, 4  # at most, of a run and of runs from what the last one found
 
@@ -43,17 +42,25 @@ def larger_beside(
     count, size = vectors.shape
     eps = float(np.finfo(precision).eps)
     enough = max((1 + tolerance) * least, least + 16 * eps * scale)
+
+    def beside(row: np.ndarray) -> np.ndarray:
+        inside = _outside(row, vectors)
+        length = float(np.linalg.norm(inside))
+        return length * _outside(product((inside / length).astype(precision)), vectors)
+
     vector, found = rng.standard_normal(size), None
     for _ in range(_ROUNDS):
-        run = _Run(product, vectors, vector, scale, rng, precision)
+        start = _unit_outside(vector, vectors).astype(precision)
+        run = DrivenLanczos(beside, start, random=rng)
         for _ in range(min(_STEPS, size - count)):
-            if not run.grow():
+            run.step()
+            if run.failed:
                 return found
-            value, vector, residual, hidden = run.top()
+            value, vector, residual = run.largest()
             is_larger = abs(value) > enough
             if is_larger and residual <= max(tolerance * abs(value), eps * scale):
                 return value, _unit_outside(vector, vectors)
-            if found is None and hidden <= enough:
+            if found is None and run.reach() <= enough:
                 return None
         if not is_larger:
             return None
@@ -61,48 +68,12 @@ def larger_beside(
     return found
 
 
-class _Run:
-    """Lanczos on what is orthogonal to some vectors, with full orthogonalisation."""
-
-    def __init__(self, product, vectors, start, scale: float, rng, precision):
-        self._product, self._vectors, self._scale, self._rng = product, vectors, scale, rng
-        self._eps = float(np.finfo(precision).eps)
-        self._rows = np.empty((0, start.size), precision)
-        self._next, self._alpha, self._beta = start, [], []
-
-    def grow(self) -> bool:
-        """One product more; false if it is not finite."""
-        row = _unit_outside(self._next, self._vectors, self._rows).astype(self._rows.dtype)
-        self._rows = np.concatenate([self._rows, row[None]])
-        image = self._product(row)
-        self._alpha.append(row @ image)
-        rest = image
-        for _ in range(2):
-            rest = _outside(rest, self._vectors, self._rows)
-        length = float(np.linalg.norm(rest))
-        self._beta.append(max(length, self._eps / 2 * self._scale))
-        dither = self._rng.standard_normal(rest.size) / rest.size**0.5
-        self._next = rest + 1e-3 * self._eps * self._scale * dither
-        return np.isfinite(length)
-
-    def top(self) -> tuple[float, np.ndarray, float, float]:
-        """Value, vector and residual of largest modulus; the most that a hidden modulus can be."""
-        values, weights = eigh_tridiagonal(self._alpha, self._beta[:-1])
-        top = int(np.argmax(np.abs(values)))
-        below, above = beyond(values, np.array(self._beta), len(self._next))
-        hidden = max(below - values[0], values[-1] + above)
-        residual = self._beta[-1] * abs(weights[-1, top])
-        return float(values[top]), weights[:, top] @ self._rows, residual, hidden
-
-
-def _outside(x: np.ndarray, *bases: np.ndarray) -> np.ndarray:
+def _outside(x: np.ndarray, basis: np.ndarray) -> np.ndarray:
     """What of a vector is orthogonal to orthonormal rows."""
-    for basis in bases:
-        x = x - (basis @ x) @ basis
-    return x
+    return x - (basis @ x) @ basis
 
 
-def _unit_outside(x: np.ndarray, *bases: np.ndarray) -> np.ndarray:
+def _unit_outside(x: np.ndarray, basis: np.ndarray) -> np.ndarray:
     for _ in range(2):
-        x = _outside(x / np.linalg.norm(x), *bases)
+        x = _outside(x / np.linalg.norm(x), basis)
     return x / np.linalg.norm(x)
