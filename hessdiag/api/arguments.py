@@ -55,7 +55,7 @@ def require_function(name: str, value: Any, what: str) -> None:
         return
     if shape := getattr(value, "shape", ()):
         raise TypeError(f"{name}: an array of shape {tuple(shape)}; allowed: {what}")
-    raise TypeError(f"{name}: {_shown(value)}; allowed: {what}")
+    raise TypeError(f"{name}: {shown(value)}; allowed: {what}")
 
 
 def require_params(params: Any) -> None:
@@ -91,7 +91,7 @@ def require_batch(batch: Any) -> None:
     for path, leaf in _leaves(batch):
         if not (hasattr(leaf, "dtype") or np.isscalar(leaf)) or isinstance(leaf, str | bytes):
             raise TypeError(
-                f"batch: {_named(path) or 'it'} is {_shown(leaf)}; allowed: a pytree of arrays"
+                f"batch: {_named(path) or 'it'} is {shown(leaf)}; allowed: a pytree of arrays"
             )
 
 
@@ -104,7 +104,7 @@ def require_progress(progress: Any) -> None:
 def hint_at_batch(batch: Any, takes: Callable[[Any], bool]) -> str | None:
     """What to say of a batch that the loss does not take."""
     if not jax.tree.leaves(batch):
-        return f"batch: {_shown(batch)} without arrays; allowed: what the loss takes"
+        return f"batch: {shown(batch)} without arrays; allowed: what the loss takes"
     if isinstance(batch, list | tuple) and takes(batch[0]):
         return (
             f"batch: a {type(batch).__name__} of {len(batch)} batches; allowed: one batch, what "
@@ -142,7 +142,7 @@ def _require_arrays(name: str, tree: Any, allowed: str) -> None:
                 f"{name}: {_named(path) or 'it'} is an array of Python objects; allowed: {allowed}"
             )
         if not path and dtype is None and isinstance(leaf, Iterable):
-            raise TypeError(f"{name}: {_shown(leaf)}; allowed: {allowed}")
+            raise TypeError(f"{name}: {shown(leaf)}; allowed: {allowed}")
 
 
 def _leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[tuple[Any, Any]]:
@@ -156,7 +156,7 @@ def _named(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value where it is short, or its kind."""
     text = repr(value)
     if isinstance(value, str | int | float | bool | None) and len(text) < 60:
@@ -166,4 +166,4 @@ def _shown(value: Any) -> str:
 
 def _refused(name: str, value: Any, allowed: str) -> Exception:
     kind = ValueError if isinstance(value, int | float | np.number) else TypeError
-    return kind(f"{name}={_shown(value)}: allowed: {allowed}")
+    return kind(f"{name}={shown(value)}: allowed: {allowed}")

@@ -182,7 +182,7 @@ def inner_loop_spectra(
     points = programs.points(state, batches)
     steps = np.arange(len(jax.tree.leaves(batches)[0]))
     total = programs.loop.units(len(steps), has_rate=update.learning_rate is not None)
-    with Watch(total, progress) as watch:
+    with Watch(total, progress, what="spectra") as watch:
         advance = lambda: watch.note(watch.done + 1)  # noqa: E731
         measured = [programs.loop.measure(points, jax.random.key(seed), progress=advance)]
     dataset = schema.described(

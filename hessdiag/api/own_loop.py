@@ -241,7 +241,7 @@ class Probe:
         for name, value in program.losses(floats, eta, env_state, keys.probe).items():
             if not jnp.isfinite(value):
                 raise NotFiniteError(f"{name}: {value} at step {step}; allowed: a finite number")
-        with Watch(program.measure.steps, progress) as watch:
+        with Watch(program.measure.steps, progress, what="probe") as watch:
             dataset = program.measure(start, step, keys=keys, progress=watch.note)
         samples = self._settings.probe.samples
         cuts = dataset.sizes.get("cut", 1)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hessdiag.api.arguments import shown
 from hessdiag.api.loop_problem import LoopProblem, Sampler, from_batches
 from hessdiag.errors import UsageError
 from hessdiag.inner.extras import Optimiser
@@ -135,9 +136,7 @@ def require_loop_runs(problem: LoopProblem, floats: Any, eta: Any, env_state: An
 
 
 def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
-    is_short = isinstance(value, str | int | float | bool | None)
-    shown = repr(value) if is_short else f"a {type(value).__name__}"
-    raise UsageError(f"{name}: {shown} is not allowed; allowed: {allowed}")
+    raise UsageError(f"{name}: {shown(value)} is not allowed; allowed: {allowed}")
 
 
 def _said(error: Exception) -> str:

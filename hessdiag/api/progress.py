@@ -21,10 +21,11 @@ class Watch:
         total: Products in all, about.
         tell: Called after every product; None for a bar in terminals and notebooks, of a call that
             takes long; False for neither.
+        what: Is counted.
     """
 
-    def __init__(self, total: int, tell: Tell | bool | None = None):
-        self.total, self.done = total, 0
+    def __init__(self, total: int, tell: Tell | bool | None = None, *, what: str = "products"):
+        self.total, self.done, self._what = total, 0, what
         self._tell = tell if callable(tell) else None
         self._may_show = tell is None and _someone_looks()
         self._began, self._bar, self._task, self._ends = 0.0, None, None, ""
@@ -62,7 +63,7 @@ class Watch:
                 TimeRemainingColumn,
             )
 
-            columns = ("products", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (self._what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             ends = TextColumn("ends {task.fields[ends]}")
             console = Console(stderr=True)
             self._bar = Progress(*columns, ends, console=console, transient=True)

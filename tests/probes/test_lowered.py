@@ -59,10 +59,19 @@ def test_no_more_are_compiled_once_the_work_is_done():
     assert len(begun) < 1000
 
 
-def test_a_program_that_fails_fails_where_it_is_called():
+def test_a_program_that_fails_ends_the_waiting_and_fails_where_it_is_called():
+    def fails(_):
+        raise ValueError("of the program")
+
+    program, begun = jax.jit(fails), []
+
     def programs():
-        raise ValueError("no such program")
-        yield
+        begun.append("first")
+        yield program.lower(1.0)
+        begun.append("second")
 
     with compiled_ahead(programs()) as wait:
         wait()
+    assert begun == ["first"]
+    with pytest.raises(ValueError, match="of the program"):
+        program(1.0)
