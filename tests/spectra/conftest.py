@@ -6,7 +6,8 @@ import pytest
 @pytest.fixture(scope="module")
 def optimised(request) -> bool:
     """The conformance suite holds for programs as users compile them; long runs need speed."""
-    return request.module.__name__.endswith(("test_gauntlet", "test_prescribed"))
+    exact = ("test_gauntlet", "test_prescribed", "test_families")
+    return request.module.__name__.endswith(exact)
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ def test_no_claim_of_an_end_or_of_its_side_is_wrong(name):
         assert abs(ends.lowest - case.truth[0]) <= ends.lowest_error
         assert abs(ends.highest - case.truth[-1]) <= ends.highest_error
         if ends.converged:  # and not by errors that say nothing
-            most = 2e-4 + 4 * ends.noise
+            most = 2e-4 + 2 * ends.noise
             assert max(ends.lowest_error, ends.highest_error) <= most * case.norm
         edge = max(-case.truth[0], case.truth[-1] / 2)  # where 1 - alpha A may leave the circle
         for alpha in (0.5 / case.norm, 0.99 / edge, 1.01 / edge):
