@@ -45,7 +45,8 @@ def study(
     """Run every combination of some settings, each as a run of its own.
 
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
-    meta-gradients noisy), or table1, fig3, fig4, fig5 of Bonnet et al. 2021.
+    meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, or mechanism-6x6 or
+    table1-6x6, whole trainings on a small board.
 
     Options that take V1,V2 and --vary are varied: values with commas between, integers also as a:b.
 

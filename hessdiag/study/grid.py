@@ -13,7 +13,7 @@ from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
-STUDIES = ("mechanism", "table1", "fig3", "fig4", "fig5")
+STUDIES = ("mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5")
 """Studies that ship with the tool, a TOML file each."""
 
 
