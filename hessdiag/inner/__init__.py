@@ -3,6 +3,7 @@
 from hessdiag.inner.cuts import COUNTERFACTUALS, CUTS, FULL, STABLE, Cut, cut_called
 from hessdiag.inner.finite_roots import with_finite_roots
 from hessdiag.inner.linearise import linearised_step
+from hessdiag.inner.memory import held_memory
 from hessdiag.inner.optimisers import (
     annealing,
     clip_to_norm,
@@ -13,7 +14,7 @@ from hessdiag.inner.optimisers import (
 from hessdiag.inner.products import product_over_steps
 from hessdiag.inner.pullback import Cotangent, Outliers, outliers, pull_back
 from hessdiag.inner.step import InnerStep
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate, OptaxUpdate, held_memory
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate, OptaxUpdate
 
 __all__ = [
     "COUNTERFACTUALS", "CUTS", "FULL", "STABLE", "Cotangent", "Cut", "Eta", "InnerState",

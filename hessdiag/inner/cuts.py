@@ -6,6 +6,7 @@ meta-gradient to the last bit, so that two of them from one key differ by the cu
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Cut:
     Attributes:
         hessian: ∂g/∂θ, how a moved θ changes the next inner gradient.
         memory: the optimiser's state; without it m and v are constants of every update.
+        still: the one moment of that state which is a constant, the other being followed: "first",
+            an average of the gradient, or "second", of its square; None for neither.
         trace: μ, which multiplies θ from one update to the next in place of the whole Jacobian:
             the accumulative trace (Bonnet et al. 2021, D.1), Hessian and memory being cut.
             None leaves the Jacobian.
@@ -26,6 +29,7 @@ class Cut:
 
     hessian: bool = True
     memory: bool = True
+    still: Literal["first", "second"] | None = None
     trace: float | None = None
     as_sgd: bool = False
     inside: tuple[float, float] | None = None
@@ -49,12 +53,14 @@ CUTS: Mapping[str, Cut] = {
     "full": FULL,
     "no-hessian": Cut(hessian=False),
     "no-memory": Cut(memory=False),
+    "no-first-moment": Cut(still="first"),
+    "no-second-moment": Cut(still="second"),
     "neither": Cut(hessian=False, memory=False),
     "trace": Cut(trace=0.9),
     "stable-hessian": Cut(inside=STABLE),
     "as-sgd": Cut(as_sgd=True),
 }
-"""The full meta-gradient and six counterfactuals, as studies name them."""
+"""The full meta-gradient and its counterfactuals, as studies name them."""
 
 COUNTERFACTUALS = tuple(name for name, cut in CUTS.items() if cut != FULL)
 

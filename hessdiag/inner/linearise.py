@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from hessdiag.errors import UsageError
 from hessdiag.inner.extras import reads
 from hessdiag.inner.finite_roots import with_finite_roots
+from hessdiag.inner.memory import held_memory, moments_of
 from hessdiag.inner.step import InnerStep
-from hessdiag.inner.update import Eta, InnerState, InnerUpdate, held_memory
+from hessdiag.inner.update import Eta, InnerState, InnerUpdate
 from hessdiag.spectra import Space, linearise
 
 PRECISE = jax.default_matmul_precision("highest")
@@ -49,9 +50,8 @@ def linearised_step(
 
     with PRECISE:
         (gradient, _, value), products = linearise(gradients, theta)
-    clipped, clip = linearise(
-        with_finite_roots(lambda g: space.ravel(update.clipped(space.unravel(g)))), gradient
-    )
+    clipping = with_finite_roots(lambda g: space.ravel(update.clipped(space.unravel(g))))
+    clipped, clip = linearise(clipping, gradient)
     memory, memory_space, merged = held_memory(state.opt_state, space.dtype)
 
     def respond(theta, memory, clipped, eta=eta):
@@ -76,6 +76,7 @@ def linearised_step(
         _by_eta=linearise(of_eta, eta)[1] if is_learned else None,
         params=space,
         memory=memory_space,
+        moments=moments_of(state.opt_state),
     )
 
 

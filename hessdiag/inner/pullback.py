@@ -75,6 +75,8 @@ def pull_back(
     if not cut.as_sgd:
         to_eta = to_eta + step.back_to_eta(*cotangent, like=to_eta)
     memory = memory if cut.follows_memory else jnp.zeros_like(memory)
+    for moment, entries in step.moments:
+        memory = memory.at[slice(*entries)].set(0) if moment == cut.still else memory
     return PulledBack(Cotangent(params, memory), to_gradient, to_eta)
 
 

@@ -33,6 +33,7 @@ class InnerStep:
         clip_ratio: <c(g), g> / <g, g>: what c multiplies the length of g by.
         params: The space of the parameters.
         memory: The space of the optimiser's state, floating-point leaves only.
+        moments: Which entries of the memory are its first and second moments (`moments_of`).
     """
 
     learning_rate: Float[Array, ""] | None
@@ -46,6 +47,7 @@ class InnerStep:
     _by_eta: Callable | None  # tangents of eta -> tangents of (u, s'), the gradient held
     params: Space = field(metadata={"static": True})
     memory: Space = field(metadata={"static": True})
+    moments: tuple[tuple[str, tuple[int, int]], ...] = field(metadata={"static": True}, default=())
 
     @property
     def hessian(self) -> Operator:

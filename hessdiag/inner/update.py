@@ -15,7 +15,6 @@ from jaxtyping import Array, Float, Int
 
 from hessdiag.inner.extras import Optimiser, with_extras
 from hessdiag.inner.finite_roots import with_finite_roots
-from hessdiag.spectra import Space
 
 Eta = Float[Array, " m"]
 """The unconstrained meta-parameters as a flat vector."""
@@ -197,34 +196,3 @@ class LossWithoutEta:
         del eta
         fast = params.fast if isinstance(params, optax.LookaheadParams) else params
         return self.loss(fast, batch)
-
-
-def held_memory(
-    opt_state: Any, dtype: Any
-) -> tuple[Float[Array, " k"], Space, Callable[[Float[Array, " k"]], Any]]:
-    """The optimiser's state as derivatives see it: its floating-point leaves, m and v under Adam.
-
-    Counters steer bias corrections and schedules but carry no derivative.
-
-    Args:
-        opt_state: the optimiser's state.
-        dtype: of the parameters; the flat vector's is at least as wide.
-
-    Returns:
-        The memory as one flat vector, its space, and flat memory → whole state, counters held.
-    """
-    leaves, structure = jax.tree.flatten(opt_state)
-    moves = [jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves]
-    floating = [leaf for leaf, is_floating in zip(leaves, moves, strict=True) if is_floating]
-    narrow = Space.like(floating, dtype=dtype)
-    wide = jnp.promote_types(narrow.dtype, dtype)  # accumulators may have a dtype of their own
-    space = replace(
-        narrow, dtype=wide, unravel=lambda flat: narrow.unravel(flat.astype(narrow.dtype))
-    )
-
-    def merged(flat):
-        memory = iter(space.unravel(flat))
-        held = [next(memory) if m else leaf for leaf, m in zip(leaves, moves, strict=True)]
-        return jax.tree.unflatten(structure, held)
-
-    return space.ravel(floating), space, merged

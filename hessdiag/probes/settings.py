@@ -35,7 +35,8 @@ class ProbeSettings:
     tolerance: float = setting(1e-3, "relative residual at which ends count as converged", above=0)
     counterfactuals: tuple[str, ...] = setting(
         (),
-        "cuts to measure: of no-hessian, no-memory, neither, trace, stable-hessian, as-sgd; or all",
+        "cuts to measure: of no-hessian, no-memory, no-first-moment, no-second-moment, neither, "
+        "trace, stable-hessian, as-sgd; or all",
         "--counterfactuals",
         choices=names_in("hessdiag.inner", "COUNTERFACTUALS"),
     )

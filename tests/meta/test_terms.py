@@ -123,6 +123,11 @@ def test_cuts_matter(mrp_case, made):
             assert apart > 1e-9, name
         if name in ("no-memory", "as-sgd") and not has_memory:
             assert apart < 1e-12, name
+    by_name = dict(zip(EVERYTHING, sums, strict=True))
+    state = mrp_case.state.opt_state[0]
+    for name, fields in (("no-first-moment", ("mu", "trace")), ("no-second-moment", ("nu",))):
+        moved = np.abs(by_name[name] - full).max() / np.abs(full).max()
+        assert (moved > 1e-9) == any(hasattr(state, field) for field in fields), name
 
 
 def test_bounds_without_a_key_are_refused(adam_mrp):

@@ -81,6 +81,17 @@ class DenseUnroll:
             row = row @ jacobian
         return np.stack(rows[::-1])
 
+    def _moment(self, which: str) -> np.ndarray:
+        """Which entries of the memory belong to a moment, from what the optimisers here keep."""
+        state = self.case.state.opt_state[0]
+        fields = {"first": ("mu", "trace"), "second": ("nu",)}[which]
+        marked = {
+            name: jax.tree.map(lambda leaf, name=name: jnp.full(leaf.shape, name in fields), value)
+            for name, value in getattr(state, "_asdict", dict)().items()
+            if name != "count"
+        }
+        return np.asarray(ravel_pytree(list(marked.values()))[0], bool)
+
     def _along(self, cut: Cut, at_rest, by_gradient, clip, hessian, _mixed, alpha):
         """A_j and the response to the gradient, with what is cut set to zero, block by block."""
         d, size = self.size, len(at_rest)
@@ -98,6 +109,8 @@ class DenseUnroll:
             jacobian[:, :d] += by_gradient @ hessian
         if not cut.memory or cut.as_sgd:
             jacobian[:, d:] = 0.0
+        if cut.still is not None:
+            jacobian[:, d:][:, self._moment(cut.still)] = 0.0
         if cut.trace is not None:
             jacobian = np.zeros_like(at_rest)
             jacobian[:d, :d] = cut.trace * np.eye(d)
