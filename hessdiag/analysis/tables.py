@@ -7,6 +7,7 @@ import pandas as pd
 from hessdiag.analysis.comparisons import ESTIMATORS, comparison_table, evidence
 from hessdiag.analysis.curvature import curvature_table
 from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
+from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.measured import Configuration
@@ -25,6 +26,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "terms": term_table,
     "sensitivity": sensitivity_table,
     "curvature": curvature_table,
+    "edges": edge_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,
     "quality": quality_table,

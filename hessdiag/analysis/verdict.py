@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import explanation, remedies
+from hessdiag.analysis import edges, explanation, remedies
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -16,6 +16,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "rivals": (explanation.rivals, "predicted"),
     "hessian-cut": (remedies.hessian_cut, "growth"),
     "deflation": (remedies.deflation, "sources"),
+    "edge": (edges.below_edge, "curvature"),
     "memory-cut": (remedies.memory_cut, "growth"),
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),

@@ -81,6 +81,12 @@ class InnerStep:
         change, after = self._respond(theta, memory, self._clip(gradient))
         return theta + change, after
 
+    def respond_to_clipped(
+        self, theta: Float[Array, " d"], memory: Float[Array, " k"], clipped: Float[Array, " d"]
+    ) -> tuple[Float[Array, " d"], Float[Array, " k"]]:
+        """The tangents of theta' - theta and s' from those of theta, s and c(g)."""
+        return self._respond(theta, memory, clipped)
+
     def respond_to_eta(
         self, eta: Float[Array, " m"]
     ) -> tuple[Float[Array, " d"], Float[Array, " k"]]:

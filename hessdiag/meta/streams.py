@@ -109,13 +109,14 @@ class LoopKeys(NamedTuple):
     products: PRNGKeyArray
     paths: PRNGKeyArray
     rounding: PRNGKeyArray  # moves of the states by one eps
+    edge: PRNGKeyArray
 
 
 def along_inner_loop(key: PRNGKeyArray) -> LoopKeys:
     """The streams of one inner loop's spectra."""
     hessians, operators, products = jax.random.split(key, 3)
-    paths, rounding = (jax.random.fold_in(key, k) for k in (3, 4))
-    return LoopKeys(hessians, operators, products, paths, rounding)
+    paths, rounding, edge = (jax.random.fold_in(key, k) for k in (3, 4, 5))
+    return LoopKeys(hessians, operators, products, paths, rounding, edge)
 
 
 def averaged(key: PRNGKeyArray, more: int) -> PRNGKeyArray:

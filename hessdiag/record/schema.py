@@ -50,6 +50,11 @@ spectra; ritz_error; unroll inner_step start ritz; 1; its error
 spectra; density_grid; unroll inner_step grid; 1; eigenvalue of the Hessian of the inner loss
 spectra; density; unroll inner_step grid; 1; smoothed spectral density
 spectra; cumulative half; unroll inner_step grid; 1; share of eigenvalues at or below
+edges; edge; operator_unroll; 1; sharpness up to which the optimiser is stable
+edges; edge_sharpness error; operator_unroll; 1; highest eigenvalue of alpha P^-1 Hessian
+edges; edge_share error; operator_unroll; 1; sharpness over the optimiser's edge
+edges; batch_sharpness; operator_unroll; 1; alpha g'Hg over g'g, first step
+edges; edge_matvecs; operator_unroll; 1; products spent
 operators; operator_radius_minus_one; @operator; 1; spectral radius, minus one
 operators; operator_radius_error; @operator; 1; bound on its error
 operators; operator_radius_estimate; @operator; 1; first-order error of it, no bound

@@ -73,7 +73,7 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
         return {}
     if name.startswith("share"):
         text = share(value, low, high).replace("undecided", "")
-        return {name: text, f"S{name[1:]}": names.title(text)}
+        return {name: text, f"S{name[1:]}": names.title(text), f"{name}_plain": percent(value)}
     if name.endswith(_COUNTS):
         return {name: f"{value:g}"}
     text = plain(value, digits=2) if name in ("signal", "rival") else factor(value)

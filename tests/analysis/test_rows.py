@@ -293,3 +293,13 @@ def test_curvature_is_the_largest_of_all(tables, probes):
     assert found["largest"] == radii.max()
     assert found["median"] == np.median(radii)
     assert found["spectra"] == radii.size
+
+
+def test_the_edge_is_that_of_the_optimiser_and_shares_are_of_it(tables, probes):
+    found = row(tables["edges"], configuration="optimiser=adam", when="all")
+    sharpness = np.concatenate([p.edge_sharpness.values.ravel() for s in probes for p in s])
+    assert found["edge"] == pytest.approx(2 * 1.9 / 0.1)
+    assert found["largest"] == pytest.approx(sharpness.max() / 38)
+    assert found["share"] == pytest.approx(np.median(sharpness) / 38)
+    assert found["spectra"] == sharpness.size
+    assert row(tables["edges"], configuration="optimiser=sgd", when="all")["edge"] == 2

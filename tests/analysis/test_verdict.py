@@ -284,7 +284,21 @@ def test_every_question_is_asked_and_has_its_figure():
     made = answers(None, cuts=[])
     assert list(made) == [
         *("growth", "published", "optimiser", "rivals", "hessian-cut", "deflation"),
-        *("memory-cut", "sources", "mix", "signal-to-noise", "reproduced"),
+        *("edge", "memory-cut", "sources", "mix", "signal-to-noise", "reproduced"),
     ]
     assert {answer.status for answer in made.values()} == {"not measured"}
     assert all(answer.figure for answer in made.values())
+
+
+@pytest.mark.parametrize(
+    ("largest", "error", "status"),
+    [(0.4, 0.1, "holds"), (1.4, 0.1, "does not hold"), (0.95, 0.1, "undecided")],
+)
+def test_the_edge_is_decided_by_the_bound_of_the_sharpest_probe(largest, error, status):
+    row = {"edge": 38.0, "share": 0.1, "largest": largest, "largest_error": error, "spectra": 9}
+    made = answers(None, edges=[row])["edge"]
+    assert made.status == status
+    assert (made.numbers["share"].low, made.numbers["share"].high) == (
+        largest - error,
+        largest + error,
+    )

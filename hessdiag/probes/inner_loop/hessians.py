@@ -35,10 +35,10 @@ class Hessians:
         hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
         for j in range(len(steps.gradient)):
             if steps.params.size <= spectra.DENSE_LIMIT:
-                runs = _symmetric(spectra.matrix_spectrum, np.asarray(self._dense(steps, j)))
+                runs = symmetric_runs(spectra.matrix_spectrum, np.asarray(self._dense(steps, j)))
             else:
                 decompositions, lowest = self._decompose(steps, j, streams.numbered(key, j))
-                runs = _symmetric(spectra.ritz_values_per_start, decompositions)
+                runs = symmetric_runs(spectra.ritz_values_per_start, decompositions)
             rate = None if steps.learning_rate is None else float(steps.learning_rate[j])
             hessians.append(_spectrum(runs, steps.params.size, rate))
             progress()
@@ -64,7 +64,7 @@ class Hessians:
         return runs, lowest[0]
 
 
-def _symmetric(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzValues]:
+def symmetric_runs(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzValues]:
     """The runs that are read from products; one without a number, where these are not symmetric."""
     try:
         runs = read(products)

@@ -73,6 +73,15 @@ _PATH = {
     "path_matvecs": "matvecs",
     "path_converged": "converged",
 }
+_EDGE = {
+    "edge": "limit",
+    "edge_sharpness": "sharpness",
+    "edge_sharpness_error": "error",
+    "edge_share": "share",
+    "edge_share_error": "share_error",
+    "batch_sharpness": "along_gradient",
+    "edge_matvecs": "matvecs",
+}
 _DTYPES: dict[str, Any] = {"matvecs": np.int32, "converged": np.int8}  # by the last word of a name
 
 
@@ -107,6 +116,8 @@ def _other_operators(loops: Sequence[InnerLoopSpectra]) -> Values:
     if names and set(names) <= set(loops[0].products):
         by_term = [list(zip(*(loop.products[n] for n in names), strict=True)) for loop in loops]
         values |= _columns(_PRODUCT, by_term)
+    if loops and all(loop.edge for loop in loops):
+        values |= _columns(_EDGE, [loop.edge for loop in loops])
     if loops and all(loop.paths for loop in loops):
         values |= _columns(_PATH, [loop.paths for loop in loops])
     return values

@@ -13,6 +13,7 @@ from jaxtyping import Array, Key, PyTree
 
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
+from hessdiag.probes.inner_loop.edges import Edges
 from hessdiag.probes.inner_loop.hessians import Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
 from hessdiag.probes.inner_loop.norms import NormRuns, Norms, of_one_step
@@ -37,6 +38,7 @@ class InnerLoop:
             lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
         )
         self._hessians = Hessians(settings)
+        self._edges = Edges(settings)
         self._radii = Radii(settings)
         self._norms = Norms(settings)
         self._rounding = Rounding(self._linearise)
@@ -77,6 +79,8 @@ class InnerLoop:
         if self._settings.products:
             products = (*(() if steps.learning_rate is None else ("paper",)), *names)
             yield from self._norms.lowered(steps, products, key)
+        if names or self._settings.products:
+            yield from self._edges.lowered(steps, key)
         if names or products:
             yield from self._rounding.lowered(points, steps, names, products, key)
 
@@ -95,6 +99,7 @@ class InnerLoop:
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
         if not names and not settings.products and not settings.paths:
             return InnerLoopSpectra(hessians, {}, {}, [], np.asarray(steps.loss))
+        distance = self._edges.measure(steps, keys.edge)
         alike, computed = self._computed(steps)
         copied = computed != names
 
@@ -130,7 +135,8 @@ class InnerLoop:
         if settings.products:
             products = with_copies(products, first + names)
         operators = with_copies(operators, names)
-        return InnerLoopSpectra(hessians, operators, products, paths, np.asarray(steps.loss))
+        losses = np.asarray(steps.loss)
+        return InnerLoopSpectra(hessians, operators, products, paths, losses, distance)
 
 
 def _vectors(runs: Mapping[str, Sequence[RadiusRuns] | Sequence[NormRuns]]) -> Vectors:

@@ -54,6 +54,27 @@ class PathNorm:
 
 
 @dataclass(frozen=True)
+class EdgeDistance:
+    """How far the first inner step is from the optimiser's edge of stability (`inner.edge`)."""
+
+    limit: float  # the edge; NaN where the optimiser has none that is known
+    sharpness: float  # highest eigenvalue of the preconditioned Hessian times the learning rate
+    error: float  # some eigenvalue lies within it
+    along_gradient: float  # alpha g'Hg / g'g, of the step's own batch
+    matvecs: int  # products spent
+
+    @property
+    def share(self) -> float:
+        """Of the edge."""
+        return self.sharpness / self.limit
+
+    @property
+    def share_error(self) -> float:
+        """Of the share."""
+        return self.error / self.limit
+
+
+@dataclass(frozen=True)
 class InnerLoopSpectra:
     """All that was measured along one inner loop of n steps."""
 
@@ -64,3 +85,4 @@ class InnerLoopSpectra:
     i - 1 inner steps (Bonnet et al. 2021, eq. 11); P_1 is the identity."""
     paths: list[PathNorm]  # per inner step; empty where they were not wanted
     losses: Float[np.ndarray, " n"]  # per inner step
+    edge: EdgeDistance | None = None

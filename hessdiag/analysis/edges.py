@@ -1,0 +1,45 @@
+"""How far training is from the optimiser's edge of stability."""
+
+import numpy as np
+import pandas as pd
+
+from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
+from hessdiag.analysis.measured import ALL, PHASES, Configuration
+from hessdiag.analysis.questions import Measured, answer, exact
+
+
+def edge_table(of: Configuration) -> pd.DataFrame:
+    """Sharpness over the edge: median and largest of the probes; and that along batch gradients.
+
+    The latter, g'Hg / g'g, is over the edge 2 / α of stochastic gradient descent (arXiv
+    2412.20553), whatever the optimiser.
+    """
+    if "edge_share" not in of.probes or not np.isfinite(of.probes.edge_share).any():
+        return pd.DataFrame()
+    rows = []
+    for when in (*PHASES, ALL):
+        probes = of.probes.isel(probe=(of.probes.when == when) | (when == ALL))
+        shares, errors = probes.edge_share.values.ravel(), probes.edge_share_error.values.ravel()
+        if np.isfinite(shares).any():
+            largest = int(np.nanargmax(shares))
+            row = {"when": when, "edge": float(np.nanmedian(probes.edge))}
+            row |= {"share": float(np.nanmedian(shares)), "largest": float(shares[largest])}
+            row |= {"largest_error": float(errors[largest]), "spectra": int(shares.size)}
+            rows.append(row | {"batch_share": float(np.nanmedian(probes.batch_sharpness)) / 2})
+    return pd.DataFrame(rows)
+
+
+def below_edge(of: Measured) -> Answer:
+    """Whether every probe lay surely below the edge."""
+    for row in of.rows["edges"]:
+        largest, error = row["largest"], row["largest_error"]
+        low, high = largest - error, largest + error
+        numbers = {
+            "edge_of": exact(row["edge"]),
+            "share_median": exact(row["share"]),
+            "share": Quantity(largest, low, high, "bound", row["spectra"]),
+        }
+        if high < 1:
+            return answer(HOLDS, "below", numbers=numbers)
+        return answer(*((FAILS, "beyond") if low > 1 else (UNDECIDED, "overlaps")), numbers=numbers)
+    return answer()
