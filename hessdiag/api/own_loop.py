@@ -19,7 +19,7 @@ from hessdiag.api.probe_arguments import (
     require_floats,
     require_functions,
     require_loop_runs,
-    require_no_semi_gradient,
+    require_measure,
     require_number,
     require_optimiser,
     require_rate,
@@ -118,7 +118,7 @@ class Probe:
         require_optimiser(optimiser)
         sample = sampler(rollout, batches)
         outer_sample = sample if validation is None else from_batches(validation)
-        require_no_semi_gradient(measure.get("operators", ()))
+        require_measure(measure)
         flat = {f"probe.{key}": value for key, value in measure.items()}
         self.spent = 0.0
         self._settings: Settings = from_flat({"env": name, "n": n, "seed": seed, **flat})

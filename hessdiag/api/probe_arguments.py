@@ -1,6 +1,6 @@
 """What `Probe` is given, refused in one line where it cannot be measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import jax
@@ -29,9 +29,14 @@ def require_functions(**given: Any) -> None:
             _refuse(name, value, f"a function {_SIGNATURES[name]}")
 
 
-def require_no_semi_gradient(operators: Any) -> None:
-    """Operators that a loop has."""
-    if "semi-gradient" in operators:
+def require_measure(measure: Mapping[str, Any]) -> None:
+    """Settings of probes that a loop has, too."""
+    for name in ("at", "points"):
+        if name in measure:
+            raise UsageError(
+                f"{name}: a loop is measured where it calls the probe; allowed: every="
+            )
+    if "semi-gradient" in measure.get("operators", ()):
         raise UsageError(
             "operators: semi-gradient is of problems with inner_loss_with_targets, which a loop "
             "has not; allowed: paper, preconditioned, update, augmented"
@@ -130,9 +135,11 @@ def require_loop_runs(problem: LoopProblem, floats: Any, eta: Any, env_state: An
         if not (isinstance(found, tuple) and len(found) == 2):
             _refuse("rollout", found, f"a function {_SIGNATURES['rollout']}")
         value = traced(loss, getattr(problem, loss), floats, eta, found[1])
-        if jnp.shape(value) != () or not jnp.issubdtype(value.dtype, jnp.floating):
-            shape = [list(leaf.shape) for leaf in jax.tree.leaves(value)]
-            raise UsageError(f"{loss}: it gives arrays of shapes {shape}; allowed: a real scalar")
+        leaves = jax.tree.leaves(value)
+        is_bare = jax.tree.structure(value) == jax.tree.structure(0)
+        if not is_bare or value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+            given = ", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves)
+            raise UsageError(f"{loss}: it gives {given or 'nothing'}; allowed: a real scalar")
 
 
 def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
