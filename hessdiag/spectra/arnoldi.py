@@ -78,8 +78,8 @@ def arnoldi(
         residual = space.residual / nonzero(space.scale) * jnp.abs(vector[space.active - 1])
         allowed = jnp.maximum(TOLD_APART * distance, DIGITS * jnp.finfo(operator.dtype).eps)
         told_apart = (jnp.asarray(shift) == 0) | (residual < allowed)
-        small = residual < tolerance
-        return Judgement(small, small & told_apart, jnp.ones((), bool))
+        small = (residual < tolerance) & space.explored
+        return Judgement(small, small & told_apart, space.explored)
 
     no = jnp.zeros((), bool)
     algorithm = Algorithm(blank, lambda _, product: product, _recorded, judge, lambda _: no)

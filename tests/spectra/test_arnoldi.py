@@ -142,11 +142,24 @@ def test_an_invariant_space_ends_the_run(dtype, scale):
 
 
 @pytest.mark.parametrize("multiple", [0.0, -3.0, 1e-8, 1e8])
-def test_a_multiple_of_the_identity_breaks_down_at_once(dtype, multiple):
+def test_a_multiple_of_the_identity_breaks_down_after_one_look_beside(dtype, multiple):
     run = runs_of(multiple * np.eye(SIZE), dtype, max_matvecs=17)[0]
-    assert run.active == 1
+    assert run.active == 2
     assert run.broke_down
     np.testing.assert_allclose(run.hessenberg[0, 0], multiple, rtol=tolerance(dtype, 1.0))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flat_bulk_hides_nothing(seed):
+    """A residual below eps sqrt(d) looks like rounding, and leads to the outlier."""
+    size = 40_000
+    left, other = np.linalg.qr(np.random.default_rng(100).standard_normal((size, 2)))[0].T
+    left, right = np.float32(left), np.float32(0.002 * (left + 0.5 * other))
+    operator = linear(lambda v: v + jnp.vdot(right, v) * left, jnp.zeros(size, jnp.float32))
+    start = jax.random.normal(jax.random.key(seed), (size,))
+    run = jax.jit(lambda x: arnoldi(operator, x, max_matvecs=12, tolerance=1e-4))(start)
+    found = complex_ritz_values(run, departure=float(np.linalg.norm(right)))
+    assert np.abs(found.values).max() == pytest.approx(1.002, abs=2e-5)
 
 
 def test_a_cap_beyond_the_size_is_clipped():
