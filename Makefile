@@ -19,7 +19,7 @@ environment = python=$$(tools/find-python "$(PYTHON)") && "$$python" -m venv --c
 
 $(READY): pyproject.toml constraints.txt
 	@$(environment) $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,docs]'
 	@touch $@
 
 run: $(READY)  ## Train, probe and report on Snake with n = 5 (the laptop preset).
@@ -40,8 +40,10 @@ format: $(READY)  ## Put the code into the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## Make docs/settings.md again from where settings are declared.
+docs: $(READY)  ## Make docs/settings.md, and the site in docs/_build/html.
 	$(BIN)/python tools/settings_page.py > docs/settings.md
+	$(BIN)/sphinx-build -b html -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	@echo site: docs/_build/html/index.html
 
 # The libraries compared with have an environment of their own: PyTorch is no dependency.
 $(BENCH_READY): pyproject.toml constraints.txt constraints-bench.txt
@@ -62,5 +64,5 @@ bench: $(BENCH_READY)  ## Measure speed and conformance; writes benchmarks/READM
 	$(BENCH) -m benchmarks.conformance
 	$(BENCH) -m benchmarks.table
 
-clean:  ## Remove the environments.
-	rm -rf $(VENV) $(BENCH_VENV)
+clean:  ## Remove the environments and the site.
+	rm -rf $(VENV) $(BENCH_VENV) docs/_build
