@@ -33,39 +33,51 @@ def loss(params, batch):
 
 
 optimiser = optax.adam(1e-2)
-params = model.init(jax.random.key(1), inputs[:1])
-state = optimiser.init(params)
-for _ in range(30):  # somewhere in training
+
+
+def trained(steps=30):
+    """(parameters, optimiser state) somewhere in training."""
+    params = model.init(jax.random.key(1), inputs[:1])
+    state = optimiser.init(params)
+    for _ in range(steps):
+        params, state = step(params, state)
+    return params, state
+
+
+def step(params, state):
+    """One update of the whole data."""
     gradient = jax.grad(loss)(params, (inputs, labels))
     change, state = optimiser.update(gradient, state, params)
-    params = optax.apply_updates(params, change)
+    return optax.apply_updates(params, change), state
 
-# The spectrum of the loss at one point.
-result = hessdiag.spectrum(loss, params, (inputs, labels), top=5)
-print(result)
-result.plot("spectrum.png")
-result.save("spectrum.nc")
 
-# The same of the generalised Gauss-Newton matrix.
-print(
-    hessdiag.spectrum(
-        loss,
+def gauss_newton(params, batch):
+    """The generalised Gauss-Newton matrix of the loss."""
+    x, y = batch
+    return spectra.gauss_newton(
+        lambda p: jnp.asarray(model.apply(p, x)),
+        lambda logits: optax.losses.softmax_cross_entropy_with_integer_labels(logits, y).mean(),
         params,
-        (inputs, labels),
-        operator=lambda p, batch: spectra.gauss_newton(
-            lambda q: jnp.asarray(model.apply(q, batch[0])),
-            lambda logits: optax.losses.softmax_cross_entropy_with_integer_labels(
-                logits, batch[1]
-            ).mean(),
-            p,
-        ),
     )
-)
 
-# What ten Adam updates, each on its own batch, multiply a perturbation of the parameters by.
-update = hessdiag.OptaxUpdate(loss, optimiser, learning_rate=1e-2)
-batches = (inputs[:500].reshape(10, 50, 10), labels[:500].reshape(10, 50))
-along = hessdiag.inner_loop_spectra(update, (params, state), batches)
-print(along)
-along.plot("inner-loop.png")
-along.save("inner-loop.nc")
+
+def main():
+    """The spectrum of the loss at one point, of its Gauss-Newton matrix, and along ten updates."""
+    params, state = trained()
+    result = hessdiag.spectrum(loss, params, (inputs, labels), top=5)
+    print(result)
+    result.plot("spectrum.png")
+    result.save("spectrum.nc")
+    print(hessdiag.spectrum(loss, params, (inputs, labels), operator=gauss_newton))
+
+    # What ten Adam updates, each on its own batch, multiply a perturbation of the parameters by.
+    update = hessdiag.OptaxUpdate(loss, optimiser, learning_rate=1e-2)
+    batches = (inputs[:500].reshape(10, 50, 10), labels[:500].reshape(10, 50))
+    along = hessdiag.inner_loop_spectra(update, (params, state), batches)
+    print(along)
+    along.plot("inner-loop.png")
+    along.save("inner-loop.nc")
+
+
+if __name__ == "__main__":
+    main()

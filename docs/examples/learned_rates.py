@@ -45,15 +45,23 @@ def outer_loss(log_rates, params, key):
 params = {"w": jnp.zeros(20), "b": jnp.zeros(())}
 log_rates = jax.tree.map(lambda p: jnp.full_like(p, jnp.log(1e-3)), params)
 meta_optimiser = optax.adam(0.05)
-meta_state = meta_optimiser.init(log_rates)
 meta_gradient = jax.jit(jax.value_and_grad(outer_loss))
-for step in range(101):
-    value, gradient = meta_gradient(log_rates, params, jax.random.key(step))
-    if step in (0, 100):
-        update = update_with(log_rates)
-        inner, _ = batches_of(jax.random.key(step))
-        found = hessdiag.inner_loop_spectra(update, update.init(params), inner)
-        print(f"meta-iteration {step}: validation loss {value:.3f}")
-        print(found)
-    change, meta_state = meta_optimiser.update(gradient, meta_state, log_rates)
-    log_rates = optax.apply_updates(log_rates, change)
+
+
+def main(log_rates=log_rates):
+    """Learn the rates; look at the inner loop before and after."""
+    meta_state = meta_optimiser.init(log_rates)
+    for step in range(101):
+        value, gradient = meta_gradient(log_rates, params, jax.random.key(step))
+        if step in (0, 100):
+            update = update_with(log_rates)
+            inner, _ = batches_of(jax.random.key(step))
+            found = hessdiag.inner_loop_spectra(update, update.init(params), inner)
+            print(f"meta-iteration {step}: validation loss {value:.3f}")
+            print(found)
+        change, meta_state = meta_optimiser.update(gradient, meta_state, log_rates)
+        log_rates = optax.apply_updates(log_rates, change)
+
+
+if __name__ == "__main__":
+    main()
