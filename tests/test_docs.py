@@ -10,12 +10,10 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-from _pytest.mark.structures import ParameterSet
 from hessdiag.cli.main import hessdiag as command_line  # pyright: ignore[reportMissingImports]
 
 import hessdiag
@@ -50,15 +48,14 @@ def ids(page: Path) -> str:
     return page.stem
 
 
-def runs() -> Iterator[ParameterSet]:
-    """The pages with Python; marked where it takes its time."""
-    for page in PAGES:
-        if blocks(page, "python"):
-            marks = [pytest.mark.slow] if page.stem in SLOW else []
-            yield pytest.param(page, id=page.stem, marks=marks)
+RUNS = [
+    pytest.param(page, id=page.stem, marks=[pytest.mark.slow] if page.stem in SLOW else [])
+    for page in PAGES
+    if blocks(page, "python")
+]
 
 
-@pytest.mark.parametrize("page", runs())
+@pytest.mark.parametrize("page", RUNS)
 def test_python_runs(page, tmp_path):
     (tmp_path / "reports").symlink_to(ROOT / "reports")
     code = script(page)
