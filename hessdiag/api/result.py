@@ -73,7 +73,8 @@ class Result(abc.ABC):
 
     def __str__(self) -> str:
         text = io.StringIO()
-        console = Console(file=text, width=160, color_system=None)
+        # told that it is in a notebook, it would display there, and write nothing
+        console = Console(file=text, width=160, color_system=None, force_jupyter=False)
         for alarm in self.alarms():
             console.print(alarm, soft_wrap=True, markup=False, highlight=False)
         if self.alarms():

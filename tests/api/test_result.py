@@ -26,6 +26,13 @@ def result():
     return Numbers(xarray.Dataset({"it": ("x", np.arange(3.0))}, attrs={"seed": 0}))
 
 
+def test_the_text_is_the_same_in_a_notebook(result, monkeypatch):
+    monkeypatch.setattr(Numbers, "notes", lambda _: ["a note"])
+    elsewhere = str(result)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert str(result) == elsewhere == "a note"
+
+
 def read(path) -> xarray.Dataset:
     with xarray.open_dataset(path, engine="h5netcdf") as saved:
         return saved.load()
