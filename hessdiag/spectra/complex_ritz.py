@@ -8,7 +8,8 @@ from jaxtyping import Complex, Float
 from scipy.linalg import eig
 
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition
-from hessdiag.spectra.ritz import Verdict, backward_error, verdict
+from hessdiag.spectra.errors import backward_error
+from hessdiag.spectra.ritz import Verdict, verdict
 
 SOLVER_ROUNDING = 12.0
 """Backward error of the host's eigensolver, in units of sqrt(size) eps |A| in float64.

@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hessdiag.spectra.checks import require_symmetric
+from hessdiag.spectra.errors import rounding_error
 from hessdiag.spectra.operators import Operator
-from hessdiag.spectra.ritz import RitzValues, rounding_error
+from hessdiag.spectra.ritz import RitzValues
 
 DENSE_LIMIT = 500
 """Size up to which the dense spectrum is to be preferred, which gives multiplicities, too.

@@ -14,8 +14,8 @@ from hessdiag.spectra.checks import (
     require_symmetric,
     require_whole,
 )
+from hessdiag.spectra.errors import rounding_error
 from hessdiag.spectra.explored import larger_beside
-from hessdiag.spectra.ritz import rounding_error
 from hessdiag.spectra.spaces import Vector
 
 _ROWS = 20  # of the basis at least, as in SciPy

@@ -7,32 +7,18 @@ from typing import Literal
 
 import jax
 import numpy as np
-from jaxtyping import DTypeLike, Float
+from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
 from hessdiag.spectra.checks import require_symmetric
+from hessdiag.spectra.errors import asymmetry_error, least_error, rounding_error
 from hessdiag.spectra.lanczos import OVERLAP, LanczosDecomposition
-
-ROUNDING = 16.0
-"""Error that the products' rounding leaves in any eigenvalue, in units of eps |A|.
-
-Residual bounds shrink far below it and are then untrue. The largest error met in float32, on dense
-and low-rank matrices with d = 60 to 25000, was 10 eps |A| (rank 12, d = 2000, the XLA of JAX 0.12).
-In float64 two ways of forming one Hessian differed by 6 eps |A|.
-"""
 
 SENSITIVITY = 4.0
 """Error of an eigenvalue in units of what random moves of the parameters by eps do to A x.
 
 Against float64, on 240 deep tanh and recurrent networks and 120 that compute in bfloat16: 1.9 at
 most with the moves of two starts, and beyond 4 twice with those of one.
-"""
-
-SOLVER_ROUNDING = 4.0
-"""Error of the host's eigensolver, in units of sqrt(size) eps |A| in float64.
-
-LAPACK was met with 1.4 sqrt(size) on exactly known matrices (Hadamard eigenvectors) of size 64 to
-512. It matters only when the products, too, are in float64.
 """
 
 _HALVINGS = 60  # of an interval of logarithms that is some hundreds long
@@ -132,8 +118,10 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     else:
         values = weights = residuals = np.full(active, np.nan)
     determined = SENSITIVITY * float(decomposition.sensitivity)
-    measured = max(defect, noise, determined) * scale
-    rounding = float(np.maximum(rounding_error(values, dtype), measured))
+    measured = max(asymmetry_error(defect, active), noise, determined) * scale
+    rounding = float(
+        np.maximum(rounding_error(values, dtype), max(measured, least_error(size, dtype)))
+    )
     least = max(np.finfo(dtype).eps / 2, noise) * scale
     couplings = np.maximum(t[1], max(least, np.finfo(dtype).tiny))
     t[1, -1] *= not decomposition.broke_down  # what a breakdown leaves is rounding
@@ -177,25 +165,6 @@ def beyond(
         return float(np.exp(high))
 
     return distance(values - values[0]), distance(values[-1] - values)
-
-
-def rounding_error(values: Float[np.ndarray, " size"], dtype: DTypeLike) -> float:
-    """Absolute error that rounding leaves in the eigenvalues of a matrix that the host solved.
-
-    The dtype is that of the products. NaN if a value is.
-    """
-    return backward_error(float(np.max(np.abs(values))), len(values), dtype, SOLVER_ROUNDING)
-
-
-def backward_error(norm: float, size: int, dtype: DTypeLike, solver_rounding: float) -> float:
-    """How far the matrix of which the host's numbers are true is from A at most, by rounding.
-
-    The norm is |A|, the size that of the matrix that the host solved, the dtype that of the
-    products, and the host's backward error in units of sqrt(size) eps |A| in float64.
-    """
-    products = ROUNDING * float(np.finfo(dtype).eps)
-    solver = solver_rounding * np.sqrt(size) * float(np.finfo(np.float64).eps)
-    return float((products + solver) * norm)
 
 
 def ritz_values_per_start(decompositions: LanczosDecomposition) -> list[RitzValues]:

@@ -81,7 +81,7 @@ def test_beyond_the_edge_the_iteration_grows(name, share, stable):
     lengths = []
     for _ in range(4000):
         change, state = optimiser.update(curvature * theta, state)
-        theta = theta + change
+        theta = theta + jnp.asarray(change)
         lengths.append(float(jnp.abs(theta[0])))
         if not 1e-8 < lengths[-1] < 1e8:
             break
