@@ -88,8 +88,13 @@ class Result(abc.ABC):
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        from hessdiag.report import notebook
+
+        return notebook.shown(str(self), self.plot(), self.slug)
+
     def plot(self, path: str | Path | None = None) -> "Figure":
-        """A matplotlib figure, which a notebook displays; saved as PNG, SVG or PDF by suffix."""
+        """A matplotlib figure; saved as PNG, SVG or PDF by suffix."""
         from hessdiag.report.figures.canvas import styled  # matplotlib takes its time
 
         with styled(self.slug):

@@ -1,8 +1,5 @@
 """What a run, a study or a probe of a loop found: to print, to plot and to compute with."""
 
-import base64
-import html
-import io
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +12,7 @@ from matplotlib.figure import Figure
 from hessdiag.analysis import Answer, Check, Findings, findings
 from hessdiag.errors import UsageError
 from hessdiag.record.atomic import write_atomically
+from hessdiag.report import notebook
 from hessdiag.report.figures.canvas import styled
 from hessdiag.report.figures.horizons import draw_growth
 from hessdiag.report.select import measured as measured_configurations
@@ -109,14 +107,8 @@ class Diagnosis:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        text = html.escape(str(self))
-        return f"<pre>{text}</pre>{self._picture()}"
-
-    def _picture(self) -> str:
-        file = io.BytesIO()
-        self.plot().savefig(file, format="png", dpi=80)
-        data = base64.b64encode(file.getvalue()).decode()
-        return f'<img alt="growth of the noise" src="data:image/png;base64,{data}">'
+        figure = self.plot() if measured_configurations(self.findings) else None
+        return notebook.shown(str(self), figure, "growth of the noise")
 
 
 def _joined(parts: Sequence[xarray.Dataset], along: str = "iteration") -> xarray.Dataset:

@@ -1,5 +1,6 @@
 """What every result can do, on one that needs no computation."""
 
+import base64
 import os
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def test_the_text_is_the_same_in_a_notebook(result, monkeypatch):
     elsewhere = str(result)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     assert str(result) == elsewhere == "a note"
+
+
+def test_a_notebook_shows_text_and_picture(monkeypatch):
+    density = xarray.Dataset(
+        {
+            "grid": ("grid_point", np.linspace(-1, 1, 5)),
+            "density": ("grid_point", np.ones(5)),
+            "cumulative": ("grid_point", np.linspace(0, 1, 5)),
+            "cumulative_error": ("grid_point", np.zeros(5)),
+            "lowest": -1.0,
+            "highest": 1.0,
+        }
+    )
+    monkeypatch.setattr(Numbers, "notes", lambda _: ["a < b"])
+    page = Numbers(density)._repr_html_()
+    assert "<pre>a &lt; b</pre>" in page
+    data = page.partition("base64,")[2].partition('"')[0]
+    assert base64.b64decode(data).startswith(b"\x89PNG")
+    assert len(page) < 100_000
 
 
 def read(path) -> xarray.Dataset:
