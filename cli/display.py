@@ -110,6 +110,7 @@ class _JsonDisplay(Display):
 
     def finished(self) -> None:
         results = json.loads((self._path / "summary.json").read_text())
+        del results["record"], results["sha256"]
         self._emit("finish", report=str(self._path / "report.html"), summary=results)
 
     def _emit(self, event: str, **record: Any) -> None:

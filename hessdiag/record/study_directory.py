@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hessdiag.record.atomic import write_atomically
+from hessdiag.record.digests import difference
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     as_written,
@@ -14,6 +15,7 @@ from hessdiag.record.documents import (
     read_document,
     write_document,
 )
+from hessdiag.record.links import refuse_links
 from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
@@ -73,9 +75,20 @@ def read_study(path: Path) -> StudyRecord:
 def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
     name, path = entry["cell"], directory.path / "cells" / entry["slug"]
     configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
-    run = read_run(path) if (path / "summary.json").is_file() else None
+    begun = any((path / name).exists() for name in ("summary.json", "metrics.jsonl"))
+    run = read_run(path) if begun else None
+    if run is not None:
+        _require_cell(run, entry)
     status = directory.status_of(entry["slug"])
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
+
+
+def _require_cell(run: RunRecord, entry: Mapping[str, Any]) -> None:
+    """Refuse a run that is of another cell."""
+    said = {"seed": entry["seed"], "train.iterations": entry["iterations"]}
+    apart = difference({key: run.settings.get(key) for key in said}, said)
+    if apart:
+        raise damaged(run.path / "config.json", f"{apart}, as study.json says")
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,8 @@ class StudyDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "StudyDirectory":
-        """Open an existing one; a study.json that cannot be read is a UsageError."""
+        """Open an existing one; one with links, or whose study.json is damaged, is refused."""
+        refuse_links(path)
         _ = cls(path).document
         return cls(path)
 
@@ -159,7 +173,8 @@ class StudyDirectory:
         """Where the cell of this slug stands."""
         failure = self._failure(slug)
         if failure.is_file():
-            return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
+            said = failure.read_text(encoding="utf-8", errors="replace")
+            return CellStatus("failed", 0, said.partition("\n")[0])
         return CellStatus.of(RunDirectory(self.path / "cells" / slug).summary())
 
     def write_results(self, results: Mapping[str, Any]) -> None:

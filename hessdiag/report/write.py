@@ -15,6 +15,7 @@ from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.analysis.frames import frame
 from hessdiag.record.atomic import write_atomically
 from hessdiag.record.documents import as_written
+from hessdiag.record.links import refuse_links
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names
 from hessdiag.report.figures.canvas import Box, boxes, saved, styled
@@ -39,6 +40,7 @@ def write_report(directory: Path | str) -> Path:
 
 def write_page(outcome: Findings, directory: Path) -> Path:
     """Write the page, figures and tables of findings into a directory."""
+    refuse_links(directory)
     shown = specs(outcome)
     folder = _emptied(directory / "figures", {spec.slug for spec in shown})
     drawn = [write_figure(spec, folder) for spec in shown]

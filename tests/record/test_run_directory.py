@@ -158,7 +158,7 @@ def test_half_a_last_line_is_cut(whole, copy):
 def test_missing_lines_of_metrics_are_named(copy):
     path = copy / "metrics.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
-    with pytest.raises(UsageError, match=rf"^{path}: damaged .* before the checkpoint"):
+    with pytest.raises(UsageError, match=rf"^{path}: damaged "):
         resume(copy)
 
 
