@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import click
 
+from hessdiag.errors import printable
+
 from .pace import PLAIN_SECONDS
 
 ENDS = ("finished", "failed", "interrupted")
@@ -56,9 +58,10 @@ def _follow(look, every: float) -> None:
     with live or contextlib.nullcontext():
         while True:
             state, line, probes = look()
+            line = printable(line)
             show = live.console.print if live else click.echo
             for probe in probes[told:]:
-                show(probe)
+                show(printable(probe))
             told = max(told, len(probes))
             is_due = time.monotonic() - latest >= PLAIN_SECONDS or state in ENDS
             if live:

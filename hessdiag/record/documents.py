@@ -1,5 +1,6 @@
 """JSON files of one format version, with one text for those that cannot be read."""
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,21 @@ _LONGEST_LINE = 1 << 20  # bytes
 def damaged(path: Path, why: object) -> UsageError:
     """The error for a file that cannot be read, in one line."""
     return UsageError(f"{path}: damaged ({' '.join(str(why).split()) or type(why).__name__})")
+
+
+@contextlib.contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Around what a directory's files lead to: whatever they make fail is told in one line.
+
+    Raises:
+        UsageError: instead of anything but an error of the system.
+    """
+    try:
+        yield
+    except (UsageError, OSError):
+        raise
+    except Exception as error:  # files may come from anywhere, and hold anything
+        raise damaged(path, f"{type(error).__name__}: {error}") from error
 
 
 def not_created(path: Path, what: str, error: OSError, *, exists: bool) -> UsageError:

@@ -32,6 +32,7 @@ from hessdiag.record.schema import SAMPLES
 
 _LINES = ("metrics.jsonl", "timings.jsonl")
 _KEPT = 1024  # probes in memory: a report after every probe reads only the new one
+_LARGEST = 8  # bytes in memory for each of a file of probes, which is not compressed
 _STATUSES = ("running", "interrupted", "finished", "failed")
 
 
@@ -100,6 +101,8 @@ def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
 def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
     try:
         with xr.open_dataset(file, engine="h5netcdf") as dataset:
+            if dataset.nbytes > _LARGEST * (file.stat().st_size + 1024):
+                raise ValueError(f"it claims to hold {dataset.nbytes:,} bytes")
             probe = dataset.drop_vars(without & set(dataset.data_vars)).load()
             _ = probe.attrs["iteration"] + 0
     except Exception as error:  # h5py, h5netcdf and xarray raise many kinds for a damaged file

@@ -1,5 +1,6 @@
 """The study directory: what is varied, and a run directory per cell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,16 @@ def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRec
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
 
 
+def _is_cell(entry: Any) -> bool:
+    """Whether an entry of study.json is that of a cell, whose directory is inside the study's."""
+    kinds = {"cell": str, "slug": str, "seed": int, "iterations": int}
+    return (
+        isinstance(entry, dict)
+        and all(type(entry.get(key)) is kind for key, kind in kinds.items())
+        and re.fullmatch(r"\w[\w.+-]*", entry["slug"], re.ASCII) is not None
+    )
+
+
 def _require_cell(run: RunRecord, entry: Mapping[str, Any]) -> None:
     """Refuse a run that is of another cell."""
     said = {"seed": entry["seed"], "train.iterations": entry["iterations"]}
@@ -145,10 +156,15 @@ class StudyDirectory:
     def document(self) -> dict[str, Any]:
         """What study.json says; one that cannot be read is a UsageError."""
         file = self.path / "study.json"
-        document = read_document(file, "name", "common", "varied", "provenance")
+        document = read_document(file, "name", "common", "varied", "cells", "provenance")
         for key in ("common", "varied", "provenance"):
             if not isinstance(document[key], dict):
                 raise damaged(file, f"{key} is no table")
+        cells, lists = document["cells"], document["varied"].values()
+        if not isinstance(cells, list) or not all(map(_is_cell, cells)):
+            raise damaged(file, "cells is no list of cells")
+        if not all(isinstance(values, list) for values in lists):
+            raise damaged(file, "varied has what is no list")
         return document
 
     @property

@@ -88,7 +88,7 @@ def test_no_command_shows_the_help(cli):
         ("run --env chess", "--env: 'chess' is unknown; allowed: snake, mrp, or module:factory"),
         ("run --env broken:make", "--env: 'broken:make' could not be imported (RuntimeError: boo"),
         ("run --env nowhere:make", "--env: 'nowhere:make' could not be imported (ModuleNotFound"),
-        ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 or more"),
+        ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 to 10000"),
         ("run -K 1", "probe.samples (--samples): 1 is not allowed; allowed: 2 or more"),
         ("run --board-size 3", "problem.rows (--board-size): 3 is not allowed; allowed: 4 or"),
         ("run --env mrp --board-size 4", "problem.rows: 'mrp' has no such setting; allowed: stat"),
@@ -143,7 +143,7 @@ def test_bad_input_of_the_installed_command(spawn):
     process = spawn("run", "--n", "-1")
     out, err = process.communicate()
     assert process.returncode == 2
-    assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 or more\n")
+    assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 to 10000\n")
 
 
 @pytest.mark.usefixtures("without_report")
