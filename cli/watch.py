@@ -39,12 +39,18 @@ def watch(directory: Path, every: float) -> None:
     Only reads: Ctrl-C ends the watching alone.
     """
     from hessdiag.analysis import findings
+    from hessdiag.record.documents import understood
 
     from .words import summary
 
     look = _at_study if (directory / "study.json").is_file() else _at_run
+
+    def careful() -> Look:
+        with understood(directory):
+            return look(directory)
+
     with contextlib.suppress(KeyboardInterrupt):
-        _follow(lambda: look(directory), every)
+        _follow(careful, every)
         click.echo(summary(findings(directory)))
 
 

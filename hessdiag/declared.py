@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from hessdiag.errors import UsageError
 
-_LONGEST = 200  # characters of a value in a message
+_LONGEST = 1000  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def check_fields(instance: Any, prefix: str) -> None:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value or abs(value) >= 2**32:
+    if isinstance(value, bool) or int(value) != value or abs(value) > 2**32:
         raise ValueError
     return int(value)
 
@@ -182,7 +182,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 _text = _instance_of(str)
 _KINDS: dict[Any, tuple[Callable[[Any], Any], str]] = {
-    int: (_integer, "an integer below 2^32"),
+    int: (_integer, "an integer up to 2^32"),
     float: (_number, "a number"),
     bool: (_instance_of(bool), "true or false"),
     str: (_text, "text"),

@@ -35,8 +35,9 @@ class CellStatus:
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> "CellStatus":
         """As `summary.json` of its run says; nothing where that has not begun."""
-        state, iteration = summary.get("status", "waiting"), summary.get("iteration")
-        return cls(str(state), int(iteration or 0), summary.get("message"))
+        iteration, message = summary.get("iteration"), summary.get("message")
+        done = iteration if isinstance(iteration, int) else 0
+        return cls(str(summary.get("status", "waiting")), done, message and str(message))
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _is_cell(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and all(type(entry.get(key)) is kind for key, kind in kinds.items())
-        and re.fullmatch(r"\w[\w.+-]*", entry["slug"], re.ASCII) is not None
+        and re.fullmatch(r"\w[\w.+-]{0,250}", entry["slug"], re.ASCII) is not None
     )
 
 

@@ -1,0 +1,317 @@
+"""Faults: kills at random moments, and single files damaged; what comes of them is counted.
+
+`python -m benchmarks.faults [--kills N] [--damages N] [--seed S]` makes a tiny run and a tiny
+study, harms copies of them, goes on, and compares every metric and probe bit for bit.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import xarray
+
+RUN = (
+    *("run", "--env", "mrp", "--n", "2", "--quiet", "--set", "train.iterations=12"),
+    *("--set", "probe.at=[4,8]", "-K", "3", "--set", "probe.operators=[]", "--no-products"),
+    *("--set", "probe.resamples=100", "--batch-size", "3"),
+    *("--set", "train.checkpoint_minutes=0"),
+)
+STUDY = (
+    *("study", "--env", "mrp", "--n", "2", "--seed", "0:2", "--quiet"),
+    *("--set", "train.iterations=6", "--set", "probe.at=[3]", "--set", "probe.samples=3"),
+    *("--set", "probe.operators=[]", "--set", "probe.products=false"),
+    *("--set", "probe.resamples=100", "--set", "problem.batch_size=3"),
+    *("--set", "train.checkpoint_minutes=0"),
+)
+OUTCOMES = ("as before", "recovered bit for bit", "refused in one line", "different", "traceback")
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+DERIVED = ("report.html", "figures", "tables", ".lock", "timings.jsonl")  # made from the rest
+HERE = (  # the command in this process, with an empty page for a report
+    "import sys; from hessdiag.cli import drive; from hessdiag.cli.main import main; "
+    "drive.write_report = lambda path: (path / 'report.html').write_text('') and path; "
+    "sys.argv[0] = 'hessdiag'; main()"
+)
+
+
+def command(*words: object, reports: bool = False) -> list[str]:
+    """The installed command, or the same without the reports, which take most of the time."""
+    if reports:
+        return [str(Path(sys.executable).with_name("hessdiag")), *map(str, words)]
+    return [sys.executable, "-c", HERE, *map(str, words)]
+
+
+def done(*words: object) -> tuple[int, str, str]:
+    """A command that nothing disturbs: its exit code, and what it printed."""
+    ended = subprocess.run(command(*words), capture_output=True, text=True, timeout=300)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def results(path: Path) -> dict[str, object]:
+    """What a directory's runs measured: lines as bytes, probes as datasets, by place."""
+    held: dict[str, object] = {}
+    for file in sorted(path.rglob("metrics.jsonl")):
+        held[str(file.relative_to(path))] = file.read_bytes()
+    for file in sorted(path.rglob("probe_*.nc")):
+        try:
+            held[str(file.relative_to(path))] = xarray.load_dataset(file, engine="h5netcdf")
+        except Exception as error:  # of any kind, for a damaged file
+            held[str(file.relative_to(path))] = repr(error)
+    return held
+
+
+def alike(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether all of it is the same to the bit."""
+    return one.keys() == other.keys() and all(map(_same, one.values(), other.values()))
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, xarray.Dataset) and isinstance(other, xarray.Dataset):
+        return one.identical(other)
+    return type(one) is type(other) and one == other
+
+
+def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
+    """Which of `OUTCOMES` it is."""
+    if "Traceback" in err or code < 0:
+        return "traceback"
+    if code in (1, 2):
+        return "refused in one line" if err.strip() else "different"
+    return otherwise if is_alike else "different"
+
+
+# --- kills -----------------------------------------------------------------------------------
+
+
+def kill(words: tuple[object, ...], number: int, after: float, begun: Path) -> int:
+    """Send a signal to a command some time after its directory has begun; its exit code."""
+    process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while process.poll() is None and not begun.exists():
+        time.sleep(0.002)
+    end = time.monotonic() + after
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.002)
+    if process.poll() is None:
+        process.send_signal(number)
+    process.communicate(timeout=300)
+    return process.returncode
+
+
+def kills(folder: Path, count: int, rng: random.Random) -> Iterator[tuple[str, str, str]]:
+    """Of runs and studies and of their resumes: kind, what happened, details."""
+    for kind, words, mark in (("run", RUN, "config.json"), ("study", STUDY, "study.json")):
+        whole, began = folder / kind, time.monotonic()
+        assert done(*words, "--out", whole)[0] == 0
+        seconds, expected = time.monotonic() - began, results(whole)
+        for k in range(count if kind == "run" else count // 2):
+            path = folder / f"{kind}-{k}"
+            number, again = rng.choice(SIGNALS), rng.random() < 0.5
+            after = rng.uniform(0, 0.6 * seconds)
+            kill((*words, "--out", path), number, after, path / mark)
+            told = f"{kind} {number.name} {after:.2f} s"
+            resume = (words[0], "--resume", path, "--quiet")
+            if again and (path / mark).exists():
+                kill(resume, rng.choice(SIGNALS), rng.uniform(0, seconds), path / mark)
+                told += ", its resume, too"
+            code, _, err = done(*resume) if (path / mark).exists() else done(*words, "--out", path)
+            left = [*path.rglob("*.tmp"), *path.rglob("*checkpoint-tmp*")]
+            same = alike(results(path), expected) and not left
+            yield f"kill of a {kind}", outcome(code, err, same, OUTCOMES[1]), f"{told}: {err[:300]}"
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# --- disks -----------------------------------------------------------------------------------
+
+
+def full_disks(
+    folder: Path, count: int, rng: random.Random, call: Callable
+) -> Iterator[tuple[str, str, str]]:
+    """A run on a disk that fills up, and, once there is room, its resume; wants to mount one."""
+    whole, disk = folder / "roomy", folder / "disk"
+    assert call(*RUN, "--out", whole)[0] == 0
+    expected = results(whole)
+    size = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file())
+    disk.mkdir()
+    for _ in range(count):
+        small = rng.randrange(8192, 4 * size)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={small}", "tmpfs", disk]
+        if subprocess.run(mount, capture_output=True).returncode:
+            print("no disk can be mounted here")
+            return
+        try:
+            code, _, err = call(*RUN, "--out", disk / "run")
+            what = outcome(code, err, alike(results(disk / "run"), expected), OUTCOMES[0])
+            yield "disk full", what, f"{small} bytes: {err[-300:]}"
+            subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+            begun = (disk / "run" / "config.json").exists()
+            again = ("run", "--resume", disk / "run", "--quiet")
+            code, _, err = call(*(again if begun else (*RUN, "--out", disk / "run")))
+            same = alike(results(disk / "run"), expected)
+            what = outcome(code, err, same, OUTCOMES[1])
+            yield "disk full, then room again", what, f"{small} bytes: {err[-300:]}"
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+# --- damages ---------------------------------------------------------------------------------
+
+
+def flip(file: Path, other: Path, rng: random.Random) -> None:
+    del other
+    content = bytearray(file.read_bytes())
+    if content:
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    file.write_bytes(content)
+
+
+def truncate(file: Path, other: Path, rng: random.Random) -> None:
+    del other
+    content = file.read_bytes()
+    file.write_bytes(content[: rng.randrange(len(content))] if content else b"")
+
+
+def delete(file: Path, other: Path, rng: random.Random) -> None:
+    del other, rng
+    file.unlink()
+
+
+def exchange(file: Path, other: Path, rng: random.Random) -> None:
+    del rng
+    shutil.copyfile(other, file)
+
+
+DAMAGES: tuple[Callable[[Path, Path, random.Random], None], ...] = (
+    flip,
+    truncate,
+    delete,
+    exchange,
+)
+
+
+def counterpart(file: Path, root: Path, elsewhere: Path, rng: random.Random) -> Path:
+    """The same file of another run or study, or another one of the same kind."""
+    there = elsewhere / file.relative_to(root)
+    if there.is_file() and there.read_bytes() != file.read_bytes():
+        return there
+    others = [path for path in root.rglob(f"*{file.suffix}") if path.is_file() and path != file]
+    return rng.choice(others or [file])
+
+
+def harmed(path: Path) -> list[Path]:
+    """The files that are damaged one at a time."""
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return [file for file in files if not {*file.relative_to(path).parts} & {*DERIVED}]
+
+
+def damages(
+    folder: Path, count: int, rng: random.Random, call: Callable
+) -> Iterator[tuple[str, str, str]]:
+    """Of every file, one at a time, in turn: kind, what happened, details."""
+    for kind, words in (("run", RUN), ("study", STUDY)):
+        whole, other = folder / f"whole-{kind}", folder / f"other-{kind}"
+        changed = [*words, "--set", "learning.learning_rate=0.002"]
+        assert done(*words, "--out", whole)[0] == done(*changed, "--out", other)[0] == 0
+        expected, copy = results(whole), folder / "harmed" / whole.name
+        shown = _copied(whole, copy) and call("show", copy, "--full")
+        for k in range(count if kind == "run" else count // 2):
+            _copied(whole, copy)
+            files = harmed(copy)
+            file, damage = files[k // len(DAMAGES) % len(files)], DAMAGES[k % len(DAMAGES)]
+            damage(file, counterpart(file, copy, other, rng), rng)
+            told = f"{damage.__name__} {file.relative_to(copy)}"
+            found = call("show", copy, "--full")
+            yield (
+                f"{damage.__name__}, {kind} shown",
+                outcome(found[0], found[2], found[:2] == shown[:2], OUTCOMES[0]),
+                f"{told}: {found[2][-300:]}",
+            )
+            code, _, err = call(words[0], "--resume", copy, "--quiet")
+            yield (
+                f"{damage.__name__}, {kind} resumed",
+                outcome(code, err, alike(results(copy), expected), OUTCOMES[1]),
+                f"{told}: {err[-300:]}",
+            )
+
+
+def _copied(whole: Path, copy: Path) -> bool:
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(whole, copy)
+    return True
+
+
+def caller() -> Callable[..., tuple[int, str, str]]:
+    """The command in this process: programs stay compiled; a traceback is printed as elsewhere."""
+    from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+    from hessdiag.cli.main import main  # pyright: ignore[reportMissingImports]
+
+    from hessdiag.train import launch, run
+    from tests.train.shared_programs import LEARNER, PROBE_OF
+
+    drive.write_report = lambda path: (path / "report.html").write_text("")
+    launch.Learner = run.Learner = LEARNER
+    run.probe_of = PROBE_OF
+
+    def call(*words: object) -> tuple[int, str, str]:
+        sys.argv = ["hessdiag", *map(str, words)]
+        out, err, code = io.StringIO(), io.StringIO(), -1
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as left:
+                code = int(left.code or 0)
+            except BaseException:
+                traceback.print_exc()
+        return code, out.getvalue(), err.getvalue()
+
+    return call
+
+
+def table(counts: dict[str, Counter]) -> str:
+    """Kinds by outcomes."""
+    head = ("kind", "cases", *OUTCOMES)
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for kind, found in counts.items():
+        numbers = (found[name] for name in OUTCOMES)
+        lines.append(f"| {kind} | {found.total()} | {' | '.join(map(str, numbers))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Count what comes of faults; whatever is different or a traceback is told."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("--kills", 40), ("--damages", 400), ("--disks", 20), ("--seed", 0)):
+        parser.add_argument(name, type=int, default=default)
+    asked = parser.parse_args()
+    rng = random.Random(asked.seed)
+    counts: dict[str, Counter] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
+        call = caller()
+        cases = [
+            *([full_disks(folder, asked.disks, rng, call)] if asked.disks else []),
+            *([damages(folder, asked.damages, rng, call)] if asked.damages else []),
+            *([kills(folder, asked.kills, rng)] if asked.kills else []),
+        ]
+        with contextlib.suppress(KeyboardInterrupt):
+            for source in cases:
+                for kind, what, details in source:
+                    counts.setdefault(kind, Counter())[what] += 1
+                    if what in ("different", "traceback"):
+                        print(f"{kind}: {what}: {details}", flush=True)
+    print(table(counts))
+
+
+if __name__ == "__main__":
+    main()
