@@ -83,11 +83,12 @@ def _same(one: object, other: object) -> bool:
 
 
 def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
-    """Which of `OUTCOMES` it is."""
-    if "Traceback" in err or code < 0:
+    """Which of `OUTCOMES` it is; a line of what was fallen back from may come before."""
+    lines = err.splitlines()
+    if code < 0 or len(lines) > 2 or not all(line.startswith("hessdiag: ") for line in lines):
         return "traceback"
     if code in (1, 2):
-        return "refused in one line" if err.strip() else "different"
+        return "refused in one line" if lines else "different"
     return otherwise if is_alike else "different"
 
 
@@ -144,7 +145,7 @@ def full_disks(
     size = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file())
     disk.mkdir()
     for _ in range(count):
-        small = rng.randrange(8192, 4 * size)
+        small = rng.randrange(8192, size)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={small}", "tmpfs", disk]
         if subprocess.run(mount, capture_output=True).returncode:
             print("no disk can be mounted here")
@@ -293,6 +294,7 @@ def main() -> None:
     for name, default in (("--kills", 40), ("--damages", 400), ("--disks", 20), ("--seed", 0)):
         parser.add_argument(name, type=int, default=default)
     asked = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(asked.seed)
     counts: dict[str, Counter] = {}
     with tempfile.TemporaryDirectory() as name:
