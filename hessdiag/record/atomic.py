@@ -39,7 +39,10 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(f"{path}: cannot be written ({error.strerror or error})") from error
+        if not error.errno:
+            raise OSError(f"{path}: cannot be written ({error})") from error
+        error.filename, error.filename2 = str(path), None
+        raise
 
 
 def sweep(directory: Path) -> None:

@@ -1,6 +1,7 @@
 """JSON files of one format version, with one text for those that cannot be read."""
 
 import contextlib
+import errno
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,13 @@ def understood(path: Path) -> Iterator[None]:
 
 
 def not_created(path: Path, what: str, error: OSError, *, exists: bool) -> UsageError:
-    """The error for a directory that is there already, or that cannot be written."""
+    """The error for a directory that is there already, or that cannot be written.
+
+    Raises:
+        OSError: the disk is full or fails.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        raise error
     if exists:
         return UsageError(
             f"--out: {path} exists; {what} is never overwritten (allowed: a new path, or --resume)"
