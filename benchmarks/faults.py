@@ -19,6 +19,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import xarray
 
@@ -35,9 +36,11 @@ STUDY = (
     *("--set", "probe.resamples=100", "--set", "problem.batch_size=3"),
     *("--set", "train.checkpoint_minutes=0"),
 )
-OUTCOMES = ("as before", "recovered bit for bit", "refused in one line", "different", "traceback")
+KINDS = {"run": (RUN, "config.json"), "study": (STUDY, "study.json")}
+UNHARMED, RECOVERED = "as before", "recovered bit for bit"
+OUTCOMES = (UNHARMED, RECOVERED, "refused in one line", "silently different", "traceback")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-DERIVED = ("report.html", "figures", "tables", ".lock", "timings.jsonl")  # made from the rest
+DERIVED = {"report.html", "figures", "tables", ".lock", "timings.jsonl"}  # or clocks
 HERE = (  # the command in this process, with an empty page for a report
     "import sys; from hessdiag.cli import drive; from hessdiag.cli.main import main; "
     "drive.write_report = lambda path: (path / 'report.html').write_text('') and path; "
@@ -45,10 +48,16 @@ HERE = (  # the command in this process, with an empty page for a report
 )
 
 
-def command(*words: object, reports: bool = False) -> list[str]:
-    """The installed command, or the same without the reports, which take most of the time."""
-    if reports:
-        return [str(Path(sys.executable).with_name("hessdiag")), *map(str, words)]
+class Case(NamedTuple):
+    """What came of one fault."""
+
+    kind: str
+    outcome: str
+    details: str
+
+
+def command(*words: object) -> list[str]:
+    """The command without the reports, which take most of the time."""
     return [sys.executable, "-c", HERE, *map(str, words)]
 
 
@@ -88,8 +97,8 @@ def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
     if code < 0 or len(lines) > 2 or not all(line.startswith("hessdiag: ") for line in lines):
         return "traceback"
     if code in (1, 2):
-        return "refused in one line" if lines else "different"
-    return otherwise if is_alike else "different"
+        return "refused in one line" if lines else "traceback"
+    return otherwise if is_alike else "silently different"
 
 
 # --- kills -----------------------------------------------------------------------------------
@@ -109,35 +118,41 @@ def kill(words: tuple[object, ...], number: int, after: float, begun: Path) -> i
     return process.returncode
 
 
-def kills(folder: Path, count: int, rng: random.Random) -> Iterator[tuple[str, str, str]]:
-    """Of runs and studies and of their resumes: kind, what happened, details."""
-    for kind, words, mark in (("run", RUN, "config.json"), ("study", STUDY, "study.json")):
+def kills(folder: Path, count: int, rng: random.Random) -> Iterator[Case]:
+    """Of runs and studies, and of their resumes."""
+    bases = {}
+    for kind, (words, mark) in KINDS.items():
         whole, began = folder / kind, time.monotonic()
         assert done(*words, "--out", whole)[0] == 0
-        seconds, expected = time.monotonic() - began, results(whole)
-        for k in range(count if kind == "run" else count // 2):
-            path = folder / f"{kind}-{k}"
-            number, again = rng.choice(SIGNALS), rng.random() < 0.5
-            after = rng.uniform(0, 0.6 * seconds)
-            kill((*words, "--out", path), number, after, path / mark)
-            told = f"{kind} {number.name} {after:.2f} s"
-            resume = (words[0], "--resume", path, "--quiet")
-            if again and (path / mark).exists():
-                kill(resume, rng.choice(SIGNALS), rng.uniform(0, seconds), path / mark)
-                told += ", its resume, too"
-            code, _, err = done(*resume) if (path / mark).exists() else done(*words, "--out", path)
-            left = [*path.rglob("*.tmp"), *path.rglob("*checkpoint-tmp*")]
-            same = alike(results(path), expected) and not left
-            yield f"kill of a {kind}", outcome(code, err, same, OUTCOMES[1]), f"{told}: {err[:300]}"
-            shutil.rmtree(path, ignore_errors=True)
+        bases[kind] = words, mark, time.monotonic() - began, results(whole)
+    for k in range(count):
+        kind, path = _kind(k), folder / f"killed-{k}"
+        words, mark, seconds, expected = bases[kind]
+        number, after = rng.choice(SIGNALS), rng.uniform(0, 0.6 * seconds)
+        kill((*words, "--out", path), number, after, path / mark)
+        told = f"{number.name} {after:.2f} s"
+        resume = (words[0], "--resume", path, "--quiet")
+        if rng.random() < 0.5 and (path / mark).exists():
+            kill(resume, rng.choice(SIGNALS), rng.uniform(0, seconds), path / mark)
+            told += ", its resume, too"
+        code, _, err = done(*(resume if (path / mark).exists() else (*words, "--out", path)))
+        left = [*path.rglob("*.tmp"), *path.rglob("*checkpoint-tmp*")]
+        same = alike(results(path), expected) and not left
+        yield Case(
+            f"kill of a {kind}", outcome(code, err, same, RECOVERED), f"{told}: {err[-300:]}"
+        )
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _kind(number: int) -> str:
+    """A study after every two runs."""
+    return "study" if number % 3 == 2 else "run"
 
 
 # --- disks -----------------------------------------------------------------------------------
 
 
-def full_disks(
-    folder: Path, count: int, rng: random.Random, call: Callable
-) -> Iterator[tuple[str, str, str]]:
+def full_disks(folder: Path, count: int, rng: random.Random, call: Callable) -> Iterator[Case]:
     """A run on a disk that fills up, and, once there is room, its resume; wants to mount one."""
     whole, disk = folder / "roomy", folder / "disk"
     assert call(*RUN, "--out", whole)[0] == 0
@@ -152,15 +167,15 @@ def full_disks(
             return
         try:
             code, _, err = call(*RUN, "--out", disk / "run")
-            what = outcome(code, err, alike(results(disk / "run"), expected), OUTCOMES[0])
-            yield "disk full", what, f"{small} bytes: {err[-300:]}"
+            what = outcome(code, err, alike(results(disk / "run"), expected), UNHARMED)
+            yield Case("disk full", what, f"{small} bytes: {err[-300:]}")
             subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
             begun = (disk / "run" / "config.json").exists()
             again = ("run", "--resume", disk / "run", "--quiet")
             code, _, err = call(*(again if begun else (*RUN, "--out", disk / "run")))
             same = alike(results(disk / "run"), expected)
-            what = outcome(code, err, same, OUTCOMES[1])
-            yield "disk full, then room again", what, f"{small} bytes: {err[-300:]}"
+            what = outcome(code, err, same, RECOVERED)
+            yield Case("disk full, then room again", what, f"{small} bytes: {err[-300:]}")
         finally:
             subprocess.run(["umount", disk], check=True)
 
@@ -209,46 +224,44 @@ def counterpart(file: Path, root: Path, elsewhere: Path, rng: random.Random) -> 
     return rng.choice(others or [file])
 
 
-def harmed(path: Path) -> list[Path]:
-    """The files that are damaged one at a time."""
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    return [file for file in files if not {*file.relative_to(path).parts} & {*DERIVED}]
+def harmed(path: Path, rng: random.Random) -> Path:
+    """A file to damage: each kind of file as often, however many there are of it."""
+    kinds: dict[str, list[Path]] = {}
+    for file in sorted(path.rglob("*")):
+        parts = file.relative_to(path).parts
+        if file.is_file() and not {*parts} & DERIVED:
+            held = "checkpoints" in parts and file.suffix != ".json"
+            kinds.setdefault("checkpoint" if held else file.suffix + file.name[:3], []).append(file)
+    return rng.choice(kinds[rng.choice(sorted(kinds))])
 
 
-def damages(
-    folder: Path, count: int, rng: random.Random, call: Callable
-) -> Iterator[tuple[str, str, str]]:
-    """Of every file, one at a time, in turn: kind, what happened, details."""
-    for kind, words in (("run", RUN), ("study", STUDY)):
+def damages(folder: Path, count: int, rng: random.Random, call: Callable) -> Iterator[Case]:
+    """One file is damaged, then the directory is shown, then gone on with."""
+    bases = {}
+    for kind, (words, _) in KINDS.items():
         whole, other = folder / f"whole-{kind}", folder / f"other-{kind}"
-        changed = [*words, "--set", "learning.learning_rate=0.002"]
+        changed = (*words, "--set", "learning.learning_rate=0.002")
         assert done(*words, "--out", whole)[0] == done(*changed, "--out", other)[0] == 0
-        expected, copy = results(whole), folder / "harmed" / whole.name
-        shown = _copied(whole, copy) and call("show", copy, "--full")
-        for k in range(count if kind == "run" else count // 2):
-            _copied(whole, copy)
-            files = harmed(copy)
-            file, damage = files[k // len(DAMAGES) % len(files)], DAMAGES[k % len(DAMAGES)]
-            damage(file, counterpart(file, copy, other, rng), rng)
-            told = f"{damage.__name__} {file.relative_to(copy)}"
-            found = call("show", copy, "--full")
-            yield (
-                f"{damage.__name__}, {kind} shown",
-                outcome(found[0], found[2], found[:2] == shown[:2], OUTCOMES[0]),
-                f"{told}: {found[2][-300:]}",
-            )
-            code, _, err = call(words[0], "--resume", copy, "--quiet")
-            yield (
-                f"{damage.__name__}, {kind} resumed",
-                outcome(code, err, alike(results(copy), expected), OUTCOMES[1]),
-                f"{told}: {err[-300:]}",
-            )
+        copy = _copied(whole, folder / "harmed" / kind)
+        bases[kind] = whole, other, results(whole), call("show", copy, "--full")
+    for k in range(count):
+        kind, damage = _kind(k), DAMAGES[k // 3 % len(DAMAGES)]
+        whole, other, expected, shown = bases[kind]
+        copy = _copied(whole, folder / "harmed" / kind)
+        file = harmed(copy, rng)
+        damage(file, counterpart(file, copy, other, rng), rng)
+        told, name = f"{damage.__name__} {file.relative_to(copy)}", f"{damage.__name__}, {kind}"
+        code, out, err = call("show", copy, "--full")
+        what = outcome(code, err, (code, out) == shown[:2], UNHARMED)
+        yield Case(f"{name} shown", what, f"{told}: {err[-300:]}")
+        code, _, err = call(KINDS[kind][0][0], "--resume", copy, "--quiet")
+        what = outcome(code, err, alike(results(copy), expected), RECOVERED)
+        yield Case(f"{name} resumed", what, f"{told}: {err[-300:]}")
 
 
-def _copied(whole: Path, copy: Path) -> bool:
+def _copied(whole: Path, copy: Path) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(whole, copy)
-    return True
+    return Path(shutil.copytree(whole, copy))
 
 
 def caller() -> Callable[..., tuple[int, str, str]]:
@@ -308,10 +321,10 @@ def main() -> None:
         ]
         with contextlib.suppress(KeyboardInterrupt):
             for source in cases:
-                for kind, what, details in source:
-                    counts.setdefault(kind, Counter())[what] += 1
-                    if what in ("different", "traceback"):
-                        print(f"{kind}: {what}: {details}", flush=True)
+                for case in source:
+                    counts.setdefault(case.kind, Counter())[case.outcome] += 1
+                    if case.outcome in OUTCOMES[-2:]:
+                        print(*case, sep=": ", flush=True)
     print(table(counts))
 
 
