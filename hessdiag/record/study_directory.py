@@ -192,7 +192,12 @@ class StudyDirectory:
         if failure.is_file():
             said = failure.read_text(encoding="utf-8", errors="replace")
             return CellStatus("failed", 0, said.partition("\n")[0])
-        return CellStatus.of(RunDirectory(self.path / "cells" / slug).summary())
+        run = RunDirectory(self.path / "cells" / slug)
+        summary = run.summary()
+        status = CellStatus.of(summary)
+        if status.state == "finished" and run.changed_since(summary.get("record")):
+            return CellStatus("interrupted", status.iteration)  # something is to be made again
+        return status
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Replace what all cells say together; NaN and infinities become null."""
