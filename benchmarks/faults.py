@@ -106,9 +106,9 @@ def _same(one: object, other: object) -> bool:
 
 
 def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
-    """Which of `OUTCOMES` it is; a line of what was fallen back from may come before."""
+    """Which of `OUTCOMES` it is; studies have a line for each cell and each report."""
     lines = err.splitlines()
-    if code < 0 or len(lines) > 2 or not all(line.startswith("hessdiag: ") for line in lines):
+    if code < 0 or len(lines) > 6 or not all(line.startswith("hessdiag: ") for line in lines):
         return "traceback"
     if code in (1, 2):
         return "refused in one line" if lines else "traceback"

@@ -1,7 +1,6 @@
 """The run directory: what training writes, and all that is read of a run."""
 
 import contextlib
-import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -247,10 +246,13 @@ class RunDirectory:
         A probe at the iteration itself stays if the summary knows it.
         """
         for name in _LINES:
-            file = self.path / name
-            lines = read_lines(file)
-            before = itertools.takewhile(lambda pair: pair[1]["iteration"] < iteration, lines)
-            kept = [line for line, _ in before]
+            file, kept = self.path / name, []
+            forgotten = (UsageError,) if name == "timings.jsonl" else ()  # no result is lost
+            with contextlib.suppress(*forgotten):
+                for line, record in read_lines(file):
+                    if record["iteration"] >= iteration:
+                        break
+                    kept.append(line)
             if name == "metrics.jsonl" and len(kept) != iteration:
                 raise damaged(file, f"{len(kept)} lines of the {iteration} before the checkpoint")
             write_atomically(file, "".join(kept))

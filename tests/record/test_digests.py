@@ -158,3 +158,11 @@ def test_what_kills_left_is_swept(copy, recorded_run):
     assert not any(file.exists() for file in (*gone, half.parent, copy / "checkpoints" / "9.json"))
     assert ours.exists()
     assert_same_run(copy, recorded_run)
+
+
+def test_damaged_timings_lose_no_result(copy, recorded_run):
+    file = copy / "timings.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[0] + b"\xff\n" + b"".join(lines[2:]))
+    resume(copy)
+    assert_same_run(copy, recorded_run)
