@@ -255,7 +255,7 @@ def damages(folder: Path, count: int, rng: random.Random, call: Callable) -> Ite
     for kind, (words, _) in KINDS.items():
         whole, other = folder / f"whole-{kind}", folder / f"other-{kind}"
         changed = (*words, "--set", "learning.learning_rate=0.002")
-        assert done(*words, "--out", whole)[0] == done(*changed, "--out", other)[0] == 0
+        assert call(*words, "--out", whole)[0] == call(*changed, "--out", other)[0] == 0
         copy = _copied(whole, folder / "harmed" / kind)
         bases[kind] = whole, other, results(whole), call("show", copy, "--full")
     for k in range(count):

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pandas as pd
 import xarray as xr
 
@@ -99,6 +100,8 @@ def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
 
 def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
     try:
+        with h5py.File(file):  # where that fails, h5netcdf leaves a traceback behind
+            pass
         with xr.open_dataset(file, engine="h5netcdf") as dataset:
             if dataset.nbytes > _LARGEST * (file.stat().st_size + 1024):
                 raise ValueError(f"it claims to hold {dataset.nbytes:,} bytes")
