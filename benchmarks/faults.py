@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import xarray
 
 from hessdiag.record.run_directory import read_run
@@ -40,8 +42,8 @@ STUDY = (
     *("--set", "train.checkpoint_minutes=0"),
 )
 KINDS = {"run": (RUN, "config.json"), "study": (STUDY, "study.json")}
-UNHARMED, RECOVERED = "as before", "recovered bit for bit"
-OUTCOMES = (UNHARMED, RECOVERED, "refused in one line", "silently different", "traceback")
+UNHARMED, RECOVERED, NEARLY = "as before", "recovered bit for bit", "told, equal to rounding"
+OUTCOMES = (UNHARMED, RECOVERED, NEARLY, "refused in one line", "silently different", "traceback")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 DERIVED = {"report.html", "figures", "tables", ".lock", "timings.jsonl"}  # or clocks
 HERE = (  # the command with an empty page for a report
@@ -103,6 +105,22 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, xarray.Dataset) and isinstance(other, xarray.Dataset):
         return one.identical(other)
     return type(one) is type(other) and one == other
+
+
+def nearly(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether lines agree but for rounding: a seed made again without those it was trained with."""
+    if one.keys() != other.keys():
+        return False
+    pairs = [pair for pair in zip(one.values(), other.values(), strict=True)]
+    return all(
+        np.allclose(_numbers(a), _numbers(b), rtol=1e-3, atol=1e-6)
+        for a, b in pairs
+        if isinstance(a, bytes) and isinstance(b, bytes)
+    )
+
+
+def _numbers(lines: bytes) -> list[float]:
+    return [float(number) for number in re.findall(rb"-?\d+\.?\d*(?:e-?\d+)?", lines)]
 
 
 def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
@@ -269,7 +287,10 @@ def damages(folder: Path, count: int, rng: random.Random, call: Callable) -> Ite
         what = outcome(code, err, (code, out) == shown[:2], UNHARMED)
         yield Case(f"{name} shown", what, f"{told}: {err[-300:]}")
         code, _, err = call(KINDS[kind][0][0], "--resume", copy, "--quiet")
-        what = outcome(code, err, alike(results(copy), expected), RECOVERED)
+        found = results(copy)
+        what = outcome(code, err, alike(found, expected), RECOVERED)
+        if what == OUTCOMES[-2] and err and nearly(found, expected):
+            what = NEARLY
         yield Case(f"{name} resumed", what, f"{told}: {err[-300:]}")
 
 

@@ -106,6 +106,7 @@ class _Progress(Observer):
 
     def __init__(self, display: LiveStudyDisplay, cell: Cell):
         self._display, self._cell = display, cell
+        self.on_trouble = display.on_trouble
         self._pace = Pace(cell.settings.train.iterations, probe_iterations(cell.settings))
 
     def on_phase(self, phase: str, done: int, total: int) -> None:

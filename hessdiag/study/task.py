@@ -30,7 +30,9 @@ class StudyObserver:
     def observer_of(self, cell: Cell) -> Observer:
         """Who watches the run of a cell."""
         del cell
-        return Observer()
+        observer = Observer()
+        observer.on_trouble = self.on_trouble
+        return observer
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ def hostile(request, tmp_path) -> Path:
         file = path / name
         if file.exists():
             document = json.loads(file.read_text())
-            keys = {"configurations": [f"{n}{SCRIPT}" for n in document.get("configurations", ())]}
-            changed = every_text(document) | (keys if "configurations" in document else {})
-            file.write_text(json.dumps(changed))
+            if "configurations" in document:
+                document["configurations"] = [n + SCRIPT for n in document["configurations"]]
+            file.write_text(json.dumps(every_text(document)))
     return path
 
 
