@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hessdiag.analysis import findings
+from hessdiag.errors import printable
 from hessdiag.train.seed_run import Observer
 from hessdiag.train.settings import Settings, probe_iterations
 
@@ -73,7 +74,7 @@ class Display(Observer):
 
     def on_trouble(self, message: str) -> None:
         """Say it where errors are said."""
-        print(f"hessdiag: {message}", file=sys.stderr, flush=True)
+        print(f"hessdiag: {printable(message)}", file=sys.stderr, flush=True)
 
     def on_summary(self) -> None:
         """Have the report made again."""
@@ -110,6 +111,7 @@ class _JsonDisplay(Display):
 
     def finished(self) -> None:
         results = json.loads((self._path / "summary.json").read_text())
+        del results["record"], results["sha256"]
         self._emit("finish", report=str(self._path / "report.html"), summary=results)
 
     def _emit(self, event: str, **record: Any) -> None:
@@ -139,7 +141,8 @@ class _PlainDisplay(Display):
         print(f"report: {self._path / 'report.html'}")
 
     def _line(self, text: str) -> None:
-        print(f"[{time.monotonic() - self._began:6.0f} s] {text.rstrip()}", flush=True)
+        line = f"[{time.monotonic() - self._began:6.0f} s] {text.rstrip()}"
+        print(printable(line), flush=True)
 
 
 class _LiveDisplay(Display):

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from hessdiag.errors import printable
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell
 from hessdiag.train.settings import probe_iterations
@@ -30,7 +32,7 @@ def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
         compiling = "cached"
         if program not in estimates:
             names = ", ".join(cell.name for cell in cells) or "the run"
-            click.echo(f"calibrating {names}", err=True)
+            click.echo(printable(f"calibrating {names}"), err=True)
             estimates[program] = calibrate(cells[0].settings, seeds=len(cells))
             compiling = duration(estimates[program].compile_seconds)
             total += estimates[program].compile_seconds
@@ -45,7 +47,7 @@ def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
             compiles, training, memory = of_program
             of_program = ("cached", "together", "together")
             table.add_row(
-                cell.name or "run",
+                Text(printable(cell.name or "run")),
                 f"{cell.settings.train.iterations:,}",
                 str(len(probe_iterations(cell.settings))),
                 *(compiles, training, duration(estimate.probe_seconds), memory),

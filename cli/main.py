@@ -1,11 +1,12 @@
 """`hessdiag`: the group of commands, and the one place where errors become exit codes."""
 
+import errno
 import sys
 from typing import NoReturn
 
 import click
 
-from hessdiag.errors import CompilerError, NotFiniteError, UsageError
+from hessdiag.errors import CompilerError, NotFiniteError, UsageError, printable
 
 from .compare import compare
 from .demo import demo
@@ -15,6 +16,7 @@ from .study import study
 from .watch import watch
 
 COMMANDS = (demo, run, study, report, show, watch, compare, envs)
+_LONGEST = 1000  # characters of a message
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -37,6 +39,7 @@ def hessdiag() -> None:
 def main() -> None:
     """Entry point: 0 done, 1 numbers went wrong, 2 bad input, 128 + signal when stopped."""
     try:
+        _require_text(sys.argv)
         sys.exit(hessdiag.main(prog_name="hessdiag", standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
@@ -50,9 +53,20 @@ def main() -> None:
     except UsageError as error:
         _complain(str(error), 2)
     except (CompilerError, NotFiniteError, OSError) as error:
-        _complain(str(error), 1)
+        too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+        _complain(str(error), 2 if too_long else 1)
+
+
+def _require_text(arguments: list[str]) -> None:
+    for number, argument in enumerate(arguments):
+        if not argument.isascii() and printable(argument) != argument:
+            raise UsageError(
+                f"argument {number}: {argument!r} is not allowed; allowed: UTF-8 without control "
+                "characters"
+            )
 
 
 def _complain(message: str, code: int) -> NoReturn:
-    click.echo(f"hessdiag: {' '.join(message.split())}", err=True)
+    text = printable(" ".join(message.split()))
+    click.echo(f"hessdiag: {text[:_LONGEST]}{'…' if len(text) > _LONGEST else ''}", err=True)
     sys.exit(code)

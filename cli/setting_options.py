@@ -50,7 +50,7 @@ def assignment(text: str, flag: str) -> tuple[str, Any]:
         raise UsageError(f"{flag}: {text!r} is not allowed; allowed: KEY=VALUE")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key, value
 
 

@@ -103,6 +103,17 @@ def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], d
     return common, varied
 
 
+def _range(first: int, end: int, text: str, flag: str) -> range:
+    """Integers, where there are not too many."""
+    from hessdiag.study.grid import MOST_CELLS
+
+    if end - first > MOST_CELLS:
+        raise UsageError(
+            f"{flag}: {text!r} is not allowed; allowed: {MOST_CELLS:,} values or fewer"
+        )
+    return range(first, end)
+
+
 def _list(text: str, flag: str) -> list[Any]:
     """Values between commas, each as in TOML; a:b are the integers from a to below b."""
     values: list[Any] = []
@@ -110,7 +121,7 @@ def _list(text: str, flag: str) -> list[Any]:
         if not word.strip():
             raise UsageError(f"{flag}: {text!r} is not allowed; allowed: values between commas")
         if ends := re.fullmatch(r"\s*(-?\d+):(-?\d+)\s*", word):
-            values += range(int(ends[1]), int(ends[2]))
+            values += _range(int(ends[1]), int(ends[2]), text, flag)
         else:
             values.append(assignment(f"value={word.strip()}", flag)[1])
     return values

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from hessdiag.errors import printable
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.grid import Cell
 from hessdiag.study.task import StudyObserver
@@ -33,7 +34,7 @@ class StudyDisplay(StudyObserver):
 
     def on_trouble(self, message: str) -> None:
         """Say it where errors are said."""
-        print(f"hessdiag: {message}", file=sys.stderr, flush=True)
+        print(f"hessdiag: {printable(message)}", file=sys.stderr, flush=True)
 
 
 class PlainStudyDisplay(StudyDisplay):
@@ -43,7 +44,8 @@ class PlainStudyDisplay(StudyDisplay):
         """Print it."""
         number = self._cells.index(cell) + 1
         why = f": {status.message}" if status.message else ""
-        print(f"[{number}/{len(self._cells)}] {cell.name} {status.state}{why}", flush=True)
+        line = f"[{number}/{len(self._cells)}] {cell.name} {status.state}{why}"
+        print(printable(line), flush=True)
 
 
 class LiveStudyDisplay(StudyDisplay):
@@ -84,7 +86,8 @@ class LiveStudyDisplay(StudyDisplay):
             status = self._status[cell.slug]
             text = self._texts.get(cell.slug, "")
             more = text if status.state == "running" else status.message or ""
-            table.add_row(cell.name, status.state, Text(more, overflow="ellipsis", no_wrap=True))
+            progress = Text(printable(more), overflow="ellipsis", no_wrap=True)
+            table.add_row(Text(printable(cell.name)), Text(printable(status.state)), progress)
         return table
 
     def _title(self) -> str:
@@ -103,6 +106,7 @@ class _Progress(Observer):
 
     def __init__(self, display: LiveStudyDisplay, cell: Cell):
         self._display, self._cell = display, cell
+        self.on_trouble = display.on_trouble
         self._pace = Pace(cell.settings.train.iterations, probe_iterations(cell.settings))
 
     def on_phase(self, phase: str, done: int, total: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray
 
 from hessdiag.analysis import findings
+from hessdiag.errors import printable
 from hessdiag.record.run_directory import RunDirectory, read_run
 from hessdiag.record.trackers import TRACKERS, Tracker
 from hessdiag.train.seed_run import Observer
@@ -83,7 +84,8 @@ class Tracked(Observer):
         except Exception as error:  # whatever a tracker's library may raise
             self._trackers.pop(name, None)
             why = " ".join(f"{type(error).__name__}: {error}".split())
-            print(f"hessdiag: --log {name} failed ({why}); the run goes on", file=sys.stderr)
+            line = f"hessdiag: --log {name} failed ({why}); the run goes on"
+            print(printable(line), file=sys.stderr)
 
     def close(self) -> None:
         """Nothing more comes."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import click
 
+from hessdiag.errors import printable
+
 from .pace import PLAIN_SECONDS
 
 ENDS = ("finished", "failed", "interrupted")
@@ -37,12 +39,18 @@ def watch(directory: Path, every: float) -> None:
     Only reads: Ctrl-C ends the watching alone.
     """
     from hessdiag.analysis import findings
+    from hessdiag.record.documents import understood
 
     from .words import summary
 
     look = _at_study if (directory / "study.json").is_file() else _at_run
+
+    def careful() -> Look:
+        with understood(directory):
+            return look(directory)
+
     with contextlib.suppress(KeyboardInterrupt):
-        _follow(lambda: look(directory), every)
+        _follow(careful, every)
         click.echo(summary(findings(directory)))
 
 
@@ -56,9 +64,10 @@ def _follow(look, every: float) -> None:
     with live or contextlib.nullcontext():
         while True:
             state, line, probes = look()
+            line = printable(line)
             show = live.console.print if live else click.echo
             for probe in probes[told:]:
-                show(probe)
+                show(printable(probe))
             told = max(told, len(probes))
             is_due = time.monotonic() - latest >= PLAIN_SECONDS or state in ENDS
             if live:

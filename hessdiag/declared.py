@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 from hessdiag.errors import UsageError
 
+_LONGEST = 1000  # characters of a value in a message
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -74,7 +76,7 @@ class Setting:
             UsageError: always.
         """
         allowed = allowed or self.allowed
-        raise UsageError(f"{self.name}: {value!r} is not allowed; allowed: {allowed}")
+        raise UsageError(f"{self.name}: {shown(value)} is not allowed; allowed: {allowed}")
 
     def _admits(self, value: Any) -> bool:
         if self.choices:
@@ -85,6 +87,15 @@ class Setting:
             and (self.most is None or value <= self.most)
             and (self.below is None or value < self.below)
         )
+
+
+def shown(value: Any) -> str:
+    """A value in a message, however long it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # integers of thousands of digits
+        return "what is given"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def setting(default: Any, help: str, flag: str = "", **more: Any) -> Any:
@@ -126,14 +137,14 @@ def check_fields(instance: Any, prefix: str) -> None:
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or int(value) != value:
-        raise ValueError(value)
+    if isinstance(value, bool) or int(value) != value or abs(value) > 2**32:
+        raise ValueError
     return int(value)
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool | str) or not math.isfinite(value):
-        raise ValueError(value)
+        raise ValueError
     return float(value)
 
 
@@ -158,7 +169,7 @@ def _pair(value: Any) -> tuple[float, float]:
 def _integers(value: Any) -> tuple[int, ...]:
     """Integers from a list, from one text with commas, or a single one."""
     if isinstance(value, str):
-        return tuple(int(word) for word in value.split(","))
+        return tuple(_integer(int(word)) for word in value.split(","))
     return tuple(_integer(entry) for entry in ([value] if isinstance(value, int) else value))
 
 
@@ -171,7 +182,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 _text = _instance_of(str)
 _KINDS: dict[Any, tuple[Callable[[Any], Any], str]] = {
-    int: (_integer, "an integer"),
+    int: (_integer, "an integer up to 2^32"),
     float: (_number, "a number"),
     bool: (_instance_of(bool), "true or false"),
     str: (_text, "text"),

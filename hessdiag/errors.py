@@ -1,4 +1,13 @@
-"""The errors that hessdiag raises for the person at the keyboard."""
+"""The errors that hessdiag raises for the person at the keyboard, and what a line may hold."""
+
+import re
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    """A text from a file without what terminals and browsers would obey instead of showing it."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text))
 
 
 class UsageError(Exception):

@@ -14,7 +14,7 @@ from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.tables import NAMES, all_tables
 from hessdiag.analysis.verdict import verdict
 from hessdiag.errors import UsageError
-from hessdiag.record.documents import FORMAT_VERSION, read_document
+from hessdiag.record.documents import FORMAT_VERSION, read_document, understood
 from hessdiag.record.run_directory import RunRecord, read_run
 from hessdiag.record.study_directory import CellRecord, CellStatus, StudyRecord, read_study
 
@@ -38,6 +38,11 @@ def findings(directory: Path, *, muted: Collection[str] = ()) -> Findings:
     Raises:
         UsageError: it is neither, or a file is missing, damaged or of another format version.
     """
+    with understood(directory):
+        return _findings(directory, muted)
+
+
+def _findings(directory: Path, muted: Collection[str]) -> Findings:
     if (directory / "config.json").is_file():
         return of_run(read_run(directory), muted=muted)
     if (directory / "cells").is_dir():

@@ -9,9 +9,13 @@ from hessdiag.declared import names_in, setting
 class ProbeSettings:
     """What is measured, where, and how exactly."""
 
-    points: int = setting(3, "number of probes, evenly spaced inside training", "--probes", least=0)
+    points: int = setting(
+        3, "number of probes, evenly spaced inside training", "--probes", least=0, most=100_000
+    )
     at: tuple[int, ...] = setting((), "iterations to probe at, instead of points", least=0)
-    n: int = setting(0, "longest horizon measured; 0 for training's", "--probe-n", least=0)
+    n: int = setting(
+        0, "longest horizon measured; 0 for training's", "--probe-n", least=0, most=10_000
+    )
     samples: int = setting(16, "K, independent meta-gradients per probe", "--samples -K", least=2)
     chunk: int = setting(
         1, "samples, or seeds, computed at once; bounds memory", "--chunk", least=1

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hessdiag.errors import UsageError
+from hessdiag.record.atomic import sweep
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a directory; the system lets go of it whenever the process ends, however it ends.
+
+    Temporary files of those that held it before, and were killed, are deleted.
 
     Raises:
         UsageError: another process holds it, or it cannot be written to.
@@ -35,5 +38,6 @@ def locked(path: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
+        sweep(path)
         yield
         file.truncate(0)

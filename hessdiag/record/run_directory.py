@@ -1,7 +1,6 @@
 """The run directory: what training writes, and all that is read of a run."""
 
 import contextlib
-import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -10,11 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pandas as pd
 import xarray as xr
 
 from hessdiag.errors import UsageError
-from hessdiag.record.atomic import sync_folder, write_atomically
+from hessdiag.record.atomic import naming, sync_folder, write_atomically
+from hessdiag.record.digests import changed, counted, difference
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     damaged,
@@ -23,12 +24,15 @@ from hessdiag.record.documents import (
     read_document,
     read_lines,
     read_object,
+    require_whole,
     write_document,
 )
+from hessdiag.record.links import refuse_links
 from hessdiag.record.schema import SAMPLES
 
 _LINES = ("metrics.jsonl", "timings.jsonl")
 _KEPT = 1024  # probes in memory: a report after every probe reads only the new one
+_LARGEST = 8  # bytes in memory for each of a file of probes, which is not compressed
 _STATUSES = ("running", "interrupted", "finished", "failed")
 
 
@@ -70,15 +74,21 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         UsageError: a file is missing, damaged, or of another format version.
     """
-    config = read_document(path / "config.json", "settings", "meta_parameters", "problem")
-    summary = read_object(path / "summary.json")
+    directory = RunDirectory.open(path)
+    config = directory.config("settings", "meta_parameters", "problem")
+    summary = directory.read_json("summary.json")
     status = summary.get("status")
     if status not in _STATUSES:
         allowed = ", ".join(_STATUSES)
         raise damaged(path / "summary.json", f"status {status!r}; allowed: {allowed}")
+    if file := directory.changed_since(summary.get("record")):
+        raise damaged(file, "it is missing, or not as summary.json counts it")
     records = [record for _, record in read_lines(path / "metrics.jsonl")]
-    metrics = pd.json_normalize(records).astype(float)
-    versions = [(file, file.stat()) for file in RunDirectory(path).probes()]
+    try:
+        metrics = pd.json_normalize(records).astype(float)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise damaged(path / "metrics.jsonl", error) from error
+    versions = [(file, file.stat()) for file in directory.probes()]
     probes = [_read_version(file, stat.st_mtime_ns, stat.st_size) for file, stat in versions]
     return RunRecord(path, config, summary, metrics, tuple(probes))
 
@@ -90,7 +100,11 @@ def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
 
 def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
     try:
+        with h5py.File(file):  # where that fails, h5netcdf leaves a traceback behind
+            pass
         with xr.open_dataset(file, engine="h5netcdf") as dataset:
+            if dataset.nbytes > _LARGEST * (file.stat().st_size + 1024):
+                raise ValueError(f"it claims to hold {dataset.nbytes:,} bytes")
             probe = dataset.drop_vars(without & set(dataset.data_vars)).load()
             _ = probe.attrs["iteration"] + 0
     except Exception as error:  # h5py, h5netcdf and xarray raise many kinds for a damaged file
@@ -139,9 +153,52 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """Open an existing one; a config.json that cannot be read is a UsageError."""
-        read_document(path / "config.json")
-        return cls(path)
+        """Open an existing one; one with links, or a config.json that is damaged, is refused."""
+        refuse_links(path)
+        directory = cls(path)
+        directory.config()
+        return directory
+
+    def config(self, *needed: str) -> dict[str, Any]:
+        """What config.json says.
+
+        Raises:
+            UsageError: it cannot be read, is damaged, or says other settings than a record.
+        """
+        file = self.path / "config.json"
+        document = read_document(file, *needed, edited=True)
+        stated, record = document.get("settings"), self._newest_record()
+        trained = record.get("settings") if record else None
+        if isinstance(stated, Mapping) and isinstance(trained, Mapping):
+            apart = difference(dotted(stated), dotted(trained))
+            if apart:
+                raise damaged(file, f"{apart}, as training had it")
+        require_whole(file, document)
+        return document
+
+    def record(self) -> dict[str, Any]:
+        """What the settings are, and how the lines and the probes until now read."""
+        lines = self.path / "metrics.jsonl"
+        files = [*([lines] if lines.exists() else []), *self.probes()]
+        named = {file.relative_to(self.path).as_posix(): counted(file) for file in files}
+        return {"settings": self.read_json("config.json").get("settings"), "files": named}
+
+    def changed_since(self, record: Any) -> Path | None:
+        """The first file of a record that is not as it was; directories of old have no record."""
+        try:
+            return changed(self.path, record["files"]) if record else None
+        except (TypeError, KeyError, ValueError, AttributeError):
+            return self.path / "summary.json"
+
+    def _newest_record(self) -> Any:
+        """That of summary.json, or, where there is none, of a checkpoint."""
+        notes = sorted(self.path.glob("checkpoints/*.json"), reverse=True)
+        for file in (self.path / "summary.json", *notes):
+            with contextlib.suppress(UsageError):
+                record = read_object(file).get("record")
+                if isinstance(record, Mapping):
+                    return record
+        return None
 
     def read_json(self, name: str) -> dict[str, Any]:
         """A JSON file of the directory; missing or damaged, it is a UsageError."""
@@ -160,15 +217,17 @@ class RunDirectory:
 
     def append_line(self, name: str, record: Mapping[str, Any]) -> None:
         """Append one record to a JSON-lines file, and flush."""
-        with (self.path / name).open("a") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+        line = json.dumps(record, allow_nan=False) + "\n"
+        with naming(self.path / name), (self.path / name).open("a") as file:
+            file.write(line)
 
     def sync_lines(self) -> None:
         """Have all lines written: a checkpoint that counts them comes after them."""
         for name in _LINES:
-            if (self.path / name).exists():
-                with (self.path / name).open("rb+") as file:
-                    os.fsync(file.fileno())
+            file = self.path / name
+            if file.exists():
+                with naming(file), file.open("rb+") as stream:
+                    os.fsync(stream.fileno())
 
     def whole_until(self) -> int:
         """The last iteration from which the run can go on: all that comes before it is there.
@@ -185,18 +244,33 @@ class RunDirectory:
         return min([count, *broken])
 
     def cut_after(self, iteration: int) -> None:
-        """Forget metrics and probes from `iteration` on; a damaged file is a UsageError."""
+        """Forget metrics and probes from `iteration` on; a damaged file is a UsageError.
+
+        A probe at the iteration itself stays if the summary knows it.
+        """
         for name in _LINES:
-            file = self.path / name
-            lines = read_lines(file)
-            before = itertools.takewhile(lambda pair: pair[1]["iteration"] < iteration, lines)
-            kept = [line for line, _ in before]
+            file, kept = self.path / name, []
+            forgotten = (UsageError,) if name == "timings.jsonl" else ()  # no result is lost
+            with contextlib.suppress(*forgotten):
+                for line, record in read_lines(file):
+                    if record["iteration"] >= iteration:
+                        break
+                    kept.append(line)
             if name == "metrics.jsonl" and len(kept) != iteration:
                 raise damaged(file, f"{len(kept)} lines of the {iteration} before the checkpoint")
             write_atomically(file, "".join(kept))
         for probe in self.probes():
-            if _number(probe) > iteration or (_number(probe) == iteration and not _is_whole(probe)):
+            number = _number(probe)
+            if number > iteration or (number == iteration and not self._is_known(probe)):
                 probe.unlink()
+
+    def _is_known(self, probe: Path) -> bool:
+        """Whether a probe is whole; where the summary has a record, as that says."""
+        record, name = self.summary().get("record"), f"probes/{probe.name}"
+        if not isinstance(record, Mapping):
+            return _is_whole(probe)
+        files = {name: record.get("files", {}).get(name)}
+        return None not in files.values() and self.changed_since({"files": files}) is None
 
     def probe_file(self, iteration: int) -> Path:
         """Where the probe at an iteration is kept."""
@@ -209,7 +283,7 @@ class RunDirectory:
     def write_probe(self, iteration: int, dataset: xr.Dataset) -> None:
         """Write a probe atomically."""
         write_atomically(
-            self.probe_file(iteration), lambda file: dataset.to_netcdf(file, engine="h5netcdf")
+            self.probe_file(iteration), bytes(dataset.to_netcdf(None, engine="h5netcdf"))
         )
 
     def read_probes(self) -> list[xr.Dataset]:

@@ -1,11 +1,13 @@
 """The study directory: what is varied, and a run directory per cell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hessdiag.record.atomic import write_atomically
+from hessdiag.record.digests import difference
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     as_written,
@@ -14,6 +16,7 @@ from hessdiag.record.documents import (
     read_document,
     write_document,
 )
+from hessdiag.record.links import refuse_links
 from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
@@ -32,8 +35,9 @@ class CellStatus:
     @classmethod
     def of(cls, summary: Mapping[str, Any]) -> "CellStatus":
         """As `summary.json` of its run says; nothing where that has not begun."""
-        state, iteration = summary.get("status", "waiting"), summary.get("iteration")
-        return cls(str(state), int(iteration or 0), summary.get("message"))
+        iteration, message = summary.get("iteration"), summary.get("message")
+        done = iteration if isinstance(iteration, int) else 0
+        return cls(str(summary.get("status", "waiting")), done, message and str(message))
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,30 @@ def read_study(path: Path) -> StudyRecord:
 def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
     name, path = entry["cell"], directory.path / "cells" / entry["slug"]
     configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
-    run = read_run(path) if (path / "summary.json").is_file() else None
+    begun = any((path / name).exists() for name in ("summary.json", "metrics.jsonl"))
+    run = read_run(path) if begun else None
+    if run is not None:
+        _require_cell(run, entry)
     status = directory.status_of(entry["slug"])
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
+
+
+def _is_cell(entry: Any) -> bool:
+    """Whether an entry of study.json is that of a cell, whose directory is inside the study's."""
+    kinds = {"cell": str, "slug": str, "seed": int, "iterations": int}
+    return (
+        isinstance(entry, dict)
+        and all(type(entry.get(key)) is kind for key, kind in kinds.items())
+        and re.fullmatch(r"\w[\w.+-]{0,250}", entry["slug"], re.ASCII) is not None
+    )
+
+
+def _require_cell(run: RunRecord, entry: Mapping[str, Any]) -> None:
+    """Refuse a run that is of another cell."""
+    said = {"seed": entry["seed"], "train.iterations": entry["iterations"]}
+    apart = difference({key: run.settings.get(key) for key in said}, said)
+    if apart:
+        raise damaged(run.path / "config.json", f"{apart}, as study.json says")
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,8 @@ class StudyDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "StudyDirectory":
-        """Open an existing one; a study.json that cannot be read is a UsageError."""
+        """Open an existing one; one with links, or whose study.json is damaged, is refused."""
+        refuse_links(path)
         _ = cls(path).document
         return cls(path)
 
@@ -131,10 +157,15 @@ class StudyDirectory:
     def document(self) -> dict[str, Any]:
         """What study.json says; one that cannot be read is a UsageError."""
         file = self.path / "study.json"
-        document = read_document(file, "name", "common", "varied", "provenance")
+        document = read_document(file, "name", "common", "varied", "cells", "provenance")
         for key in ("common", "varied", "provenance"):
             if not isinstance(document[key], dict):
                 raise damaged(file, f"{key} is no table")
+        cells, lists = document["cells"], document["varied"].values()
+        if not isinstance(cells, list) or not all(map(_is_cell, cells)):
+            raise damaged(file, "cells is no list of cells")
+        if not all(isinstance(values, list) for values in lists):
+            raise damaged(file, "varied has what is no list")
         return document
 
     @property
@@ -159,8 +190,14 @@ class StudyDirectory:
         """Where the cell of this slug stands."""
         failure = self._failure(slug)
         if failure.is_file():
-            return CellStatus("failed", 0, failure.read_text().partition("\n")[0])
-        return CellStatus.of(RunDirectory(self.path / "cells" / slug).summary())
+            said = failure.read_text(encoding="utf-8", errors="replace")
+            return CellStatus("failed", 0, said.partition("\n")[0])
+        run = RunDirectory(self.path / "cells" / slug)
+        summary = run.summary()
+        status = CellStatus.of(summary)
+        if status.state == "finished" and run.changed_since(summary.get("record")):
+            return CellStatus("interrupted", status.iteration)  # something is to be made again
+        return status
 
     def write_results(self, results: Mapping[str, Any]) -> None:
         """Replace what all cells say together; NaN and infinities become null."""

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hessdiag.analysis import Findings
+from hessdiag.errors import printable
 from hessdiag.report.figures.palette import DARK, VARIABLES
 from hessdiag.report.figures.spec import DrawnFigure
 from hessdiag.report.summary import cards, kicker, lead, limits, notes
@@ -27,13 +28,14 @@ def page(findings: Findings, drawn: Sequence[DrawnFigure]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"plain_html": Markup, "prose": _prose}
-    return environment.get_template("page.html.j2").render(
+    rendered = environment.get_template("page.html.j2").render(
         {part.__name__: part(findings) for part in (*_FIRST, *_REST)},
         figures=drawn,
         choices=findings.choices,
         command=findings.provenance.get("command"),
         style=Markup(_colours() + environment.get_template("page.css").render()),
     )
+    return printable(rendered)
 
 
 def _prose(text: str) -> Markup:

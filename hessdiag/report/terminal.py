@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator
 
 from hessdiag.analysis import Findings, to_document
+from hessdiag.errors import printable
 from hessdiag.record.documents import as_written
 from hessdiag.report.summary import cards, kicker, lead, limits, notes
 from hessdiag.report.tables import Table, check_table, decided, folded
@@ -17,12 +18,13 @@ _NOTES = 3
 def first_screen(findings: Findings, *, width: int = 100) -> list[str]:
     """The finding, the cards, what is decided, what to change, limits and checks."""
     prose = [kicker(findings), title(findings), *lead(findings), *notes(findings)[:_NOTES]]
-    lines = [part for line in prose for part in textwrap.wrap(line, width)]
+    lines = [part for line in prose for part in textwrap.wrap(printable(line), width)]
     numbers = [f"  {c.label}: {c.value} {c.detail}".rstrip() for c in cards(findings)]
     advice = [f"- {change}" for change in changes(findings)]
     beyond = [f"limits: {limit}" for limit in limits(findings) if limit not in prose][:2]
     checked = _fitting(check_table(findings), width)[1:]
-    lines += [*numbers, *_fitting(decided(findings), width), *advice, *beyond, *checked]
+    told = [*numbers, *_fitting(decided(findings), width), *advice, *beyond, *checked]
+    lines += map(printable, told)
     return lines if len(lines) <= MOST else [*lines[: MOST - 1], "… (--full shows the rest)"]
 
 
@@ -42,15 +44,15 @@ def full(findings: Findings) -> Iterator[str]:
     """All answers in sentences, and every table that a page folds."""
     for question, lines, _ in sentences(findings):
         yield f"\n{question}"
-        yield from (f"- {line}" for line in lines)
+        yield from (f"- {printable(line)}" for line in lines)
     for table in folded(findings):
-        yield f"\n{table.title}"
+        yield f"\n{printable(table.title)}"
         yield from aligned(table)
 
 
 def aligned(table: Table) -> list[str]:
     """A table as lines of equal columns."""
-    cells = [list(map(str, row)) for row in (table.columns, *table.rows)]
+    cells = [list(map(printable, row)) for row in (table.columns, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     padded = ([f"{c:<{w}}" for c, w in zip(row, widths, strict=True)] for row in cells)
     return ["  ".join(row).rstrip() for row in padded]

@@ -13,8 +13,10 @@ from markupsafe import escape
 
 from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.analysis.frames import frame
+from hessdiag.errors import printable
 from hessdiag.record.atomic import write_atomically
-from hessdiag.record.documents import as_written
+from hessdiag.record.documents import as_written, understood
+from hessdiag.record.links import refuse_links
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names
 from hessdiag.report.figures.canvas import Box, boxes, saved, styled
@@ -30,15 +32,18 @@ _LARGEST = 2.0  # pixels per point
 def write_report(directory: Path | str) -> Path:
     """See `hessdiag.report.write_report`."""
     directory = Path(directory)
+    refuse_links(directory)
     outcome = findings(directory)
-    if outcome.kind == "study":
-        StudyDirectory(directory).write_results(to_document(outcome))
-        outcome = _as_kept(outcome)
-    return write_page(outcome, directory)
+    with understood(directory):
+        if outcome.kind == "study":
+            StudyDirectory(directory).write_results(to_document(outcome))
+            outcome = _as_kept(outcome)
+        return write_page(outcome, directory)
 
 
 def write_page(outcome: Findings, directory: Path) -> Path:
     """Write the page, figures and tables of findings into a directory."""
+    refuse_links(directory)
     shown = specs(outcome)
     folder = _emptied(directory / "figures", {spec.slug for spec in shown})
     drawn = [write_figure(spec, folder) for spec in shown]
@@ -70,7 +75,7 @@ def write_figure(spec: FigureSpec, folder: Path) -> DrawnFigure:
     """Draw a figure once and write its files: drawings in two formats, and its numbers."""
     with styled(spec.slug):
         figure = spec.draw()
-        svg = saved(figure, "svg").decode()
+        svg = printable(saved(figure, "svg").decode())
         write_atomically(folder / f"{spec.slug}.png", saved(figure, "png"))
     alone = _FAMILY.sub("system-ui, 'DejaVu Sans', sans-serif", svg)
     write_atomically(folder / f"{spec.slug}.svg", alone.encode())

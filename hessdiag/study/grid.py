@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hessdiag.errors import UsageError
+from hessdiag.record.digests import digest_of
 from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
+_LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
 STUDIES = ("mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5")
 """Studies that ship with the tool, a TOML file each."""
@@ -57,6 +59,8 @@ class Grid:
             words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
             name = " ".join(f"{key}={text}" for key, text in words)
             slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", key + text) for key, text in words)
+            if len(slug) > _LONGEST:  # file systems take no more than 255
+                slug = f"{slug[:_LONGEST]}-{digest_of(varied)[:8]}"
             cells.append(Cell(name, slug or "run", varied, resolve(settings)))
         if not cells:
             raise UsageError("the study has no cells; allowed: at least one combination")
@@ -129,5 +133,5 @@ def groups(cells: Sequence[Cell], together: int = TOGETHER) -> list[list[Cell]]:
     return [
         list(group)
         for alike in by_configuration.values()
-        for group in itertools.batched(alike, together)
+        for group in itertools.batched(alike, min(together, MOST_CELLS))
     ]

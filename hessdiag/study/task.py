@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hessdiag.record.digests import difference
+from hessdiag.record.documents import damaged
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.grid import Cell
 from hessdiag.train.interrupt import Failure, StopRequest, told
 from hessdiag.train.launch import reopen, start
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import Observer, SeedRun
+from hessdiag.train.settings import flatten
 
 Statuses = Mapping[str, CellStatus]
 
@@ -27,7 +30,9 @@ class StudyObserver:
     def observer_of(self, cell: Cell) -> Observer:
         """Who watches the run of a cell."""
         del cell
-        return Observer()
+        observer = Observer()
+        observer.on_trouble = self.on_trouble
+        return observer
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,8 @@ class _Training:
         path, settings = self.study.run_path(cell), cell.settings
         if path.exists():
             settings, directory = reopen(path, command=self.command)
+            if apart := difference(flatten(settings), flatten(cell.settings)):
+                raise damaged(path / "config.json", f"{apart}, as study.json says")
         else:
             directory = start(settings, path, command=self.command, check_problem=is_first)
         return SeedRun(settings, directory, self.observer.observer_of(cell))

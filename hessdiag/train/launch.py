@@ -96,7 +96,7 @@ def reopen(
             code than is trusted.
     """
     directory = RunDirectory.open(path)
-    config = directory.read_json("config.json")
+    config = directory.config()
     if config.get("own_loop"):
         raise UsageError(
             f"--resume: {path} is of a training loop of your own; allowed: runs of `hessdiag run`, "

@@ -5,6 +5,7 @@ and what is allowed.
 """
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ _TABLES: dict[str, Any] = {
     if dataclasses.is_dataclass(field.type)
 }
 
+_DEEP = re.compile(r"(?:[\w\"'-]+\s*\.\s*){9}")  # keys that take minutes to be read
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a TOML file, by dotted key.
@@ -40,8 +43,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is not TOML.
     """
     try:
-        return dotted(tomllib.loads(path.read_text()))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+        if _DEEP.search(text):
+            raise ValueError("it is nested too deeply")
+        return dotted(tomllib.loads(text))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"--config: {path} cannot be read as TOML ({error})") from error
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import xarray
 
-from hessdiag.errors import NotFiniteError
+from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.meta.streams import run_keys
 from hessdiag.meta.system import shown
 from hessdiag.probes.probe import Probe
+from hessdiag.record.documents import damaged
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.checkpoint import Checkpoints
 from hessdiag.train.interrupt import StopRequest
@@ -69,15 +70,31 @@ class SeedRun:
         return self.failed is None and not self.is_done
 
     def saved(self) -> list[int]:
-        """The iterations to go on from, newest first: saved, and all before them is there."""
-        kept, whole = self.checkpoints.kept(), self._directory.whole_until()
-        usable = [iteration for iteration in kept if iteration <= whole]
-        if usable and len(usable) < len(kept):
-            self.observer.on_trouble(
-                f"{self._directory.path}: lines or a probe before the newest checkpoint are "
-                f"missing or damaged; going on from iteration {max(usable)}"
-            )
-        return sorted(usable or kept, reverse=True)
+        """The iterations to go on from, newest first: saved, and all before them is there.
+
+        Raises:
+            UsageError: something before every checkpoint is damaged.
+        """
+        usable, trouble = [], None
+        for iteration in sorted(self.checkpoints.kept(), reverse=True):
+            try:
+                self._require_whole(iteration)
+                usable.append(iteration)
+            except UsageError as error:
+                trouble = error
+        if trouble and not usable:
+            raise trouble
+        if trouble:
+            self.observer.on_trouble(f"{trouble}; going on from iteration {usable[0]}")
+        return usable
+
+    def _require_whole(self, iteration: int) -> None:
+        """Refuse a checkpoint before which a file is not as it was."""
+        record = self.checkpoints.note(iteration).get("record")
+        if record and (file := self._directory.changed_since(record)):
+            raise damaged(file, f"it is not as it was at iteration {iteration}")
+        if not record and self._directory.whole_until() < iteration:
+            raise damaged(self.path, f"lines or a probe before iteration {iteration} are missing")
 
     def begin(self, learner: Learner, iteration: int) -> TrainState:
         """The state to go on from, as it was saved before `iteration`; the first one before 0."""
@@ -95,7 +112,8 @@ class SeedRun:
     def save(self, state: TrainState, *, iteration: int | None = None) -> None:
         """A checkpoint, of this iteration if no other is said; the lines before it come first."""
         self._directory.sync_lines()
-        self.checkpoints.save(self.iteration if iteration is None else iteration, state)
+        record = self._directory.record()
+        self.checkpoints.save(self.iteration if iteration is None else iteration, state, record)
 
     def finish(self, state: TrainState) -> None:
         """All iterations are done."""
@@ -171,6 +189,7 @@ class SeedRun:
             "iterations": self.settings.train.iterations,
             "message": message,
             "probes": [headline(dataset) for dataset in self._probes],
+            "record": self._directory.record(),
         }
         self._directory.write_json("summary.json", summary)
         self.observer.on_summary()

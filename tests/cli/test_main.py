@@ -88,7 +88,7 @@ def test_no_command_shows_the_help(cli):
         ("run --env chess", "--env: 'chess' is unknown; allowed: snake, mrp, or module:factory"),
         ("run --env broken:make", "--env: 'broken:make' could not be imported (RuntimeError: boo"),
         ("run --env nowhere:make", "--env: 'nowhere:make' could not be imported (ModuleNotFound"),
-        ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 or more"),
+        ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 to 10000"),
         ("run -K 1", "probe.samples (--samples): 1 is not allowed; allowed: 2 or more"),
         ("run --board-size 3", "problem.rows (--board-size): 3 is not allowed; allowed: 4 or"),
         ("run --env mrp --board-size 4", "problem.rows: 'mrp' has no such setting; allowed: stat"),
@@ -99,6 +99,15 @@ def test_no_command_shows_the_help(cli):
         ("run --set colour", "--set: 'colour' is not allowed; allowed: KEY=VALUE"),
         ("run --set =1", "--set: '=1' is not allowed; allowed: KEY=VALUE"),
         ("run --set colour=1", "colour: no such setting; allowed: env, n, estimator"),
+        ("run --seed 4294967296", "seed (--seed): 4294967296 is not allowed; allowed: 0 to 429496"),
+        (f"run --n {2**70}", f"n (--n): {2**70} is not allowed; allowed: "),
+        (f"run --set n={'9' * 5000}", "n (--n): "),
+        (f"run --set n={'[' * 3000}", "n (--n): "),
+        ("run --config deep.toml", "--config: deep.toml cannot be read as TOML ("),
+        ("run --config keys.toml", "--config: keys.toml cannot be read as TOML ("),
+        ("run --config digits.toml", "--config: digits.toml cannot be read as TOML ("),
+        (f"run --env mrp --out {'x' * 300}", f"--out: {'x' * 300} cannot be written ("),
+        (f"show {'x' * 300}", "[Errno 36] File name too long: 'xxx"),
         ("run --set n=inf", "n (--n): inf is not allowed; allowed: an integer"),
         ("run --config bad.toml", "--config: bad.toml cannot be read as TOML (Invalid value (at"),
         ("run --config none.toml", "--config: none.toml cannot be read as TOML ([Errno 2] No suc"),
@@ -120,6 +129,9 @@ def test_no_command_shows_the_help(cli):
 )
 def test_bad_input_is_one_line_and_code_2(cli, tmp_path, monkeypatch, arguments, message):
     (tmp_path / "bad.toml").write_text("n = ")
+    (tmp_path / "deep.toml").write_text(f"n = {'[' * 100_000}")
+    (tmp_path / "keys.toml").write_text(f"{'.'.join('a' * 20_000)} = 1")
+    (tmp_path / "digits.toml").write_text(f"n = {'9' * 5000}")
     (tmp_path / "key.toml").write_text("[probe]\ncolour = 1")
     (tmp_path / "broken.py").write_text("raise RuntimeError('boom\\nboom')")
     (tmp_path / "file").write_text("mine")
@@ -143,7 +155,7 @@ def test_bad_input_of_the_installed_command(spawn):
     process = spawn("run", "--n", "-1")
     out, err = process.communicate()
     assert process.returncode == 2
-    assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 or more\n")
+    assert (out, err) == ("", "hessdiag: n (--n): -1 is not allowed; allowed: 0 to 10000\n")
 
 
 @pytest.mark.usefixtures("without_report")

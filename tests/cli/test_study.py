@@ -189,6 +189,8 @@ def test_a_toml_file_varies(cli, tmp_path):
     ("arguments", "words"),
     [
         (("fig9",), "study 'fig9' is unknown; allowed: mechanism"),
+        (("--seed", "0:99999999999"), "--seed: '0:99999999999' is not allowed; allowed: 10,000 va"),
+        (("--seed", "4294967296"), "seed (--seed): 4294967296 is not allowed"),
         (("--n", "1,,2"), "--n: '1,,2' is not allowed"),
         (("--n", "x"), "n (--n): 'x' is not allowed"),
         (("--seed", "a:b"), "seed (--seed): 'a:b' is not allowed; allowed: an integer"),

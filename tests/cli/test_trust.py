@@ -43,6 +43,7 @@ def test_a_problem_is_imported_only_where_it_is_named_again(cli, run):
 
 
 def test_so_it_is_with_studies(cli, tmp_path, monkeypatch):
+    from hessdiag.record.documents import write_document
     from hessdiag.record.study_directory import StudyDirectory
     from hessdiag.study.grid import Grid
 
@@ -50,7 +51,7 @@ def test_so_it_is_with_studies(cli, tmp_path, monkeypatch):
     (tmp_path / "study").mkdir()
     grid = Grid({"env": "mrp", "n": 1}, {"seed": [0]})
     study = StudyDirectory.create(tmp_path / "study", grid, {})
-    document = study.path / "study.json"
-    document.write_text(document.read_text().replace('"mrp"', '"os:system"'))
+    stranger = study.document | {"common": {"env": "os:system", "n": 1}}
+    write_document(study.path / "study.json", stranger)
     refused = cli("study", "--resume", study.path)
     assert (refused.code, "--env os:system" in refused.err) == (2, True)

@@ -91,3 +91,10 @@ def test_a_file_that_fixes_and_varies_one_setting_is_refused(tmp_path):
     file.write_text("n = 5\n[vary]\nn = [1, 2]\n")
     with pytest.raises(UsageError, match="n is both fixed and varied"):
         planned("fig4", file, {}, {}).cells()
+
+
+def test_names_of_directories_are_no_longer_than_file_systems_take():
+    lists = [["paper"] * k + ["update"] * 40 for k in range(2)]
+    cells = Grid({"env": "mrp"}, {"probe.operators": lists}).cells()
+    assert all(len(cell.slug.encode()) < 250 for cell in cells)
+    assert len({cell.slug for cell in cells}) == 2

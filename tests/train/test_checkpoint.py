@@ -42,7 +42,9 @@ def test_the_newest_are_kept(tmp_path):
     for iteration in (1, 2, 5):
         kept.save(iteration, STATE)
     assert kept.latest() == 5
-    assert len(list((tmp_path / "checkpoints").iterdir())) == KEPT
+    files = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert files == {"2", "2.json", "5", "5.json"}
+    assert len(files) == 2 * KEPT
 
 
 def test_state_of_another_run_is_refused(tmp_path):
@@ -72,7 +74,7 @@ def _damage(file: Path, share: float) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_damage_is_named_where_nothing_else_is_left(whole, tmp_path, capfd, file, share):
     copy = Path(shutil.copytree(whole, tmp_path / "copy"))
-    for checkpoint in (copy / "checkpoints").iterdir():
+    for checkpoint in (copy / "checkpoints").glob("*[0-9]"):
         _damage(file(checkpoint), share)
     with pytest.raises(
         UsageError, match=r"--resume: the checkpoint .* is damaged \(\w+: ."

@@ -97,7 +97,7 @@ def test_killed_between_two_checkpoints_they_go_on_from_the_last_common_one(toge
 
 def test_without_a_common_checkpoint_those_behind_catch_up(together, tmp_path):
     shutil.copytree(together, tmp_path, dirs_exist_ok=True)
-    for checkpoint in (tmp_path / "1" / "checkpoints").iterdir():
+    for checkpoint in (tmp_path / "1" / "checkpoints").glob("*[0-9]"):
         shutil.rmtree(checkpoint)
     go_on(tmp_path)
     assert_same_run(tmp_path / "0", together / "0")

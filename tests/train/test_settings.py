@@ -49,7 +49,7 @@ FLAGS = {
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        ("n", -1, "0 or more"),
+        ("n", -1, "0 to 10000"),
         ("n", 2.5, INTEGER),
         ("n", math.inf, INTEGER),
         ("n", "five", INTEGER),
@@ -69,7 +69,7 @@ FLAGS = {
         ("kappa", "half", NUMBER),
         ("train.iterations", 0, "1 or more"),
         ("train.checkpoint_minutes", -1.0, "0 or more"),
-        ("probe.points", -1, "0 or more"),
+        ("probe.points", -1, "0 to 100000"),
         ("probe.samples", 1, "2 or more"),
         ("probe.chunk", 0, "1 or more"),
         ("probe.starts", 0, "1 or more"),
