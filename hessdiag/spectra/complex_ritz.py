@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy.linalg import eig
 
+from hessdiag.spectra.accuracy import backward_error
 from hessdiag.spectra.arnoldi import ArnoldiDecomposition
-from hessdiag.spectra.errors import backward_error
 from hessdiag.spectra.ritz import Verdict, verdict
 
 SOLVER_ROUNDING = 12.0

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hessdiag.spectra.accuracy import rounding_error
 from hessdiag.spectra.checks import require_symmetric
-from hessdiag.spectra.errors import rounding_error
 from hessdiag.spectra.operators import Operator
 from hessdiag.spectra.ritz import RitzValues
 

@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
+from hessdiag.spectra.accuracy import rounding_error
 from hessdiag.spectra.checks import (
     require_floating,
     require_not_negative,
     require_symmetric,
     require_whole,
 )
-from hessdiag.spectra.errors import rounding_error
 from hessdiag.spectra.explored import larger_beside
 from hessdiag.spectra.spaces import Vector
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from threadpoolctl import threadpool_limits
 
+from hessdiag.spectra.accuracy import least_number
 from hessdiag.spectra.checks import require_floating, require_not_negative, require_whole
 from hessdiag.spectra.gram_schmidt import (
     BLOCK,
@@ -195,7 +196,7 @@ def _grown(
     basis = append(space.basis, space.vector, jnp.where(grows, space.active, beyond))
     scale = jnp.maximum(space.scale, norm(product))
     remainder, number = algorithm.remainder(space, product), jnp.finfo(operator.dtype)
-    dither = jnp.maximum(_DITHER * number.eps * scale, _least(number))
+    dither = jnp.maximum(_DITHER * number.eps * scale, least_number(operator.dtype))
     tiny = grows & (norm(remainder) <= _rounding(operator, scale))
     remainder = jax.lax.cond(tiny, _dithered, lambda x, *_: x, remainder, dither, count)
     rest, column = split(basis, remainder, count)
@@ -222,10 +223,5 @@ def _dithered(vector: Vector, size: Scalar, seed: Int[Array, ""]) -> Vector:
 
 def _rounding(operator: Operator, scale: Scalar) -> Scalar:
     """Length up to which a residual may be rounding."""
-    number = jnp.finfo(operator.dtype)
-    return jnp.maximum(BREAKDOWN * number.eps * operator.size**0.5 * scale, 2 * _least(number))
-
-
-def _least(number: Any) -> float:
-    """What counts as zero where nothing sets a scale."""
-    return float(number.tiny / number.eps)
+    eps, least = jnp.finfo(operator.dtype).eps, least_number(operator.dtype)
+    return jnp.maximum(BREAKDOWN * eps * operator.size**0.5 * scale, 2 * least)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from hessdiag.spectra.accuracy import is_more_than_rounding
 from hessdiag.spectra.checks import require_declared_symmetric, symmetry_limit
 from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
@@ -113,8 +114,9 @@ def lanczos(
         return Judgement(known, known, exhausted)
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
-        limit = symmetry_limit(operator.dtype, operator.size)
-        return space.record.asymmetry > limit * space.scale
+        limit, dtype = symmetry_limit(operator.dtype, operator.size), operator.dtype
+        defect = space.record.asymmetry / nonzero(space.scale)
+        return (defect > limit) | is_more_than_rounding(defect, space.active, dtype)
 
     algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(

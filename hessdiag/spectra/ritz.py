@@ -10,8 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
+from hessdiag.spectra.accuracy import (
+    asymmetry_error,
+    least_error,
+    noise_error,
+    rounding_error,
+)
 from hessdiag.spectra.checks import require_symmetric
-from hessdiag.spectra.errors import asymmetry_error, least_error, rounding_error
 from hessdiag.spectra.lanczos import OVERLAP, LanczosDecomposition
 
 SENSITIVITY = 4.0
@@ -118,10 +123,8 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     else:
         values = weights = residuals = np.full(active, np.nan)
     determined = SENSITIVITY * float(decomposition.sensitivity)
-    measured = max(asymmetry_error(defect, active), noise, determined) * scale
-    rounding = float(
-        np.maximum(rounding_error(values, dtype), max(measured, least_error(size, dtype)))
-    )
+    measured = max(asymmetry_error(defect, active), noise_error(noise, active), determined) * scale
+    rounding = float(np.maximum(rounding_error(values, dtype), max(measured, least_error(dtype))))
     least = max(np.finfo(dtype).eps / 2, noise) * scale
     couplings = np.maximum(t[1], max(least, np.finfo(dtype).tiny))
     t[1, -1] *= not decomposition.broke_down  # what a breakdown leaves is rounding
