@@ -46,6 +46,7 @@ def test_the_command_beside_a_report_is_the_one_that_made_it():
 
 HEADLINES = {
     "mechanism": "growth",
+    "mechanism-6x6": "growth",
     "mechanism-long": "growth",
     "mechanism-mrp": "growth",
     "table1": "growth",
