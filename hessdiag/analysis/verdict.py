@@ -16,7 +16,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "rivals": (explanation.rivals, "predicted"),
     "hessian-cut": (remedies.hessian_cut, "growth"),
     "deflation": (remedies.deflation, "sources"),
-    "edge": (edges.below_edge, "curvature"),
+    "edge": (edges.below_edge, "radii"),
     "memory-cut": (remedies.memory_cut, "growth"),
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),
