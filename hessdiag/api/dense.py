@@ -20,7 +20,7 @@ def measure_dense(of: Measurement) -> tuple[np.ndarray, np.ndarray]:
     """All that the plan asks for, exactly; and a vector between both ends, with its product."""
     matrix = _matrix(of)
     wide = np.asarray(matrix, np.float64)
-    of.doubt(matrix_defect(wide), of.size)
+    of.doubt(matrix_defect(wide))
     noise = of.noise * float(np.linalg.norm(matrix, 2)) if of.noise else 0.0
     run = _spectrum(matrix, of.explained, noise)
     of.runs.append(run)

@@ -10,7 +10,6 @@ from hessdiag.api.dense import measure_dense, with_noise
 from hessdiag.api.plan import LARGEST, MOVES, Plan
 from hessdiag.api.products import Products
 from hessdiag.api.progress import Watch
-from hessdiag.spectra.accuracy import NOISE, is_more_than_rounding
 from hessdiag.spectra.checks import symmetry_limit
 from hessdiag.spectra.deflated_trace import DeflatedTrace
 from hessdiag.spectra.driven import DrivenLanczos
@@ -19,6 +18,7 @@ from hessdiag.spectra.ritz import RitzValues, ritz_values
 CHECK_EVERY = 4  # products between two looks at the ends
 FEW = 12  # products before ends can count as converged
 BASIS_BYTES = 2**31  # up to which a run goes on for its ends
+NOISE = 4.0  # what products round at most, over what the product of one sum shows
 SENSITIVITY = 4.0  # errors of eigenvalues at most, over what two random moves by rounding make
 
 
@@ -120,10 +120,9 @@ class Measurement:
         """What a product was seen to round, relative to the norm; negative where nobody looked."""
         return self.noise / NOISE or -1.0
 
-    def doubt(self, defect: float, steps: int) -> None:
+    def doubt(self, defect: float) -> None:
         """Look at the noise of products where they seem not to be symmetric."""
-        limit = symmetry_limit(self.dtype, self.size)
-        if (defect > limit or is_more_than_rounding(defect, steps, self.dtype)) and not self.noise:
+        if defect > symmetry_limit(self.dtype, self.size) and not self.noise:
             self._look_at_noise()
 
     def _look_at_noise(self) -> None:
@@ -199,7 +198,7 @@ class Measurement:
 
     def _values(self, run: DrivenLanczos) -> RitzValues:
         found = run.decomposition(self.plan.tolerance)
-        self.doubt(float(found.asymmetry), run.active)
+        self.doubt(float(found.asymmetry))
         values = ritz_values(found._replace(noise=np.asarray(self.explained)))
         return with_noise(values, self.noise * run.scale)
 

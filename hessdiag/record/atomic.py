@@ -65,9 +65,10 @@ def _is_alive(process: int) -> bool:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the names in a folder written, too."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Have the names in a folder written, too; an OSError names it."""
+    with naming(path):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,7 +1,5 @@
 """What rounding leaves in eigenvalues: of products, of the host's solver, and of tiny numbers."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import DTypeLike, Float
 
@@ -18,19 +16,6 @@ SOLVER_ROUNDING = 4.0
 
 LAPACK was met with 1.4 sqrt(size) on exactly known matrices (Hadamard eigenvectors) of size 64 to
 512. It matters only when the products, too, are in float64.
-"""
-
-NOISE = 4.0
-"""What products round at most, over what the product of one sum shows."""
-
-_CHANCE = 3.0  # between the size of a random number and one of them
-_HANDFUL, _FEW = 4, 12  # steps, whose asymmetry is of no pairs to speak of, and of few
-
-ASYMMETRY = 3.0
-"""Norm of what products of m Krylov vectors round, in units of sqrt(m) times an entry of it.
-
-Random entries make 2 sqrt(m). Of chains of 30 factors, whose products round far more than eps, the
-ends were off by 1.4 times what the entries that symmetry says are zero add up to.
 """
 
 
@@ -51,36 +36,6 @@ def backward_error(norm: float, size: int, dtype: DTypeLike, solver_rounding: fl
     products = ROUNDING * float(np.finfo(dtype).eps)
     solver = solver_rounding * np.sqrt(size) * float(np.finfo(np.float64).eps)
     return float((products + solver) * norm)
-
-
-def asymmetry_error(defect: Any, steps: Any) -> Any:
-    """The error in units of |A| that goes with a measured asymmetry.
-
-    It is the root of the sum of squares over those pairs of Krylov vectors of whose products T has
-    nothing; entries of that size on the others, too, move eigenvalues by their norm.
-    """
-    pairs = (steps - 1) * (steps - 2) / 2
-    magnified = ASYMMETRY * (steps / (pairs + (pairs < 1))) ** 0.5
-    return defect * (1 + (magnified > 1) * (magnified - 1))
-
-
-def noise_error(noise: float, steps: int) -> float:
-    """The error in units of |A| that goes with what one product was seen to round.
-
-    An operator on which a run ends after a few steps may be nearly of rank one: then that is one
-    random number, which may be small by chance.
-    """
-    return NOISE * noise * (_CHANCE if steps <= _HANDFUL else 1.0)
-
-
-def is_more_than_rounding(defect: Any, steps: Any, dtype: DTypeLike) -> Any:
-    """Whether a measured asymmetry of few steps asks for a look at what products round.
-
-    A handful of pairs may be small by chance; three and fewer say nothing. Arguments may be traced.
-    """
-    eps = float(np.finfo(dtype).eps)
-    is_large = asymmetry_error(defect, steps) > ROUNDING / 4 * eps
-    return (steps <= _HANDFUL) | ((steps <= _FEW) & is_large)
 
 
 def least_number(dtype: DTypeLike) -> float:

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from hessdiag.spectra.accuracy import is_more_than_rounding
 from hessdiag.spectra.checks import require_declared_symmetric, symmetry_limit
 from hessdiag.spectra.gram_schmidt import nonzero, norm
 from hessdiag.spectra.krylov import Algorithm, Judgement, Krylov, Step, build, depth, outcome
@@ -114,9 +113,8 @@ def lanczos(
         return Judgement(known, known, exhausted)
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
-        limit, dtype = symmetry_limit(operator.dtype, operator.size), operator.dtype
-        defect = space.record.asymmetry / nonzero(space.scale)
-        return (defect > limit) | is_more_than_rounding(defect, space.active, dtype)
+        limit = symmetry_limit(operator.dtype, operator.size)
+        return space.record.asymmetry > limit * space.scale
 
     algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(

@@ -10,12 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
-from hessdiag.spectra.accuracy import (
-    asymmetry_error,
-    least_error,
-    noise_error,
-    rounding_error,
-)
+from hessdiag.spectra.accuracy import least_error, rounding_error
 from hessdiag.spectra.checks import require_symmetric
 from hessdiag.spectra.lanczos import OVERLAP, LanczosDecomposition
 
@@ -123,7 +118,7 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     else:
         values = weights = residuals = np.full(active, np.nan)
     determined = SENSITIVITY * float(decomposition.sensitivity)
-    measured = max(asymmetry_error(defect, active), noise_error(noise, active), determined) * scale
+    measured = max(defect, noise, determined) * scale
     rounding = float(np.maximum(rounding_error(values, dtype), max(measured, least_error(dtype))))
     least = max(np.finfo(dtype).eps / 2, noise) * scale
     couplings = np.maximum(t[1], max(least, np.finfo(dtype).tiny))

@@ -99,6 +99,7 @@ def test_every_cell_tells_which_revisions_made_it(study, tmp_path):
     config = copy / "cells" / GRID.cells()[0].slug / "config.json"
     document = json.loads(config.read_text())
     document["provenance"]["git_revision"] = "aaaaaaaaaaaa"
+    del document["sha256"]  # it is edited
     document["resumed"] = [{"git_revision": one} for one in ("bbbbbbbbbbbb", None, "aaaaaaaaaaaa")]
     config.write_text(json.dumps(document))
     assert findings(copy).cells["revisions"].tolist()[0] == ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
