@@ -24,12 +24,12 @@ class SpectralProbe:
         self._n = measured.n
         self._points = jax.jit(lambda state, key: _points(measured, state, key))
         moving = "semi-gradient" in settings.operators
-        names = {field.name for field in fields(InnerLoopSettings)} - {"paths"}
+        names = {field.name for field in fields(InnerLoopSettings)} - {"paths", "edges"}
         shared = {name: getattr(settings, name) for name in names}
         paths = settings.products and bool(settings.counterfactuals)
         whole = InnerLoop(
             lambda point: linearised_step(measured.system.update, *point, semi_gradient=moving),
-            InnerLoopSettings(**shared, paths=paths),
+            InnerLoopSettings(**shared, paths=paths, edges=True),
         )
         num_whole = min(settings.operator_unrolls, settings.unrolls)
         hessians = whole.of_hessians_alone()

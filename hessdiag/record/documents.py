@@ -57,7 +57,7 @@ def not_created(path: Path, what: str, error: OSError, *, exists: bool) -> Usage
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object, as it was written; else it is a UsageError."""
     document = read_edited(path)
-    require_whole(path, document)
+    require_as_written(path, document)
     return document
 
 
@@ -74,7 +74,7 @@ def read_edited(path: Path) -> dict[str, Any]:
     return document
 
 
-def require_whole(path: Path, document: Mapping[str, Any]) -> None:
+def require_as_written(path: Path, document: Mapping[str, Any]) -> None:
     """Refuse a document that is not as it was written."""
     if not is_whole(document):
         raise damaged(path, "it is not as it was written")

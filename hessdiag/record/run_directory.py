@@ -24,7 +24,7 @@ from hessdiag.record.documents import (
     read_document,
     read_lines,
     read_object,
-    require_whole,
+    require_as_written,
     write_document,
 )
 from hessdiag.record.links import refuse_links
@@ -173,7 +173,7 @@ class RunDirectory:
             apart = difference(dotted(stated), dotted(trained))
             if apart:
                 raise damaged(file, f"{apart}, as training had it")
-        require_whole(file, document)
+        require_as_written(file, document)
         return document
 
     def record(self) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class InnerLoop:
         if self._settings.products:
             products = (*(() if steps.learning_rate is None else ("paper",)), *names)
             yield from self._norms.lowered(steps, products, key)
-        if names or self._settings.products:
+        if self._settings.edges and (names or products):
             yield from self._edges.lowered(steps, key)
         if names or products:
             yield from self._rounding.lowered(points, steps, names, products, key)
@@ -99,7 +99,7 @@ class InnerLoop:
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
         if not names and not settings.products and not settings.paths:
             return InnerLoopSpectra(hessians, {}, {}, [], np.asarray(steps.loss))
-        distance = self._edges.measure(steps, keys.edge)
+        distance = self._edges.measure(steps, keys.edge) if settings.edges else None
         alike, computed = self._computed(steps)
         copied = computed != names
 

@@ -24,6 +24,7 @@ class InnerLoopSettings:
     operators: tuple[str, ...] = OPERATORS  # some of ALL_OPERATORS
     products: bool = True  # whether norms of products over inner steps are measured, too
     paths: bool = False  # whether norms of the derivatives of the last theta in gradients are
+    edges: bool = False  # whether the distance to the edge of stability is, at the first step
     starts: int = 2  # random start vectors of each Hessian's spectrum
     min_matvecs: int = 0  # products per start of a Hessian at the least, for the density
     max_matvecs: int = 48  # products per run at the most
