@@ -46,7 +46,8 @@ def study(
 
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
     meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, or mechanism-6x6 or
-    table1-6x6, whole trainings on a small board.
+    table1-6x6, whole trainings on a small board. Studies of bias train nothing, and take --set
+    alone: lsf, estimates of the meta-RL gradient with and without score terms.
 
     Options that take V1,V2 and --vary are varied: values with commas between, integers also as a:b.
 
@@ -64,6 +65,14 @@ def study(
         )
     if together is not None and together < 1:
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
+
+    if _is_of_bias(name, resume):
+        from .drive_bias import drive_bias, refuse_others
+
+        typed = given([*COMMON, *VARIED], values)
+        flags = {DECLARED[key].flag: value for key, value in typed.items()}
+        refuse_others({"--config": config, "--vary": vary, "--together": together, **flags})
+        return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
 
     from hessdiag.record.study_directory import StudyDirectory
     from hessdiag.study.grid import Grid, planned
@@ -87,6 +96,18 @@ def study(
         dry_run=dry_run,
         quiet=quiet,
     )
+
+
+def _is_of_bias(name: str | None, resume: Path | None) -> bool:
+    """Whether a study is of bias, and not of trainings; a name that no study has is refused."""
+    from hessdiag.bias.plan import BIAS_STUDIES
+    from hessdiag.record.sweep_directory import SweepDirectory
+    from hessdiag.study.grid import STUDIES
+
+    if name is not None and name not in (*STUDIES, *BIAS_STUDIES):
+        allowed = ", ".join((*STUDIES, *BIAS_STUDIES))
+        raise UsageError(f"study {name!r} is unknown; allowed: {allowed}")
+    return name in BIAS_STUDIES or (resume is not None and SweepDirectory.is_one(resume))
 
 
 def _given(values: dict[str, Any], assignments, vary) -> tuple[dict[str, Any], dict[str, list]]:

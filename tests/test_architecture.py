@@ -21,10 +21,11 @@ BELOW = {  # what each part may import besides itself and those
     "probes": _MACHINERY | {"statistics", "record"},
     "train": _TRAINING - {"study"},
     "study": _TRAINING,
+    "bias": _TRAINING,
     "analysis": {"record", "statistics"},
     "report": {"analysis", "record", "statistics"},
     "api": _TRAINING | {"analysis", "report"},
-    "cli": _TRAINING | {"analysis", "report", "api"},
+    "cli": _TRAINING | {"analysis", "report", "api", "bias"},
 }
 FILES = {part: sorted((ROOT / "hessdiag" / part).rglob("*.py")) for part in BELOW if part != "cli"}
 FILES["cli"] = sorted((ROOT / "cli").rglob("*.py"))

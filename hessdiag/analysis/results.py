@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hessdiag.analysis.bias import of_sweeps
 from hessdiag.analysis.checks import checks
 from hessdiag.analysis.findings import Findings
 from hessdiag.analysis.frames import frame, rows
@@ -17,6 +18,7 @@ from hessdiag.errors import UsageError
 from hessdiag.record.documents import FORMAT_VERSION, read_document, understood
 from hessdiag.record.run_directory import RunRecord, read_run
 from hessdiag.record.study_directory import CellRecord, CellStatus, StudyRecord, read_study
+from hessdiag.record.sweep_directory import SweepDirectory
 
 KEPT = tuple(
     field.name
@@ -45,6 +47,8 @@ def findings(directory: Path, *, muted: Collection[str] = ()) -> Findings:
 def _findings(directory: Path, muted: Collection[str]) -> Findings:
     if (directory / "config.json").is_file():
         return of_run(read_run(directory), muted=muted)
+    if (directory / "cells").is_dir() and SweepDirectory.is_one(directory):
+        return concluded(_with_all_tables(of_sweeps(directory)), muted=muted)
     if (directory / "cells").is_dir():
         return of_study(read_study(directory), kind="study", muted=muted)
     if not (directory / "study.json").is_file():
@@ -53,6 +57,12 @@ def _findings(directory: Path, muted: Collection[str]) -> Findings:
         )
     results = read_document(directory / "results.json", "tables", "cells", "about", "provenance")
     return from_document(results, muted=muted)
+
+
+def _with_all_tables(outcome: Findings) -> Findings:
+    """With those that it has no rows for, too."""
+    tables = {name: outcome.tables.get(name, pd.DataFrame()) for name in NAMES}
+    return dataclasses.replace(outcome, tables=tables)
 
 
 def to_document(outcome: Findings) -> dict[str, Any]:

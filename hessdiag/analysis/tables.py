@@ -31,7 +31,8 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "comparisons": comparison_table,
     "quality": quality_table,
 }
-NAMES = (*MEASURED, "standings", "joint", "published")
+OF_TRAININGS = (*MEASURED, "standings", "joint", "published")
+NAMES = (*OF_TRAININGS, "errors", "slopes", "claims")
 """Of all tables; one without rows is empty."""
 
 Tables = Mapping[str, pd.DataFrame]
@@ -43,7 +44,8 @@ def all_tables(configurations: Sequence[Configuration], varied: Sequence[str]) -
     The final table has the values of what is varied, dotted keys, too.
     """
     each = [_of_configuration(configuration, varied) for configuration in configurations]
-    return {name: stacked([tables[name] for tables in each]) for name in NAMES}
+    held = {name: stacked([tables[name] for tables in each]) for name in OF_TRAININGS}
+    return {name: held.get(name, pd.DataFrame()) for name in NAMES}
 
 
 def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.DataFrame]:

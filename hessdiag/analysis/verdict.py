@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import edges, explanation, remedies
+from hessdiag.analysis import bias, edges, explanation, remedies
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -22,6 +22,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "mix": (remedies.mix, "growth"),
     "signal-to-noise": (remedies.signal_to_noise, "signal"),
     "reproduced": (remedies.reproduced, "published"),
+    "slope": (bias.claimed, "errors"),
 }
 """In their order: what answers them, and the figure that shows the answer."""
 

@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from hessdiag.record.atomic import write_atomically
+from hessdiag.record.datasets import write_dataset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,5 +112,5 @@ class Result(abc.ABC):
             OSError: If the file cannot be written, or its folder does not exist.
         """
         path = Path(path).expanduser()
-        write_atomically(path, bytes(self.dataset.to_netcdf(engine="h5netcdf")))
+        write_dataset(path, self.dataset)
         return path

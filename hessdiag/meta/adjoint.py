@@ -4,7 +4,8 @@ The cotangent of the augmented state x = (θ, s) is carried from point to point.
 those that the unroll stored, or are made again, one inner step at a time.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,10 @@ class Pushes(NamedTuple):
     to_eta: Float[Array, " m"]
 
 
+OfGradient = Callable[[Any, Any, Float[Array, " d"]], tuple[Float[Array, " d"], Float[Array, " m"]]]
+"""(θ^(j), τ^(j), cotangent of g^(j)) → what it adds to the cotangents of θ^(j) and of η."""
+
+
 def adjoint_meta_gradient(
     system: System,
     start: Start,
@@ -31,6 +36,7 @@ def adjoint_meta_gradient(
     cut: Cut = FULL,
     key: PRNGKeyArray | None = None,
     pushes: Pushes | None = None,
+    of_gradient: OfGradient | None = None,
 ) -> Float[Array, " m"]:
     """Σ_i w_i dL'(θ^(i), η, τ̃^(i))/dη, i = 1 … n (eq. 5; with weights, eq. 10).
 
@@ -42,6 +48,7 @@ def adjoint_meta_gradient(
         cut: a counterfactual, if not the full meta-gradient.
         key: randomness of the Lanczos start vectors, for cuts with bounds.
         pushes: what is added to the derivatives of the objective, if anything.
+        of_gradient: what every inner gradient adds besides its own derivative, if anything.
 
     Returns:
         The meta-gradient with respect to the unconstrained η, direct derivatives of the objective
@@ -68,7 +75,12 @@ def adjoint_meta_gradient(
             cotangent = cotangent._replace(params=cotangent.params + pushed)
         step = step_of(system, start, state, trajectories, stored)
         pulled = pull_back(step, cotangent, cut, outliers=left_out(step, cut, key, j))
-        return (pulled.cotangent, gradient + pulled.to_eta), None
+        cotangent, gradient = pulled.cotangent, gradient + pulled.to_eta
+        if of_gradient is not None:
+            more, more_to_eta = of_gradient(state.params, trajectories, pulled.to_gradient)
+            cotangent = cotangent._replace(params=cotangent.params + more)
+            gradient = gradient + more_to_eta
+        return (cotangent, gradient), None
 
     after = None if pushes is None else pushes.to_params[1:]
     (cotangent, gradient), _ = jax.lax.scan(

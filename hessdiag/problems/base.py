@@ -55,6 +55,11 @@ class Problem(Protocol):
     - `outer_value(params, hyper, trajectories)`, what is to be small on average, where `outer_loss`
       is a surrogate whose derivative has the score of its own trajectories (−log π · A, DiCE);
       without it the outer loss itself is, and estimators with score terms add that score;
+    - `inner_losses(params, hyper, trajectories)`, (B,), for estimators that linearise
+      score terms: the inner loss is their mean;
+    - `outcomes(params, hyper, env_state)`, likelihoods (M,) of all batches that `rollout` can give,
+      and those batches, stacked, and `expected_outer_loss(params, hyper, env_state)`: then the
+      gradient of the expected outer loss is known exactly, for studies of bias;
     - `divergence(params, target_params, hyper, trajectories)`, a scalar that is smallest where both
       behave alike, for bootstrapped meta-gradients; else half the squared distance is taken.
     """

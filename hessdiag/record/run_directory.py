@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import h5py
 import pandas as pd
 import xarray as xr
 
 from hessdiag.errors import UsageError
 from hessdiag.record.atomic import naming, sync_folder, write_atomically
+from hessdiag.record.datasets import read_dataset, write_dataset
 from hessdiag.record.digests import changed, counted, difference
 from hessdiag.record.documents import (
     FORMAT_VERSION,
@@ -32,7 +32,6 @@ from hessdiag.record.schema import SAMPLES
 
 _LINES = ("metrics.jsonl", "timings.jsonl")
 _KEPT = 1024  # probes in memory: a report after every probe reads only the new one
-_LARGEST = 8  # bytes in memory for each of a file of probes, which is not compressed
 _STATUSES = ("running", "interrupted", "finished", "failed")
 
 
@@ -95,21 +94,7 @@ def read_run(path: Path) -> RunRecord:
 
 @lru_cache(maxsize=_KEPT)
 def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
-    return _load(file, without=SAMPLES)
-
-
-def _load(file: Path, without: frozenset[str] = frozenset()) -> xr.Dataset:
-    try:
-        with h5py.File(file):  # where that fails, h5netcdf leaves a traceback behind
-            pass
-        with xr.open_dataset(file, engine="h5netcdf") as dataset:
-            if dataset.nbytes > _LARGEST * (file.stat().st_size + 1024):
-                raise ValueError(f"it claims to hold {dataset.nbytes:,} bytes")
-            probe = dataset.drop_vars(without & set(dataset.data_vars)).load()
-            _ = probe.attrs["iteration"] + 0
-    except Exception as error:  # h5py, h5netcdf and xarray raise many kinds for a damaged file
-        raise damaged(file, error) from error
-    return probe
+    return read_dataset(file, "iteration", without=SAMPLES)
 
 
 def _number(probe: Path) -> int:
@@ -119,7 +104,7 @@ def _number(probe: Path) -> int:
 
 def _is_whole(probe: Path) -> bool:
     try:
-        _load(probe)
+        read_dataset(probe, "iteration")
     except UsageError:
         return False
     return True
@@ -282,10 +267,8 @@ class RunDirectory:
 
     def write_probe(self, iteration: int, dataset: xr.Dataset) -> None:
         """Write a probe atomically."""
-        write_atomically(
-            self.probe_file(iteration), bytes(dataset.to_netcdf(None, engine="h5netcdf"))
-        )
+        write_dataset(self.probe_file(iteration), dataset)
 
     def read_probes(self) -> list[xr.Dataset]:
         """All probes with their samples, earliest first; a damaged file is a UsageError."""
-        return [_load(file) for file in self.probes()]
+        return [read_dataset(file, "iteration") for file in self.probes()]

@@ -1,5 +1,6 @@
 """What a page says first and last: the kicker, the lead, the cards, and its limits."""
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -8,7 +9,17 @@ from hessdiag.analysis import Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, plain
 from hessdiag.report.select import bounds, column, cuts, longest, paper_formula, rows, spread
-from hessdiag.report.words import leading, part, templates, wanted
+from hessdiag.report.words import (
+    CLAIMS_IN_TITLE,
+    FAILS,
+    HOLDS,
+    answers,
+    claims,
+    leading,
+    part,
+    templates,
+    wanted,
+)
 
 _FAR = 2.0  # from a factor of the published value on, it is said in the lead
 _CUTS = {"no-hessian": "without the Hessian path", "no-memory": "without the optimiser's memory"}
@@ -37,6 +48,8 @@ def scale(findings: Findings) -> str:
     held = findings.scale
     counts = ("iterations", "points", "samples")
     iterations, points, samples = (_range(held.get(name, ())) for name in counts)
+    if not iterations:
+        return f"{samples} samples a point" if samples else ""
     seeds = held.get("seeds", 1)
     words = [f"{seeds} seeds" if seeds > 1 else "1 seed", f"{iterations} iterations"]
     if points not in ("0", ""):
@@ -51,7 +64,9 @@ def _range(values: Sequence[int]) -> str:
 
 def lead(findings: Findings) -> list[str]:
     """At most two sentences: the growth told as growth, and how far training went."""
-    return [text for text in (_noise(findings), _early(findings)) if text]
+    others = "; ".join(claims(findings)[CLAIMS_IN_TITLE:])
+    told = (f"{names.title(others)}." if others else "", _noise(findings), _early(findings))
+    return [text for text in told if text]
 
 
 def _noise(findings: Findings) -> str:
@@ -98,6 +113,8 @@ def _early(findings: Findings) -> str:
 def cards(findings: Findings) -> list[Card]:
     """Growth, cuts and the paper's prediction; where none is measured, what training ended with."""
     name = leading(findings)
+    if len(rows(findings, "claims")):
+        return list(_slopes(findings))
     if longest(findings, name) > 1:
         return [_growth(findings, name), *_without(findings, name), *_formula(findings, name)]
     return list(_final(findings))[:_MOST]
@@ -139,6 +156,16 @@ def _formula(findings: Findings, name: str) -> Iterator[Card]:
         yield Card("paper's formula predicts", factor(predicted[-1]), detail)
 
 
+def _slopes(findings: Findings) -> Iterator[Card]:
+    """What is claimed of slopes, a card each."""
+    tones = {HOLDS: "good", FAILS: "bad"}
+    for asked in answers(findings, "slope"):
+        if "slope" in asked.numbers:
+            value, low, high, *_ = dataclasses.astuple(asked.numbers["slope"])
+            label, tone = asked.configuration, tones.get(asked.status, "")
+            yield Card(label, plain(value, digits=2), f"slope, {interval(low, high)}", tone)
+
+
 def _final(findings: Findings) -> Iterator[Card]:
     """What training ended with, a card per configuration."""
     headline = findings.about.get("headline", "")
@@ -168,6 +195,7 @@ def limits(findings: Findings) -> list[str]:
     """Five lines at the most of what the numbers cannot say."""
     provenance, level = findings.provenance, f"{100 * findings.confidence:g} %"
     units = "seeds" if findings.scale.get("seeds", 1) > 1 else "samples and probes of one run"
+    units = units if findings.scale.get("iterations") else "samples"
     asked = [a for a in findings.verdict if a.needs and a.configuration == leading(findings)]
     lines = [f"{names.title(scale(findings))}; {level} intervals over {units}.", _early(findings)]
     for answer in asked[:2]:

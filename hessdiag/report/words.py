@@ -14,6 +14,7 @@ from hessdiag.report.select import column, cuts, longest, measured, rows
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 _COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
 _CHANGES = ("memory-cut", "hessian-cut", "mix", "sources")  # the most telling first
+CLAIMS_IN_TITLE = 2  # in a title
 _TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
 _PARTS = {0.2: "little", 0.29: "a quarter", 0.42: "a third", 0.58: "half", 0.72: "two thirds"}
 
@@ -76,7 +77,7 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
         return {name: text, f"S{name[1:]}": names.title(text), f"{name}_plain": percent(value)}
     if name.endswith(_COUNTS):
         return {name: f"{value:g}"}
-    text = plain(value, digits=2) if name in ("signal", "rival") else factor(value)
+    text = plain(value, digits=2) if name in ("signal", "rival", "slope") else factor(value)
     is_narrow = np.isfinite(high) and high < 100 * max(abs(value), 1e-300)
     ends = interval(low, high) if is_narrow else ""
     return {name: text, f"{name}_plain": text.removesuffix("×"), f"{name}_range": ends}
@@ -96,6 +97,8 @@ def title(findings: Findings) -> str:
     total, returns = reproduced(findings), column(rows(findings, "final"), "published")
     if total is not None and np.isfinite(returns).sum() > 1:  # it is an experiment of the paper
         return said("title", findings, total)
+    if slopes := claims(findings):
+        return "; ".join(slopes[:CLAIMS_IN_TITLE])
     configuration = leading(findings)
     answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
     grows = "growth" not in answers or answers["growth"].status != FAILS
@@ -104,6 +107,12 @@ def title(findings: Findings) -> str:
         if any(clauses):
             return "; ".join(filter(None, clauses))
     return _trained(findings)
+
+
+def claims(findings: Findings) -> list[str]:
+    """What was found of every published slope, in the order of the study."""
+    told = [said("title", findings, answer) for answer in answers(findings, "slope")]
+    return [text for text in told if text]
 
 
 def reproduced(findings: Findings) -> Answer | None:

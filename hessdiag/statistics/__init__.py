@@ -13,6 +13,7 @@ from hessdiag.statistics.growth import (
 )
 from hessdiag.statistics.mixing import mix_weights, mixed_growth
 from hessdiag.statistics.nested import Shares, nested_shares
+from hessdiag.statistics.slopes import power_law
 
 __all__ = [
     "Bias",
@@ -32,5 +33,6 @@ __all__ = [
     "mixed",
     "mixed_growth",
     "nested_shares",
+    "power_law",
     "squared_bias",
 ]

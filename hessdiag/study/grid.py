@@ -100,10 +100,8 @@ def planned(
     A file holds settings, and a table [vary] of lists.
 
     Raises:
-        UsageError: an unknown name, a file that cannot be read, something that is no list.
+        UsageError: a file that cannot be read, something that is no list.
     """
-    if name is not None and name not in STUDIES:
-        raise UsageError(f"study {name!r} is unknown; allowed: {', '.join(STUDIES)}")
     shipped = Path(__file__).parent / "named" / f"{name}.toml" if name else None
     grid = Grid()
     for file in filter(None, (shipped, config)):

@@ -60,6 +60,8 @@ def horizon_weights(n: int, kappa: float | None) -> dict[str, list]:
 
 def _horizon_weights(estimator: Estimator) -> np.ndarray | None:
     """Of one that is such a sum; None where it is not."""
-    if not isinstance(estimator, Sweep) or estimator.score or estimator.objective != Validation():
+    if not isinstance(estimator, Sweep) or estimator.objective != Validation():
+        return None
+    if estimator.scores != "none":
         return None
     return estimator.horizon_weights if estimator.cut == estimator.options.cut else None

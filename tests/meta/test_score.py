@@ -154,7 +154,7 @@ def test_the_mean_estimate_is_the_gradient_of_the_expected_outer_loss(exact, pro
     weights, gradient = exact
     n = len(weights)
     several = None if weights[-1] == 1 else weights
-    estimator = Sweep(Options(n=n), several, score=True)
+    estimator = Sweep(Options(n=n), several, scores="full")
     if several is None:
         assert estimator == ESTIMATORS["score"](Options(n=n))
     np.testing.assert_allclose(mean_estimate(estimator, problem, n), gradient, rtol=1e-7)
@@ -217,4 +217,4 @@ def test_probes_do_not_take_it_for_a_sum_over_horizons():
 
 def test_scores_are_of_the_outer_loss_alone():
     with pytest.raises(ValueError, match="no other objective"):
-        Sweep(Options(), objective=Bootstrapped(), score=True)
+        Sweep(Options(), objective=Bootstrapped(), scores="full")

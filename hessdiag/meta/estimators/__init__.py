@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 
 from hessdiag.meta.estimators.base import Estimator, MetaStep, Options
-from hessdiag.meta.estimators.compositions import bootstrapped, mix, n_step, score, trace
+from hessdiag.meta.estimators.compositions import (
+    bootstrapped,
+    first_order,
+    linearised_score,
+    mix,
+    n_step,
+    score,
+    score_centred,
+    trace,
+)
 from hessdiag.meta.estimators.es import EvolutionStrategies
 from hessdiag.meta.estimators.sweep import Sweep
 
@@ -13,6 +22,9 @@ ESTIMATORS: Mapping[str, Callable[[Options], Estimator]] = {
     "trace": trace,
     "bootstrapped": bootstrapped,
     "score": score,
+    "score-centred": score_centred,
+    "lsf": linearised_score,
+    "first-order": first_order,
     "es": EvolutionStrategies,
 }
 

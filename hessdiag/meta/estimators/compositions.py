@@ -1,6 +1,6 @@
 """The sweeps that have names."""
 
-from hessdiag.inner import Cut
+from hessdiag.inner import CUTS, Cut
 from hessdiag.meta.estimators.base import Options
 from hessdiag.meta.estimators.sweep import Sweep
 from hessdiag.meta.objectives import Bootstrapped
@@ -30,4 +30,19 @@ def bootstrapped(options: Options) -> Sweep:
 
 def score(options: Options) -> Sweep:
     """The n-step meta-gradient with the path through what is sampled (Stadie et al. 2018)."""
-    return Sweep(options, cut=options.cut, score=True)
+    return Sweep(options, cut=options.cut, scores="full")
+
+
+def score_centred(options: Options) -> Sweep:
+    """The same with a baseline even of one sample: one more unroll's objective."""
+    return Sweep(options, cut=options.cut, scores="centred")
+
+
+def linearised_score(options: Options) -> Sweep:
+    """The path through what is sampled to first order: LSF (Tang 2021)."""
+    return Sweep(options, cut=options.cut, scores="linearised")
+
+
+def first_order(options: Options) -> Sweep:
+    """No path through the Hessian, nor through what is sampled (Finn et al. 2017)."""
+    return Sweep(options, cut=CUTS["no-hessian"])

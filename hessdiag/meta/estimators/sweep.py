@@ -10,10 +10,16 @@ from jaxtyping import PRNGKeyArray
 
 from hessdiag.inner import FULL, Cut
 from hessdiag.meta import streams
-from hessdiag.meta.adjoint import adjoint_meta_gradient
+from hessdiag.meta.adjoint import OfGradient, Pushes, adjoint_meta_gradient
 from hessdiag.meta.estimators.base import MetaStep, Options, kept
 from hessdiag.meta.objectives import Objective, Validation
-from hessdiag.meta.score import objective_values, require_log_prob, score_pushes
+from hessdiag.meta.score import (
+    Scores,
+    linearised_scores,
+    objective_values,
+    require_members,
+    score_pushes,
+)
 from hessdiag.meta.system import Start, System
 from hessdiag.meta.unroll import Unroll, point, unroll
 
@@ -27,19 +33,20 @@ class Sweep:
         weights: w_1 … w_n; None for the n-step meta-gradient alone.
         cut: which paths it follows.
         objective: what it descends.
-        score: whether it follows the path through what is sampled, too; of the outer loss alone.
-            Ours: the baseline is the mean objective of the other samples; of one sample, none.
+        scores: how it follows the path through what is sampled, if at all; of the outer loss alone.
+            Ours: the baseline of full scores is the mean objective of the other samples; of one
+            sample there is none, or, where they are centred, that of one more unroll.
     """
 
     options: Options
     weights: tuple[float, ...] | None = None
     cut: Cut = FULL
     objective: Objective = field(default_factory=Validation)
-    score: bool = False
+    scores: Scores = "none"
 
     def __post_init__(self):
         """Refuse scores of another objective (ValueError)."""
-        if self.score and self.objective != Validation():
+        if self.scores != "none" and self.objective != Validation():
             raise ValueError("score terms are those of the outer loss: no other objective has them")
 
     @property
@@ -53,17 +60,16 @@ class Sweep:
         """What the objective remembers before the first iteration.
 
         Raises:
-            UsageError: there are score terms, but the problem has no `log_prob`.
+            UsageError: there are score terms, but not the problem's members that they need.
         """
-        if self.score:
-            require_log_prob(system)
+        require_members(system, self.scores)
         return self.objective.init(system, params)
 
     def __call__(self, system: System, start: Start, key: PRNGKeyArray, memory: Any) -> MetaStep:
         """The estimate, averaged over samples; training keeps the first one's unroll (eq. 8)."""
         more = self.options.samples - 1
         if more == 0 or self.options.n == 0:
-            return self._single(system, start, key, memory)
+            return self._single(system, start, key, memory, self._apart(system, start, key, memory))
         keys = streams.averaged(key, more)
         baseline, baselines = self._baselines(system, start, key, keys, memory)
         first = self._single(system, start, key, memory, baseline)
@@ -81,7 +87,7 @@ class Sweep:
         It does not depend on the sample's own trajectories: scores stay free of bias. The price is
         a second unroll of every sample.
         """
-        if not self.score:
+        if self.scores not in ("full", "centred"):
             return None, None
 
         def values(key):
@@ -91,6 +97,13 @@ class Sweep:
         each = jax.lax.map(values, keys, batch_size=self.options.chunk)
         means = (jnp.sum(each, axis=0, keepdims=True) - each) / (len(each) - 1)
         return means[0], means[1:]
+
+    def _apart(self, system: System, start: Start, key, memory) -> Any:
+        """The baseline of a single sample: the objective of one more unroll, or none."""
+        if self.scores != "centred" or self.options.n == 0:
+            return None
+        other = streams.averaged(key, 1)[0]
+        return objective_values(system, start, *self._unroll(system, start, other, memory))
 
     def _unroll(self, system: System, start: Start, key, memory) -> tuple[streams.Sources, Unroll]:
         """Its sources and one unroll; for n = 0 the unroll only makes the update."""
@@ -114,12 +127,7 @@ class Sweep:
         gradient, value = jnp.zeros_like(start.eta), jnp.asarray(jnp.nan)
         if points.outer is not None:
             weights = jnp.asarray(self.horizon_weights, start.eta.dtype)
-            pushes = None
-            if self.score:
-                advantages = objective_values(system, start, drawn, points)
-                advantages = advantages if baseline is None else advantages - baseline
-                weighted = weights[-len(advantages) :] * advantages
-                pushes = score_pushes(system, start, drawn, points, weighted)
+            pushes, of_gradient = self._score_terms(system, start, drawn, points, baseline)
             gradient = adjoint_meta_gradient(
                 system,
                 start,
@@ -128,7 +136,23 @@ class Sweep:
                 cut=self.cut,
                 key=streams.deflation(key),
                 pushes=pushes,
+                of_gradient=of_gradient,
             )
             value, memory = points.outer.value[-1, 0], point(point(points.outer.memory, -1), 0)
         first = point(points.trajectories, 0)
         return MetaStep(gradient, state, env_state, first, points.losses[0], value, memory)
+
+    def _score_terms(
+        self, system: System, start: Start, drawn, points: Unroll, baseline
+    ) -> tuple[Pushes | None, OfGradient | None]:
+        """What the path through what is sampled adds to the sweep."""
+        if self.scores == "none":
+            return None, None
+        advantages = objective_values(system, start, drawn, points)
+        advantages = advantages if baseline is None else advantages - baseline
+        weighted = jnp.asarray(self.horizon_weights, start.eta.dtype)[-len(advantages) :]
+        is_linear = self.scores == "linearised"
+        pushes = score_pushes(
+            system, start, drawn, points, weighted * advantages, of_inner=not is_linear
+        )
+        return pushes, linearised_scores(system, start) if is_linear else None

@@ -7,7 +7,7 @@ there is nothing to show, and put the function here.
 from collections.abc import Callable
 
 from hessdiag.analysis import Findings
-from hessdiag.report.figures import curvature, horizons, operators, side_by_side, training
+from hessdiag.report.figures import curvature, errors, horizons, operators, side_by_side, training
 from hessdiag.report.figures.spec import FigureSpec
 
 FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
@@ -27,6 +27,7 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     training.along,
     training.learning,
     training.hyper_parameters,
+    *errors.SWEEPS,
 )
 MOST = 7  # on one page
 

@@ -41,9 +41,19 @@ class DrawnFigure:
 
 
 def figure_spec(
-    slug: str, rows: Frame, draw: Callable[[], Figure], tabs: Sequence[str] = (), **words: object
+    slug: str,
+    rows: Frame,
+    draw: Callable[[], Figure],
+    tabs: Sequence[str] = (),
+    *,
+    words_of: str = "",
+    **words: object,
 ) -> FigureSpec:
-    """A figure with the title and the caption that figures.toml has for it, filled with words."""
-    title, caption = (texts("figures")[slug][part].format(**words) for part in ("title", "caption"))
+    """A figure with the title and the caption that figures.toml has for it, filled with words.
+
+    Those of another slug, `words_of`, where several figures are of one kind.
+    """
+    held = texts("figures")[words_of or slug]
+    title, caption = (held[part].format(**words) for part in ("title", "caption"))
     records = rows if isinstance(rows, Sequence) else rows.to_dict("records")
     return FigureSpec(slug, title, caption, records, draw, tuple(tabs))

@@ -1,0 +1,105 @@
+"""Driving a study of bias from the command line: set-up, progress, the report."""
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import jax
+
+from hessdiag.bias.plan import planned, shipped
+from hessdiag.bias.study import BiasStudy, said_of
+from hessdiag.errors import UsageError
+from hessdiag.record.documents import dotted, understood
+from hessdiag.record.provenance import provenance
+from hessdiag.record.sweep_directory import SweepDirectory
+from hessdiag.report import write_report
+from hessdiag.train.launch import require_trusted
+from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
+
+from .drive import default_study_path, stoppable
+from .words import duration
+
+
+def drive_bias(
+    name: str | None,
+    resume: Path | None,
+    out: Path | None,
+    changes: Mapping[str, Any],
+    *,
+    dry_run: bool,
+    quiet: bool,
+) -> int:
+    """Start the study of that name, or go on with the one in `resume`; returns the exit code.
+
+    Raises:
+        UsageError: settings are not allowed, or the directory is not one.
+    """
+    command = shlex.join(["hessdiag", *sys.argv[1:]])
+    directory = SweepDirectory(resume) if resume else None
+    document = _trusted(directory) if directory else shipped(name or "")
+    with understood(directory.path / "study.json" if directory else Path(name or "")):
+        plan = planned(document, document.get("changes") if directory else changes)
+        points = plan.points()
+    if dry_run:
+        for point in points:
+            click.echo(point.slug)
+        click.echo(f"{len(points)} points, {sum(len(p.cells) for p in points)} cells")
+        return 0
+    set_up_compilation()
+    if directory is None:
+        with jax.enable_x64(True):  # as its numbers are computed
+            source = provenance(command, compiler_self_test=require_sound_compiler())
+        path = out or default_study_path(name or "")
+        directory = SweepDirectory.create(
+            path, plan.document, said_of(plan), source, name=name or ""
+        )
+    else:
+        directory.note_resumption(command)
+    path = directory.path
+    with stoppable("study", "--resume", str(path)) as stop:
+        progress = _Progress(quiet=quiet)
+        BiasStudy(directory, plan, stop, progress, lambda: write_report(path)).go()
+    click.echo(path)
+    return 0
+
+
+def refuse_others(given: Mapping[str, Any]) -> None:
+    """Refuse flags of studies of trainings (UsageError)."""
+    for flag, value in given.items():
+        if value:
+            raise UsageError(
+                f"{flag}: not allowed with a study of bias; allowed: --set, --out, --resume, "
+                "--dry-run, --quiet"
+            )
+
+
+def _trusted(directory: SweepDirectory) -> dict[str, Any]:
+    """The plan of a study to go on with, which may come from anywhere: it imports no code."""
+    document = directory.document["plan"]
+    with understood(directory.path / "study.json"):
+        for sweep in document["sweep"]:
+            require_trusted({**dotted(sweep["settings"]), **sweep["vary"]}, {}, directory.path)
+    return document
+
+
+class _Progress:
+    """A line per point, with the time that is left."""
+
+    def __init__(self, *, quiet: bool):
+        self._quiet = quiet
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        self._first = done if self._first is None else self._first
+        if self._quiet or not name:
+            return
+        since, left = done - self._first, ""
+        if since:
+            rate = (time.monotonic() - self._began) / since
+            left = f", about {duration(rate * (total - done))} left"
+        click.echo(f"[{done + 1}/{total}] {name}{left}")

@@ -1,0 +1,1 @@
+"""Studies of bias: plans, references, measurements, and what is concluded."""

@@ -1,0 +1,67 @@
+"""Measured points: estimates with the exact meta-gradient beside them."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from hessdiag.bias.measure import measured
+from hessdiag.bias.plan import planned
+from hessdiag.errors import UsageError
+from tests.bias.test_plan import document
+
+
+def points(reference: Any = "enumerated", size=6, **settings):
+    given = {"env": "bandit", "n": 1, "probe.samples": 64, "probe.chunk": 32, **settings}
+    vary = {"estimator": ["n-step"], "problem.batch_size": [size], "seed": [0, 1]}
+    plan = planned(document(reference=reference, settings=given, vary=vary))
+    (point,) = plan.points()
+    return point, plan.sweep_of(point)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return measured(*points())
+
+
+def test_the_enumerated_reference_is_the_gradient_of_the_expectation(dataset):
+    """By differences of a sum over binomial outcomes, in plain numpy."""
+
+    def expected(theta):
+        def sigma(x):
+            return 1 / (1 + np.exp(-x))
+
+        k, p = np.arange(7), sigma(theta)
+        after = theta + 5.0 * (k * (1 - p) - (6 - k) * p * 0.5) / 6
+        return binom.pmf(k, 6, p) @ -(sigma(after) + 0.5 * (1 - sigma(after)))
+
+    slope = (expected(-0.5 + 1e-5) - expected(-0.5 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(dataset["exact"].values, slope, rtol=1e-8)
+
+
+def test_estimates_are_as_many_as_wanted_in_double_precision(dataset):
+    assert dict(dataset.sizes) == {"replicate": 2, "sample": 64, "meta_parameter": 1}
+    assert dataset["meta_gradient"].dtype == np.float64
+    of_seeds = dataset["meta_gradient"].values[..., 0]
+    assert not np.array_equal(*of_seeds)
+    assert not jax.config.jax_enable_x64  # what was set stays set
+
+
+def test_two_updates_ahead_are_enumerated_too():
+    point, sweep = points(n=2, size=3)
+    exact = measured(point, sweep)["exact"].values
+    one = measured(*points(size=3))["exact"].values
+    assert np.isfinite(exact).all()
+    assert np.abs(exact - one).min() > 1e-3
+
+
+def test_settings_that_sample_are_no_reference():
+    with pytest.raises(UsageError, match="reference: these settings sample"):
+        measured(*points(reference={"estimator": "n-step"}))
+
+
+def test_problems_without_outcomes_cannot_be_enumerated():
+    with pytest.raises(UsageError, match="no outcomes"):
+        measured(*points(env="mrp"))
