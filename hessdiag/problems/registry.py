@@ -17,14 +17,29 @@ BUILT_IN = {
 }
 
 
+LIBRARIES = ("jumanji", "gymnax")
+"""Whose environments are problems by their names, such as "jumanji:Maze-v0"."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is of a user's code, to be imported."""
+    return ":" in name and name.partition(":")[0] not in LIBRARIES
+
+
 def factory(name: str) -> Callable[..., Problem]:
-    """What makes the problem called `name`: a key of `BUILT_IN`, or ``module:factory``.
+    """What makes the problem called `name`.
+
+    A key of `BUILT_IN`, an environment of one of `LIBRARIES`, or ``module:factory``.
 
     Raises:
         UsageError: the name is unknown, or its module or factory cannot be imported.
     """
+    library, _, environment = name.partition(":")
+    if library in LIBRARIES:
+        named = callable_at("hessdiag.problems.any_environment:named", flag="--env")
+        return named(library, environment)
     if name not in BUILT_IN and ":" not in name:
-        known = ", ".join(BUILT_IN)
+        known = ", ".join((*BUILT_IN, *(f"{library}:NAME" for library in LIBRARIES)))
         raise UsageError(f"--env: {name!r} is unknown; allowed: {known}, or module:factory")
     return cast(Callable[..., Problem], callable_at(BUILT_IN.get(name, name), flag="--env"))
 

@@ -31,6 +31,7 @@ def actor_critic_losses(
     *,
     gamma: Float[Array, ""] | float,
     lam: Float[Array, ""] | float,
+    by_ratio: bool = False,
 ) -> ActorCriticLosses:
     """The three terms of the A2C loss with λ-return targets.
 
@@ -46,6 +47,9 @@ def actor_critic_losses(
             constant.
         gamma: discount γ.
         lam: λ of the λ-returns.
+        by_ratio: whether π / sg(π) stands in place of log π in the policy loss, with the same
+            gradient but the score terms of its own step in the Hessian (low-variance curvature,
+            Rothfuss et al. 2019; "LVC" in Liu et al. 2022).
 
     Returns:
         Policy loss −mean(A log π(a)), critic loss mean(½ (g − v)²), and mean entropy.
@@ -54,6 +58,8 @@ def actor_critic_losses(
     targets = lambda_returns(transitions.reward, gamma * transitions.discount, frozen_v[1:], lam)
     log_pi = jax.nn.log_softmax(logits_tm1)
     taken = jnp.take_along_axis(log_pi, transitions.action[:, None], axis=-1)[:, 0]
+    if by_ratio:
+        taken = jnp.exp(taken - jax.lax.stop_gradient(taken))
     return ActorCriticLosses(
         policy=-jnp.mean((targets - frozen_v[:-1]) * taken),
         critic=0.5 * jnp.mean((targets - v[:-1]) ** 2),

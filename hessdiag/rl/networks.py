@@ -24,6 +24,23 @@ class ValueMLP(nn.Module):
         return nn.Dense(1, param_dtype=self.param_dtype)(x)[:, 0]
 
 
+class VectorActorCritic(nn.Module):
+    """Two hidden layers, shared by a policy head and a value head."""
+
+    actions: int
+    hidden: int = 64  # width of the shared layers
+    param_dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N D"]) -> tuple[Float[Array, "N A"], Float[Array, " N"]]:
+        """Policy logits and state values of N states."""
+        for width in (self.hidden, self.hidden):
+            x = nn.relu(nn.Dense(width, param_dtype=self.param_dtype)(x))
+        logits = nn.Dense(self.actions, param_dtype=self.param_dtype, name="actor_out")(x)
+        value = nn.Dense(1, param_dtype=self.param_dtype, name="critic_out")(x)
+        return logits, value[:, 0]
+
+
 class BoardActorCritic(nn.Module):
     """Two convolution blocks and a linear layer, shared by a policy head and a value head."""
 

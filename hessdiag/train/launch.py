@@ -11,7 +11,7 @@ import jax
 from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
 from hessdiag.meta.system import shown
-from hessdiag.problems import BUILT_IN
+from hessdiag.problems import BUILT_IN, is_own
 from hessdiag.record.documents import damaged, dotted
 from hessdiag.record.lock import locked
 from hessdiag.record.provenance import provenance, with_resumption
@@ -124,7 +124,7 @@ def require_trusted(settings: Mapping[str, Any], trusted: Mapping[str, Any], pat
         UsageError: there is such code; the message says how to trust it.
     """
     named = {name for value in trusted.values() for name in _names(value)}
-    own = {name for key in IMPORTED for name in _names(settings.get(key)) if ":" in name}
+    own = {name for key in IMPORTED for name in _names(settings.get(key)) if is_own(name)}
     if not own <= named:
         raise UsageError(
             f"--resume: {path} names code to be imported; allowed, where you trust it: to name it "
@@ -136,7 +136,7 @@ def naming(settings: Mapping[str, Any]) -> list[str]:
     """The flags that name the code of one's own that settings name."""
     flags = []
     for key in IMPORTED:
-        own = ",".join(name for name in _names(settings.get(key)) if ":" in name)
+        own = ",".join(name for name in _names(settings.get(key)) if is_own(name))
         if own:
             flag = DECLARED[key].flag
             flags += [flag, own] if flag else ["--set", f"{key}={own}"]
