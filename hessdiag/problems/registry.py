@@ -13,6 +13,9 @@ from hessdiag.problems.base import Problem
 BUILT_IN = {
     "snake": "hessdiag.problems.snake:Snake",
     "mrp": "hessdiag.problems.mrp:MarkovRewardProcess",
+    "tabular-maml": "hessdiag.problems.tabular_maml:TabularMAML",
+    "lirpg": "hessdiag.problems.lirpg:LIRPG",
+    "ipd": "hessdiag.problems.ipd:IteratedPrisonersDilemma",
 }
 
 

@@ -10,7 +10,7 @@ Each is to be ascended; the mean over a batch of a sum over one trajectory's ste
 
 First derivatives of ad, lvc and loaded are the same sample by sample; those of dice have no
 baseline. Second derivatives of loaded and dice are unbiased, the others miss score terms
-(Liu et al. 2022, section 4.2). Rewards and values may depend on what is differentiated.
+(Liu et al. 2022). Rewards and values may depend on what is differentiated.
 """
 
 from collections.abc import Callable, Mapping

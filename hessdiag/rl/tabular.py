@@ -1,7 +1,7 @@
 """Tabular Markov decision processes: exact values of a policy, and samples of it.
 
-The random ones are those of Liu et al. 2022 (section 5.1 and their code): next to deterministic
-transitions and a mean reward per state and action. Values are differentiable to any order.
+The random ones are those of Liu et al. 2022: next to deterministic transitions, and a reward per
+state and action. Values are differentiable to any order.
 """
 
 from typing import NamedTuple
