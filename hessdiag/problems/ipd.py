@@ -60,12 +60,13 @@ class IteratedPrisonersDilemma:
 
     about = About(
         summary="LOLA in the iterated prisoner's dilemma; both players are meta-learned",
-        headline="score",
+        headline="payoff",
         choices=(
             "The baseline is the exact value of the policies that were sampled, a constant; in "
             "the published code a critic learns the immediate reward.",
             "Each player samples games of its own, against the opponent that it imagines.",
-            "The score is the mean payoff of a round, of both players, before the inner update.",
+            "The learning curve is the mean payoff of a round, of both players, before the inner "
+            "update.",
         ),
         presets={
             "smoke": {"n": 2, "problem.batch_size": 16, "problem.rollout_length": 20},
@@ -136,7 +137,7 @@ class IteratedPrisonersDilemma:
         rounds = jnp.concatenate([games.rounds for games in trajectories])
         rounds = jnp.concatenate([rounds, seen_by_other(rounds)])
         return {
-            "score": jnp.mean(repeated_game.paid(self.game, rounds)),
+            "payoff": jnp.mean(repeated_game.paid(self.game, rounds)),
             "cooperation": jnp.mean(rounds[:, 1:] > 2),
         }
 

@@ -122,12 +122,12 @@ def trained(iterations, **flags):
 
     def step(state, key):
         after, info = learner._step(state, key)
-        return after, info.metrics["score"]
+        return after, info.metrics["payoff"]
 
     state = learner.init(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1), iterations)
-    after, scores = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys))(state, keys)
-    return np.asarray(scores), players_of(learner.system.eta_space.unravel(after.eta))
+    after, payoffs = jax.jit(lambda state, keys: jax.lax.scan(step, state, keys))(state, keys)
+    return np.asarray(payoffs), players_of(learner.system.eta_space.unravel(after.eta))
 
 
 EXACT = {"problem.inner": "exact", "problem.outer": "exact", "problem.rollout_length": 20}
@@ -135,15 +135,15 @@ EXACT = {"problem.inner": "exact", "problem.outer": "exact", "problem.rollout_le
 
 @pytest.mark.slow
 def test_exact_players_cooperate_by_reciprocity_and_naive_ones_defect():
-    scores, (one, two) = trained(80, **EXACT)
-    assert abs(scores[0] + 1.5) < 0.05
-    assert scores[-10:].mean() > -1.1
+    payoffs, (one, two) = trained(80, **EXACT)
+    assert abs(payoffs[0] + 1.5) < 0.05
+    assert payoffs[-10:].mean() > -1.1
     start, _, _, betrayed, both = 1 / (1 + np.exp(-one))
     assert max(start, both) < 0.2  # probabilities of defecting
     assert betrayed > 0.6
     np.testing.assert_allclose(one, two, atol=1e-3)  # a symmetric game from a symmetric start
-    scores, _ = trained(80, **EXACT, **{"learning.learning_rate": 1e-6})
-    assert scores[-10:].mean() < -1.95
+    payoffs, _ = trained(80, **EXACT, **{"learning.learning_rate": 1e-6})
+    assert payoffs[-10:].mean() < -1.95
 
 
 def test_players_are_told_by_player_and_state():
