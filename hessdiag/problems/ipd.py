@@ -1,4 +1,4 @@
-"""LOLA in the iterated prisoner's dilemma, exact or by DiCE (Foerster et al. 2018).
+"""LOLA in the iterated prisoner's dilemma, exact or sampled (Foerster et al. 2018).
 
 Both players look ahead and both move. η are the players; θ is each as the other imagines it after
 its inner updates. θ starts at η, as a constant, and the inner loss of θ_two has η_one alone in it:
@@ -46,8 +46,8 @@ class IteratedPrisonersDilemma:
 
     batch_size: int = setting(128, "games per update and player", "--batch-size", least=1)
     rollout_length: int = setting(100, "rounds of a game", "--rollout-length", least=1)
-    inner: str = setting("dice", "what the imagined opponent ascends", choices=lambda: OBJECTIVES)
-    outer: str = setting("dice", "what a player ascends", choices=lambda: OBJECTIVES)
+    inner: str = setting("loaded", "what the imagined opponent ascends", choices=lambda: OBJECTIVES)
+    outer: str = setting("loaded", "what a player ascends", choices=lambda: OBJECTIVES)
     gamma: float = setting(0.96, "discount", least=0, below=1)
     punishment: float = setting(-2.0, "payoff where both defect")
     temptation: float = setting(0.0, "payoff to who defects alone")
@@ -62,6 +62,8 @@ class IteratedPrisonersDilemma:
         summary="LOLA in the iterated prisoner's dilemma; both players are meta-learned",
         headline="payoff",
         choices=(
+            "Loaded DiCE, where the published players use DiCE: those are of --preset paper. Its "
+            "mixed derivatives are far less noisy.",
             "The baseline is the exact value of the policies that were sampled, a constant; in "
             "the published code a critic learns the immediate reward.",
             "Each player samples games of its own, against the opponent that it imagines.",
@@ -70,8 +72,15 @@ class IteratedPrisonersDilemma:
         ),
         presets={
             "smoke": {"n": 2, "problem.batch_size": 16, "problem.rollout_length": 20},
-            "laptop": {"n": 1, "train.iterations": 500},
-            "paper": {"n": 1, "train.iterations": 500},
+            "laptop": {"n": 1, "train.iterations": 200, "probe.n": 3},
+            "paper": {
+                "n": 1,
+                "train.iterations": 500,
+                "problem.inner": "dice",
+                "problem.outer": "dice",
+                "probe.n": 3,
+                "probe.points": 9,
+            },
         },
     )
     learning = Learning(optimiser="sgd", learning_rate=0.3, meta_learning_rate=0.1, keep="0")
