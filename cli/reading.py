@@ -1,6 +1,7 @@
 """The commands that train nothing: `report`, `show` and `envs`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,7 +49,22 @@ def envs() -> None:
             click.echo(f"    problem.{key} = {default!r}")
         for key, default in dataclasses.asdict(problem.learning).items():
             click.echo(f"    learning.{key} = {default!r}")
-        named = getattr(problem, "meta_parameters", ())
-        starts = ", ".join(f"{parameter.name} = {parameter.start:g}" for parameter in named)
-        click.echo(f"    meta-parameters: {starts}")
+        click.echo(f"    meta-parameters: {_starts(problem)}")
     click.echo("your own: hessdiag run --env module:factory")
+
+
+def _starts(problem: Any) -> str:
+    """Names and first values of meta-parameters, or of how many there are too many to read."""
+    import jax
+
+    from hessdiag.meta.system import named_entries
+
+    parameters = getattr(problem, "meta_parameters", None)
+    if parameters is not None:
+        named = {parameter.name: parameter.start for parameter in parameters}
+    else:
+        eta = problem.init_eta(jax.random.key(0))
+        named = named_entries(eta)
+        if not named:
+            return f"{sum(leaf.size for leaf in jax.tree.leaves(eta))}, in tables"
+    return ", ".join(f"{name} = {value:g}" for name, value in named.items())

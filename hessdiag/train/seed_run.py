@@ -207,7 +207,7 @@ def _iteration_record(t: int, info: Info, names: Sequence[str]) -> dict[str, Any
         "inner_loss": plain_number(info.inner_loss),
         "outer_loss": plain_number(info.outer_loss),
         "metrics": {name: plain_number(value) for name, value in info.metrics.items()},
-        "hyper": {name: plain_number(info.hyper[name]) for name in names},
+        "hyper": {name: plain_number(value) for name, value in info.hyper.items()},
         "eta": by_name(info.eta),
         "meta_gradient": by_name(info.meta_gradient),
         "meta_gradient_norm": plain_number(np.linalg.norm(info.meta_gradient)),

@@ -39,7 +39,7 @@ def test_a_users_broken_module_is_one_line(tmp_path, monkeypatch, source, messag
 
 
 def test_unknown_names_and_settings_are_refused():
-    with pytest.raises(UsageError, match="'chess' is unknown; allowed: snake, mrp, or module"):
+    with pytest.raises(UsageError, match="'chess' is unknown; allowed: snake, mrp, tabular-maml"):
         problems.factory("chess")
     with pytest.raises(UsageError, match=r"problem\.colour: 'snake' has no such setting; allowed"):
         problems.make("snake", {"colour": 1})
@@ -48,7 +48,8 @@ def test_unknown_names_and_settings_are_refused():
 @pytest.mark.parametrize("name", problems.BUILT_IN)
 def test_built_in_problems_keep_the_contract(name):
     made = problems.make(name, {})
-    params, env_state = made.start(None, jax.random.key(0))
-    _, trajectories = jax.jit(made.rollout)(params, None, env_state, jax.random.key(1))
+    eta = made.init_eta(jax.random.key(0))
+    params, env_state = made.start(eta, jax.random.key(0))
+    _, trajectories = jax.jit(made.rollout)(params, made.hyper(eta), env_state, jax.random.key(1))
     assert made.about.headline in made.metrics(params, trajectories)
-    assert problems.settings_of(name)["batch_size"] == 32
+    assert problems.settings_of(name)["batch_size"] == (128 if name == "ipd" else 32)

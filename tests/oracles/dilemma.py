@@ -1,0 +1,34 @@
+"""The iterated prisoner's dilemma of two players who remember a round, in NumPy.
+
+Functions take complex logits, too: derivatives by complex steps are exact to rounding.
+"""
+
+import numpy as np
+
+PAYOFFS = (-2.0, 0.0, -3.0, -1.0)  # to oneself, after DD, DC, CD, CC
+SEEN_BY_OTHER = [0, 1, 3, 2, 4]  # start, DD, DC, CD, CC
+
+
+def joint(own, other):
+    """Probabilities (5, 4) of DD, DC, CD, CC after each state, as oneself sees them."""
+    p, q = 1 / (1 + np.exp(-own)), 1 / (1 + np.exp(-other[SEEN_BY_OTHER]))
+    return np.stack([p * q, p * (1 - q), (1 - p) * q, (1 - p) * (1 - q)], axis=1)
+
+
+def value(own, other, gamma=0.96):
+    """P_0 (I − γ P)⁻¹ R."""
+    table = joint(own, other)
+    return table[0] @ np.linalg.solve(np.eye(4) - gamma * table[1:], np.array(PAYOFFS))
+
+
+def slope(own, other, gamma=0.96):
+    """∂/∂own of one's own value, by complex steps."""
+    steps = 1e-30j * np.eye(5)
+    return np.array([value(own + step, other, gamma).imag / 1e-30 for step in steps])
+
+
+def lookahead_value(own, other, rate, updates=1, gamma=0.96):
+    """One's value against the other after its updates (Foerster et al. 2018, LOLA)."""
+    for _ in range(updates):
+        other = other + rate * slope(other, own, gamma)
+    return value(own, other, gamma)
