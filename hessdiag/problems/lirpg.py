@@ -48,11 +48,11 @@ class LIRPG(TabularProblem):
     def start(self, eta, key):
         """The uniform policy."""
         del eta, key
-        return {"logits": self._logits()}, ()
+        return {"logits": self._logits()}, self.mdp
 
     def inner_loss(self, params, hyper, trajectories: Sampled):
         """Minus the inner objective, with rewards R + η."""
-        mdp = self.mdp
+        mdp = trajectories.mdp
         mdp = mdp._replace(rewards=mdp.rewards + hyper["reward"])
         critic = self._critic(mdp, trajectories)
         if not self.critic_gradient:

@@ -13,13 +13,10 @@ from hessdiag.problems.base import Problem
 BUILT_IN = {
     "snake": "hessdiag.problems.snake:Snake",
     "mrp": "hessdiag.problems.mrp:MarkovRewardProcess",
-<<<<<<< HEAD
     "bandit": "hessdiag.problems.bandit:Bandit",
-=======
     "tabular-maml": "hessdiag.problems.tabular_maml:TabularMAML",
     "lirpg": "hessdiag.problems.lirpg:LIRPG",
     "ipd": "hessdiag.problems.ipd:IteratedPrisonersDilemma",
->>>>>>> ae2d11360fbb7a5f9f7d3e4451180fb1a20eaecf
 }
 
 

@@ -62,22 +62,22 @@ class TabularProblem:
         return eta
 
     def rollout(self, params, hyper, env_state, key):
-        """Whole trajectories, from the start state."""
+        """Whole trajectories, from the start state of the process that `env_state` is."""
         del hyper
         logits = params["logits"]
-        return env_state, draw(self.mdp, logits, key, self.batch_size, self.rollout_length)
+        return env_state, draw(env_state, logits, key, self.batch_size, self.rollout_length)
 
     def outer_loss(self, params, hyper, trajectories: Sampled):
         """Minus the outer objective."""
         del hyper
-        critic = self._critic(self.mdp, trajectories)
-        return -objective(self.outer, self.mdp, params["logits"], trajectories, critic)
+        mdp, critic = trajectories.mdp, self._critic(trajectories.mdp, trajectories)
+        return -objective(self.outer, mdp, params["logits"], trajectories, critic)
 
     def outer_value(self, params, hyper, trajectories: Sampled):
         """Minus the return that the outer loss is a surrogate of."""
         del hyper
-        critic = self._critic(self.mdp, trajectories)
-        return -estimated_return(self.outer, self.mdp, params["logits"], trajectories, critic)
+        mdp, critic = trajectories.mdp, self._critic(trajectories.mdp, trajectories)
+        return -estimated_return(self.outer, mdp, params["logits"], trajectories, critic)
 
     def log_prob(self, params, hyper, trajectories: Sampled) -> Float[Array, " N"]:
         """Of the actions of each trajectory."""
@@ -87,7 +87,7 @@ class TabularProblem:
     def metrics(self, params, trajectories: Sampled) -> Mapping:
         """The exact value V(s_0) of the policy, and the mean reward of a sampled step."""
         return {
-            "value": tabular.expected_return(self.mdp, tabular.policy(params["logits"])),
+            "value": tabular.expected_return(trajectories.mdp, tabular.policy(params["logits"])),
             "reward_per_step": jnp.mean(trajectories.episodes.rewards),
         }
 

@@ -34,12 +34,12 @@ class TabularMAML(TabularProblem):
         return {"logits": self._logits()}
 
     def start(self, eta, key):
-        """θ^(0) = η; the process has no state between trajectories."""
+        """θ^(0) = η; the environments' state is the process."""
         del key
-        return eta, ()
+        return eta, self.mdp
 
     def inner_loss(self, params, hyper, trajectories: Sampled):
         """Minus the inner objective."""
         del hyper
-        critic = self._critic(self.mdp, trajectories)
-        return self._inner_loss(params, self.mdp, trajectories, critic)
+        critic = self._critic(trajectories.mdp, trajectories)
+        return self._inner_loss(params, trajectories.mdp, trajectories, critic)

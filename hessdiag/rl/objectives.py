@@ -16,6 +16,7 @@ OBJECTIVES = (EXACT, *SURROGATES)
 class Sampled(NamedTuple):
     """A batch of trajectories, with what a critic of the policy behind them is made of."""
 
+    mdp: TabularMDP  # the process that was sampled
     episodes: Episodes
     behaviour: Float[Array, "S A"]  # the policy that they were sampled from
     noise: Float[Array, " S"]  # standard normal, of the critic; drawn with each batch
@@ -32,7 +33,7 @@ def draw(
     episodes_key, noise_key = jax.random.split(key)
     probs = tabular.policy(theta)
     episodes = tabular.sample(mdp, probs, episodes_key, trajectories, length)
-    return Sampled(episodes, probs, jax.random.normal(noise_key, probs.shape[:1], probs.dtype))
+    return Sampled(mdp, episodes, probs, jax.random.normal(noise_key, probs.shape[:1], probs.dtype))
 
 
 def objective(
