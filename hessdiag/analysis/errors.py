@@ -39,7 +39,7 @@ def errors(measured: xr.Dataset) -> Mapping[str, Estimate]:
     exact = np.asarray(measured["exact"].values, float)  # (R, m)
     rng = np.random.default_rng(_SEED)
     values = _quantities(samples, exact)
-    drawn = [_quantities(*_resampled(samples, exact, rng)) for _ in range(DRAWS)]
+    drawn = [_quantities(*_resampled(samples, exact, rng), draws=2) for _ in range(DRAWS)]
     return {
         name: Estimate(values[name], np.array([draw[name] for draw in drawn])) for name in values
     }
@@ -55,10 +55,15 @@ class _Parts(NamedTuple):
     correlation: float
 
 
-def _parts(samples: np.ndarray, exact: np.ndarray) -> _Parts:
-    """From samples (R, K, m) and exact meta-gradients (R, m)."""
+def _parts(samples: np.ndarray, exact: np.ndarray, draws: int) -> _Parts:
+    """From samples (R, K, m) and exact meta-gradients (R, m).
+
+    A mean is off by the root of its variance without any bias, and a resample's mean twice: it was
+    drawn from the distribution, and again from the samples.
+    """
     mean, variance = samples.mean(axis=1), samples.var(axis=1, ddof=1)
-    squared = np.sum((mean - exact) ** 2, axis=1) - variance.sum(axis=1) / samples.shape[1]
+    added = draws * variance.sum(axis=1) / samples.shape[1]
+    squared = np.sum((mean - exact) ** 2, axis=1) - added
     return _Parts(
         float(squared.mean()),
         float(variance.sum(axis=1).mean()),
@@ -68,8 +73,9 @@ def _parts(samples: np.ndarray, exact: np.ndarray) -> _Parts:
     )
 
 
-def _quantities(samples: np.ndarray, exact: np.ndarray) -> dict[str, float]:
-    parts = _parts(samples, exact)
+def _quantities(samples: np.ndarray, exact: np.ndarray, draws: int = 1) -> dict[str, float]:
+    """Of samples that were drawn once, or, resampled, twice."""
+    parts = _parts(samples, exact, draws)
     squared = parts.exact_squared or math.nan
     return {
         "bias": math.sqrt(max(parts.bias_squared, 0.0) / squared),

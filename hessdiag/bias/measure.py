@@ -1,6 +1,6 @@
 """One point of a sweep: K meta-gradients at the start of training, and the exact one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,37 +11,61 @@ import xarray as xr
 from hessdiag.bias.plan import Point, Sweep
 from hessdiag.bias.reference import enumerated, require_exact
 from hessdiag.meta import Start, again, streams
+from hessdiag.record.digests import digest_of
 from hessdiag.study.grid import Cell
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.presets import resolve
+from hessdiag.train.settings import Settings, flatten
+
+Program = Callable[[TrainState, Any], Any]
+"""State and keys (K,) → meta-gradients (K, m)."""
 
 
-def measured(point: Point, sweep: Sweep) -> xr.Dataset:
-    """Meta-gradients (replicate, sample, meta_parameter) and exact ones, in double precision.
+class Measurer:
+    """Measures points one after the other; the programs of references are compiled once."""
 
-    Raises:
-        UsageError: the reference is not exact.
-    """
-    with jax.enable_x64(True):
-        settings = point.cells[0].settings
-        learner = Learner(settings)
-        states = [_state(cell) for cell in point.cells]
-        program = jax.jit(lambda state, keys: _estimates(learner, state, keys))
-        chunk, samples = settings.probe.chunk, settings.probe.samples
-        estimates = []
-        for cell, state in zip(point.cells, states, strict=True):
-            keys = streams.samples(streams.run_keys(cell.settings.seed).probe, 0, samples)
-            parts = np.array_split(np.arange(samples), max(1, samples // chunk))
-            estimates.append(np.concatenate([program(state, keys[part]) for part in parts]))
-        exact = _exact(learner, point, sweep, states)
-    axes = ("replicate", "sample", "meta_parameter")
-    return xr.Dataset(
-        {
-            "meta_gradient": (axes, np.stack(estimates)),
-            "exact": (axes[::2], exact),
-        },
-        attrs={"sweep": point.sweep, "at": point.at},
-    )
+    def __init__(self):
+        self._references: dict[str, Program] = {}
+
+    def __call__(self, point: Point, sweep: Sweep) -> xr.Dataset:
+        """Meta-gradients (replicate, sample, meta_parameter) and exact ones, in double precision.
+
+        Raises:
+            UsageError: the reference is not exact.
+        """
+        with jax.enable_x64(True):
+            learner = Learner(point.cells[0].settings)
+            states = [_state(cell) for cell in point.cells]
+            program = _program(learner)
+            pairs = zip(point.cells, states, strict=True)
+            estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
+            exact = self._exact(learner, point, sweep, states)
+        axes = ("replicate", "sample", "meta_parameter")
+        return xr.Dataset(
+            {"meta_gradient": (axes, estimates), "exact": (axes[::2], exact)},
+            attrs={"sweep": point.sweep, "at": point.at},
+        )
+
+    def _exact(
+        self, learner: Learner, point: Point, sweep: Sweep, states: Sequence[TrainState]
+    ) -> np.ndarray:
+        """(replicate, meta_parameter) of the exact meta-gradients."""
+        if isinstance(sweep.reference, str):
+            return np.stack([_enumerated(learner, state) for state in states])
+        given = {**sweep.grid.common, **point.cells[0].varied, **sweep.reference}
+        program = self._reference(resolve({**given, sweep.replicates: 0}))
+        rows = []
+        for state in states:
+            first, second = program(state, jax.random.split(jax.random.key(0)))
+            require_exact(np.asarray(first), np.asarray(second))
+            rows.append(np.asarray(first))
+        return np.stack(rows)
+
+    def _reference(self, settings: Settings) -> Program:
+        code = digest_of(flatten(settings))
+        if code not in self._references:
+            self._references[code] = _program(Learner(settings))
+        return self._references[code]
 
 
 def _state(cell: Cell) -> TrainState:
@@ -49,45 +73,29 @@ def _state(cell: Cell) -> TrainState:
     return Learner(cell.settings).init(streams.run_keys(cell.settings.seed).init)
 
 
-def _start(learner: Learner, state: TrainState, key: Any) -> Start:
-    """Where a sample starts; what its environments are is said by the state alone."""
-    return learner.start(state, key)._replace(env_state=state.env_state)
+def _program(learner: Learner) -> Program:
+    """Draws meta-gradients; what the environments are is said by the state alone."""
 
-
-def _estimates(learner: Learner, state: TrainState, keys: Any) -> Any:
-    def one(key):
-        start = _start(learner, state, key)
+    def one(state: TrainState, key: Any) -> Any:
+        start: Start = learner.start(state, key)._replace(env_state=state.env_state)
         return learner.estimator(learner.system, start, key, state.memory).meta_gradient
 
-    return jax.vmap(one)(keys)
+    return jax.jit(jax.vmap(one, in_axes=(None, 0)))
 
 
-def _exact(
-    learner: Learner, point: Point, sweep: Sweep, states: Sequence[TrainState]
-) -> np.ndarray:
-    """(replicate, meta_parameter) of the exact meta-gradients."""
-    if isinstance(sweep.reference, str):
-        n = learner.estimator.options.n
-        return np.stack([_enumerated(learner, state, n) for state in states])
-    exact = Learner(resolve({**_given(sweep, point), **sweep.reference}))
-    program = jax.jit(lambda state, keys: _estimates(exact, state, keys))
-    rows = []
-    for state in states:
-        first, second = program(state, jax.random.split(jax.random.key(0)))
-        require_exact(np.asarray(first), np.asarray(second))
-        rows.append(np.asarray(first))
-    return np.stack(rows)
+def _drawn(program: Program, cell: Cell, state: TrainState) -> np.ndarray:
+    """(K, m) estimates, so many at once as the settings say."""
+    probe = cell.settings.probe
+    keys = streams.samples(streams.run_keys(cell.settings.seed).probe, 0, probe.samples)
+    parts = np.array_split(np.arange(probe.samples), max(1, probe.samples // probe.chunk))
+    return np.concatenate([program(state, keys[part]) for part in parts])
 
 
-def _given(sweep: Sweep, point: Point) -> Mapping[str, Any]:
-    """What is said of a point's settings, by dotted key."""
-    return {**sweep.grid.common, **point.cells[0].varied}
-
-
-def _enumerated(learner: Learner, state: TrainState, n: int) -> np.ndarray:
+def _enumerated(learner: Learner, state: TrainState) -> np.ndarray:
     key = jax.random.key(0)
 
     def start(eta):
         return again(learner.system, eta, key)._replace(env_state=state.env_state)
 
-    return np.asarray(enumerated(learner.system, start, jnp.asarray(state.eta), n))
+    eta, n = jnp.asarray(state.eta), learner.estimator.options.n
+    return np.asarray(enumerated(learner.system, start, eta, n))

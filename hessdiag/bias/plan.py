@@ -14,7 +14,7 @@ from hessdiag.errors import UsageError
 from hessdiag.record.documents import dotted
 from hessdiag.study.grid import Cell, Grid
 
-BIAS_STUDIES = ("lsf",)
+BIAS_STUDIES = ("lsf", "gmrl-bias")
 """Studies that ship with the tool, a TOML file each."""
 ENUMERATED = "enumerated"
 _NAMED = Path(__file__).parent / "named"
@@ -57,7 +57,7 @@ class Sweep:
             varied = {k: v for k, v in cell.varied.items() if k != self.replicates}
             curve = {key: value for key, value in varied.items() if key != self.axis}
             words = [self.name, *(f"{k.rpartition('.')[2]}{v}" for k, v in varied.items())]
-            slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", word) for word in words)
+            slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", word).strip("_") for word in words)
             known = points.get(slug)
             cells = (*known.cells, cell) if known else (cell,)
             points[slug] = Point(self.name, curve, float(varied[self.axis]), slug, cells)

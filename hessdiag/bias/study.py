@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hessdiag.bias.measure import measured
+from hessdiag.bias.measure import Measurer
 from hessdiag.bias.plan import Plan, Point
 from hessdiag.record.lock import locked
 from hessdiag.record.sweep_directory import SweepDirectory
@@ -39,11 +39,12 @@ class BiasStudy:
         points = self.plan.points()
         with locked(self.directory.path):
             left = [p for p in points if self.directory.measured(p.slug) is None]
+            measure = Measurer()
             try:
                 for number, point in enumerate(left, start=len(points) - len(left)):
                     self.stop.check()
                     self.observe(number, len(points), point.slug)
-                    dataset = measured(point, self.plan.sweep_of(point))
+                    dataset = measure(point, self.plan.sweep_of(point))
                     self.directory.write(point.slug, dataset)
             finally:
                 self.conclude()

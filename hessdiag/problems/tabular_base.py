@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -48,14 +49,8 @@ class TabularProblem:
     @property
     def mdp(self) -> TabularMDP:
         """The process, in JAX's default float type."""
-        with jax.ensure_compile_time_eval():  # its draws are slow to run, and always the same
-            return tabular.random_mdp(
-                jax.random.key(self.mdp_seed),
-                self.states,
-                self.actions,
-                self.concentration,
-                self.gamma,
-            )
+        of = (self.mdp_seed, self.states, self.actions, self.concentration, self.gamma)
+        return _process(*of, is_double=bool(jax.config.jax_enable_x64))
 
     def hyper(self, eta):
         """Tables, as they are."""
@@ -109,3 +104,12 @@ class TabularProblem:
         if self.hessian in (SAME, self.surrogate):
             return loss(self.surrogate)(params)
         return spliced(loss(self.surrogate), loss(self.hessian))(params)
+
+
+@lru_cache(maxsize=64)
+def _process(
+    seed: int, states: int, actions: int, concentration: float, gamma: float, *, is_double: bool
+) -> TabularMDP:
+    """Drawn once: its draws are slow to run, and always the same."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(is_double):
+        return tabular.random_mdp(jax.random.key(seed), states, actions, concentration, gamma)

@@ -35,8 +35,17 @@ def test_known_errors_are_found():
 
 def test_what_sampling_adds_is_no_bias():
     """The mean of few noisy estimates is far from exact, and yet unbiased."""
-    values = [errors(drawn(0.0, 5.0, samples=8, seed=seed))["bias"] for seed in range(20)]
-    assert sum(value.interval(0.95)[0] <= 0 for value in values) >= 18
+    values = [errors(drawn(0.0, 5.0, samples=16, seed=seed))["bias"] for seed in range(30)]
+    assert sum(value.interval(0.95)[0] <= 0 for value in values) >= 26
+
+
+def test_intervals_of_a_small_bias_hold_it():
+    """As large as the mean's own noise."""
+    truth = np.sqrt(4 * 0.25 / SQUARED)
+    ends = [
+        errors(drawn(0.5, 2.0, samples=16, seed=seed))["bias"].interval(0.95) for seed in range(40)
+    ]
+    assert sum(low <= truth <= high for low, high in ends) >= 34
 
 
 def test_estimates_along_the_exact_one_correlate_with_it():

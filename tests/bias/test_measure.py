@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from hessdiag.bias.measure import measured
+from hessdiag.bias.measure import Measurer
 from hessdiag.bias.plan import planned
 from hessdiag.errors import UsageError
 from tests.bias.test_plan import document
@@ -23,7 +23,7 @@ def points(reference: Any = "enumerated", size=6, **settings):
 
 @pytest.fixture(scope="module")
 def dataset():
-    return measured(*points())
+    return Measurer()(*points())
 
 
 def test_the_enumerated_reference_is_the_gradient_of_the_expectation(dataset):
@@ -51,17 +51,17 @@ def test_estimates_are_as_many_as_wanted_in_double_precision(dataset):
 
 def test_two_updates_ahead_are_enumerated_too():
     point, sweep = points(n=2, size=3)
-    exact = measured(point, sweep)["exact"].values
-    one = measured(*points(size=3))["exact"].values
+    exact = Measurer()(point, sweep)["exact"].values
+    one = Measurer()(*points(size=3))["exact"].values
     assert np.isfinite(exact).all()
     assert np.abs(exact - one).min() > 1e-3
 
 
 def test_settings_that_sample_are_no_reference():
     with pytest.raises(UsageError, match="reference: these settings sample"):
-        measured(*points(reference={"estimator": "n-step"}))
+        Measurer()(*points(reference={"estimator": "n-step"}))
 
 
 def test_problems_without_outcomes_cannot_be_enumerated():
     with pytest.raises(UsageError, match="no outcomes"):
-        measured(*points(env="mrp"))
+        Measurer()(*points(env="mrp"))
