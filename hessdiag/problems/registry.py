@@ -13,6 +13,7 @@ from hessdiag.problems.base import Problem
 BUILT_IN = {
     "snake": "hessdiag.problems.snake:Snake",
     "mrp": "hessdiag.problems.mrp:MarkovRewardProcess",
+    "chain": "hessdiag.problems.chain:DiscountingChain",
 }
 
 

@@ -36,8 +36,8 @@ class Snake(NamedScalars):
         20, "steps per environment and inner update, T", "--rollout-length", least=1
     )
     time_limit: int = setting(5000, "steps after which an episode ends", least=1)
-    outer_gamma: float = setting(0.99, "γ' of the outer loss")
-    outer_lambda: float = setting(0.99, "λ' of the outer loss")
+    outer_gamma: float = setting(0.99, "γ' of the outer loss", outer=True)
+    outer_lambda: float = setting(0.99, "λ' of the outer loss", outer=True)
     maps: int = setting(32, "feature maps of each convolution block", least=1)
     torso: int = setting(40, "width of the shared linear layer", least=1)
     head: int = setting(30, "hidden width of the policy head and of the value head", least=1)

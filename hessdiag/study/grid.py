@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
+from hessdiag.problems import factory
 from hessdiag.record.digests import digest_of
 from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
@@ -15,7 +17,9 @@ from hessdiag.train.settings import Settings
 MOST_CELLS = 10_000
 _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
-STUDIES = ("mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5")
+STUDIES = (
+    "mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5", "outer-critic",
+)  # fmt: skip
 """Studies that ship with the tool, a TOML file each."""
 
 
@@ -42,7 +46,10 @@ class Grid:
     varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def cells(self) -> list[Cell]:
-        """Every combination, validated; n = 0 has no mix and is left out of it.
+        """Every combination, validated; where n = 0, only those that differ in what it reads.
+
+        Without a meta-gradient, other estimators have no meaning, and of settings that the outer
+        loss alone reads the first value stands for all.
 
         Raises:
             UsageError: a setting that is not allowed, one that is both common and varied, a value
@@ -53,9 +60,8 @@ class Grid:
         for values in itertools.product(*self.varied.values()):
             varied = dict(zip(self.varied, values, strict=True))
             settings = {**self.common, **varied}
-            estimator = settings.get("estimator", Settings.estimator)
-            if settings.get("n") == 0 and estimator != Settings.estimator:
-                continue  # without an inner update other estimators have no meaning
+            if settings.get("n") == 0 and not self._differs(settings):
+                continue
             words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
             name = " ".join(f"{key}={text}" for key, text in words)
             slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", key + text) for key, text in words)
@@ -65,6 +71,13 @@ class Grid:
         if not cells:
             raise UsageError("the study has no cells; allowed: at least one combination")
         return cells
+
+    def _differs(self, settings: Mapping[str, Any]) -> bool:
+        """Whether fixed hyper-parameters have no other cell that trains in the same way."""
+        declared = settings_of(factory(settings.get("env", Settings.env)), "problem.")
+        others = [key for key in self.varied if key in declared and declared[key].outer]
+        firsts = all(settings[key] == self.varied[key][0] for key in others)
+        return firsts and settings.get("estimator", Settings.estimator) == Settings.estimator
 
     def _check(self) -> None:
         number = 1
