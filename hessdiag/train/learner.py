@@ -153,7 +153,8 @@ class Learner:
         self, states: TrainState, keys: PRNGKeyArray, first: Count, count: Count
     ) -> tuple[TrainState, Info]:
         """The same of several seeds."""
-        return _together(lambda *of: self._advance(*of, first, count), self._chunk, states, keys)
+        advance = partial(self._advance, first=first, count=count)
+        return _together(advance, self._chunk, states, keys)
 
 
 def options_of(settings: Settings) -> Options:

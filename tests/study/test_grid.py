@@ -62,7 +62,17 @@ def test_named_studies_are_complete(name):
     cells = planned(name, None, {}, {}).cells()
     assert len({cell.slug for cell in cells}) == len(cells)
     seeds = {cell.settings.seed for cell in cells}
-    assert len(seeds) == (5 if name in ("fig4", "fig5") else 3)
+    assert len(seeds) == {"fig4": 5, "fig5": 5, "outer-critic": 10}.get(name, 3)
+
+
+def test_what_the_outer_loss_alone_reads_is_not_repeated_for_fixed_hyper_parameters():
+    varied = {"n": [0, 1], "problem.outer_critic": [False, True], "problem.entropy": [0.0, 0.1]}
+    cells = Grid({"env": "chain"}, varied).cells()
+    found = [tuple(cell.varied.values()) for cell in cells]
+    assert found == [
+        (0, False, 0.0), (0, False, 0.1),
+        *((1, critic, entropy) for critic in (False, True) for entropy in (0.0, 0.1)),
+    ]  # fmt: skip
 
 
 def test_flags_change_a_named_study():
