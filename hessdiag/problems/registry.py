@@ -14,6 +14,7 @@ BUILT_IN = {
     "snake": "hessdiag.problems.snake:Snake",
     "mrp": "hessdiag.problems.mrp:MarkovRewardProcess",
     "chain": "hessdiag.problems.chain:DiscountingChain",
+    "snake-outer": "hessdiag.problems.outer_snake:OuterSnake",
 }
 
 

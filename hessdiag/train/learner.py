@@ -74,7 +74,9 @@ class Learner:
         self._starts_again = learning.keep == "0"
         self._chunk = settings.probe.chunk
         self._meta_optimiser = meta_optimiser(
-            learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
+            learning.meta_learning_rate,
+            clip_norm=learning.meta_clip_norm,
+            eps_root=learning.meta_eps_root,
         )
         self.step = jax.jit(self._step)
         self.step_together = jax.jit(partial(_together, self._step, self._chunk))

@@ -41,7 +41,9 @@ class TrainSettings:
 class Settings:
     """Everything that a run depends on; `problem` holds the settings of the problem."""
 
-    env: str = setting("snake", "problem: snake, mrp, or module:factory of your own", "--env")
+    env: str = setting(
+        "snake", "problem: snake, mrp, chain, snake-outer, or module:factory of your own", "--env"
+    )
     n: int = setting(5, "inner updates per meta-gradient; 0 fixes η", "--n", least=0, most=10_000)
     estimator: str = setting(
         "n-step",
