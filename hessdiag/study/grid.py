@@ -11,14 +11,17 @@ from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
 from hessdiag.problems import factory
 from hessdiag.record.digests import digest_of
+from hessdiag.train.launch import IMPORTED
 from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
+_WHERE = "where."
 _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
 STUDIES = (
     "mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5", "outer-critic",
+    "outer-critic-snake",
 )  # fmt: skip
 """Studies that ship with the tool, a TOML file each."""
 
@@ -40,7 +43,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What a study runs: settings by dotted key, of all cells and varied; the last one fastest."""
+    """What a study runs: settings by dotted key, of all cells and varied; the last one fastest.
+
+    Of what is common, `where.estimator.mix.n` sets n where the estimator is mix.
+    """
 
     common: Mapping[str, Any] = field(default_factory=dict)
     varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -59,7 +65,7 @@ class Grid:
         cells = []
         for values in itertools.product(*self.varied.values()):
             varied = dict(zip(self.varied, values, strict=True))
-            settings = {**self.common, **varied}
+            settings = self._settings(varied)
             if settings.get("n") == 0 and not self._differs(settings):
                 continue
             words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
@@ -72,6 +78,21 @@ class Grid:
             raise UsageError("the study has no cells; allowed: at least one combination")
         return cells
 
+    def _settings(self, varied: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the cell with these values."""
+        fixed = {key: value for key, value in self.common.items() if not key.startswith(_WHERE)}
+        starts = [f"{_WHERE}{key}.{_text(value)}." for key, value in {**fixed, **varied}.items()]
+        special = {
+            key.removeprefix(start): value
+            for key, value in self.common.items()
+            for start in starts
+            if key.startswith(start)
+        }
+        for key in IMPORTED:
+            if key in special:
+                raise UsageError(f"{_WHERE}…{key}: it names code; allowed: other settings")
+        return {**fixed, **special, **varied}
+
     def _differs(self, settings: Mapping[str, Any]) -> bool:
         """Whether fixed hyper-parameters have no other cell that trains in the same way."""
         declared = settings_of(factory(settings.get("env", Settings.env)), "problem.")
@@ -80,6 +101,10 @@ class Grid:
         return firsts and settings.get("estimator", Settings.estimator) == Settings.estimator
 
     def _check(self) -> None:
+        for key, value in self.common.items():
+            if key.startswith(_WHERE) and isinstance(value, Mapping):
+                example = '"estimator.mix.n" = 3 in [where]'
+                raise UsageError(f"{key}: a table is not allowed; allowed: {example}")
         number = 1
         for key, values in self.varied.items():
             if key in self.common:
@@ -94,7 +119,13 @@ class Grid:
 
     def changed(self, common: Mapping[str, Any], varied: Mapping[str, Any]) -> "Grid":
         """With settings fixed or varied anew; what is fixed varies no more, and vice versa."""
-        fixed = {key: value for key, value in self.common.items() if key not in varied}
+        given = (*common, *varied)
+        fixed = {
+            key: value
+            for key, value in self.common.items()
+            if key not in varied
+            and not (key.startswith(_WHERE) and key.endswith(tuple(f".{new}" for new in given)))
+        }
         vary = {key: values for key, values in self.varied.items() if key not in common}
         return Grid({**fixed, **common}, {**vary, **varied})
 
@@ -110,7 +141,7 @@ def planned(
 ) -> Grid:
     """The study called `name`, changed by the TOML file `config`, changed by flags as in a `Grid`.
 
-    A file holds settings, and a table [vary] of lists.
+    A file holds settings, a table [vary] of lists, and a table [where]: see `Grid`.
 
     Raises:
         UsageError: an unknown name, a file that cannot be read, something that is no list.

@@ -52,12 +52,27 @@ def test_nothing_was_published_of_other_runs(changes):
     assert published_curves(dotted(dataclasses.asdict(resolve(CHAIN | changes)))).empty
 
 
-def test_every_configuration_of_the_study_has_its_curve():
-    cells = planned("outer-critic", None, {}, {"seed": [0]}).cells()
+@pytest.mark.parametrize(
+    ("study", "returns"),
+    [("outer-critic", [False] + [True] * 4), ("outer-critic-snake", [True] * 5)],
+)
+def test_every_configuration_of_the_studies_has_its_curve(study, returns):
+    cells = planned(study, None, {}, {"seed": [0]}).cells()
     curves = [published_curves(dotted(dataclasses.asdict(cell.settings))) for cell in cells]
-    assert len(cells) == 5
     assert all("gamma" in set(curve.series) for curve in curves)
-    assert ["return" in set(curve.series) for curve in curves] == [False] + [True] * 4
+    assert ["return" in set(curve.series) for curve in curves] == returns
+
+
+def test_published_ends_on_snake():
+    """The last evaluations, as the published data has them."""
+    cells = planned("outer-critic-snake", None, {}, {"seed": [1]}).cells()
+    ends = {}
+    for cell in cells:
+        curve = published_curves(dotted(dataclasses.asdict(cell.settings)))
+        key = cell.settings.n, cell.settings.estimator, cell.settings.problem["outer_critic"]
+        ends[key] = at(curve, "return", 29200)
+    assert ends[1, "n-step", True] > 33
+    assert ends[0, "n-step", False] < ends[1, "n-step", False] < ends[1, "n-step", True]
 
 
 def test_a_run_of_ones_own_has_none():
