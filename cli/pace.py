@@ -34,8 +34,8 @@ class Pace:
         if phase == "training":
             if self._probe_began is not None:
                 self._probe_seconds = now - self._probe_began
-            elif self._last_iteration is not None:
-                self._iteration_seconds.append(now - self._last_iteration)
+            elif self._last_iteration is not None and done > self._done:
+                self._iteration_seconds.append((now - self._last_iteration) / (done - self._done))
             self._probe_began = None
             self._done, self._last_iteration = done, now
         if phase == "probing" and self._probe_began is None:

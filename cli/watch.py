@@ -89,7 +89,8 @@ def _at_run(directory: Path) -> Look:
     summary = RunDirectory.open(directory).read_json("summary.json")
     record, timing = (last_record(directory / f"{name}.jsonl") for name in ("metrics", "timings"))
     done, state = record.get("iteration", -1) + 1, str(summary.get("status"))
-    rate = f"{1 / max(timing['seconds'], 1e-9):.2f} it/s" if timing.get("seconds") else ""
+    many = timing.get("iterations", 1)
+    rate = f"{many / max(timing['seconds'], 1e-9):.2f} it/s" if timing.get("seconds") else ""
     numbers = iteration_text(record) if record else ""
     parts = (state, f"{done}/{summary.get('iterations')}", rate, numbers)
     probes = tuple(

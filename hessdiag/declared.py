@@ -27,6 +27,7 @@ class Setting:
     most: float | None = None  # the largest value
     below: float | None = None  # what every value is smaller than
     choices: Callable[[], Iterable[str]] | None = None  # the names allowed, when they are needed
+    outer: bool = False  # whether the outer loss alone reads it: nothing does where η is fixed
     key: str = ""  # its dotted name, in TOML files and for `--set`
     kind: Any = None  # its type
 

@@ -28,6 +28,7 @@ class Learning:
         1e-3, "learning rate of the meta-optimiser, Adam", "--meta-learning-rate", above=0
     )
     meta_clip_norm: float = setting(0.0, "largest norm of meta-gradients; 0 for any", least=0)
+    meta_eps_root: float = setting(0.0, "the meta-optimiser's ε inside the root", least=0)
     transform: str | None = setting(
         None,
         "from η to every meta-parameter; the problem's own if not given",

@@ -58,18 +58,22 @@ def _series(run: RunRecord) -> pd.DataFrame:
     }
     for group, names in run.groups.items():
         series[group] = metrics.reindex(columns=[f"hyper.{name}" for name in names]).mean(axis=1)
-    return pd.DataFrame(series)
+    iterations = pd.Index(metrics.get("iteration", []), name="iteration")
+    return pd.DataFrame(series).set_index(iterations)
 
 
 def _last(series: pd.DataFrame) -> Any:
-    return series.iloc[int((1 - LAST) * len(series)) :].mean()
+    """Means over the last part of training, of the iterations that were told of."""
+    return series.loc[int((1 - LAST) * (series.index[-1] + 1)) :].mean()
 
 
 def _blocks(run: RunRecord, iterations: int) -> pd.DataFrame:
-    """Means of equal blocks of training that are whole, by the iteration of their middle."""
+    """Means of equal blocks of training that are whole, by the mean iteration told of in them."""
     series = _series(run)
+    if not len(series):
+        return series
     edges = np.unique(np.linspace(0, iterations, BLOCKS + 1).astype(int))
-    edges = edges[edges <= len(series)]
-    block = np.searchsorted(edges, np.arange(len(series)), side="right") - 1
-    means: Any = series.groupby(block).mean()
-    return means.iloc[: len(edges) - 1].set_axis((edges[:-1] + edges[1:] - 1) / 2)
+    edges = edges[edges <= series.index[-1] + 1]
+    block = np.searchsorted(edges, series.index, side="right") - 1
+    means: Any = series.reset_index().groupby(block).mean()
+    return means[means.index < len(edges) - 1].set_index("iteration")

@@ -12,6 +12,7 @@ from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.published import of_the_paper, with_published
+from hessdiag.analysis.published_curves import curve_table
 from hessdiag.analysis.quality import quality_table
 from hessdiag.analysis.spread import mixing_table, spread_table
 from hessdiag.analysis.standings import standing_tables
@@ -30,6 +31,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "mixing": mixing_table,
     "comparisons": comparison_table,
     "quality": quality_table,
+    "published curves": curve_table,
 }
 OF_TRAININGS = (*MEASURED, "standings", "joint", "published")
 NAMES = (*OF_TRAININGS, "errors", "slopes", "claims")

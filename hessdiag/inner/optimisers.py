@@ -114,7 +114,9 @@ def annealing(kind: str, start: float, iterations: int) -> Callable:
     return optax.linear_schedule(start, 0.0, iterations)
 
 
-def meta_optimiser(learning_rate: float, *, clip_norm: float = 0.0) -> optax.GradientTransformation:
+def meta_optimiser(
+    learning_rate: float, *, clip_norm: float = 0.0, eps_root: float = 0.0
+) -> optax.GradientTransformation:
     """Adam on η, after clipping (if any); never differentiated."""
     clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm > 0 else []
-    return optax.chain(*clip, optax.adam(learning_rate))
+    return optax.chain(*clip, optax.adam(learning_rate, eps_root=eps_root))

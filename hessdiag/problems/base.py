@@ -25,6 +25,7 @@ class MetaParameter:
     start: float  # its value at the start of training, after the transform
     transform: str = "sigmoid"  # from the unconstrained η: or "identity", "exp", "softplus"
     group: str | None = None  # what studies average it with; by itself where none is given
+    between: tuple[float, float] | None = None  # the ends of a sigmoid, if they are not 0 and 1
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ BUILT_IN = {
     "tabular-maml": "hessdiag.problems.tabular_maml:TabularMAML",
     "lirpg": "hessdiag.problems.lirpg:LIRPG",
     "ipd": "hessdiag.problems.ipd:IteratedPrisonersDilemma",
+    "chain": "hessdiag.problems.chain:DiscountingChain",
+    "snake-outer": "hessdiag.problems.outer_snake:OuterSnake",
 }
 
 

@@ -102,7 +102,15 @@ def _transform(parameter: MetaParameter) -> Transform:
             f"transform of {parameter.name}: {parameter.transform!r} is unknown; "
             f"allowed: {', '.join(TRANSFORMS)}"
         )
-    return TRANSFORMS[parameter.transform]
+    transform, ends = TRANSFORMS[parameter.transform], parameter.between
+    if ends is None or parameter.transform != "sigmoid":
+        return transform
+    low, width = ends[0], ends[1] - ends[0]
+    return Transform(
+        lambda eta: low + width * transform.forward(eta),
+        lambda zeta: transform.inverse((zeta - low) / width),
+        *ends,
+    )
 
 
 def _start(parameter: MetaParameter) -> Float[Array, ""]:

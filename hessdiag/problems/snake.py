@@ -16,6 +16,7 @@ from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
 from hessdiag.rl.conv import FORMS
 from hessdiag.rl.networks import BoardActorCritic
 from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
+from hessdiag.rl.snake_environment import episode_metrics, grid, snake_environment
 
 if TYPE_CHECKING:
     from jumanji.wrappers import VmapAutoResetWrapper
@@ -36,8 +37,8 @@ class Snake(NamedScalars):
         20, "steps per environment and inner update, T", "--rollout-length", least=1
     )
     time_limit: int = setting(5000, "steps after which an episode ends", least=1)
-    outer_gamma: float = setting(0.99, "γ' of the outer loss")
-    outer_lambda: float = setting(0.99, "λ' of the outer loss")
+    outer_gamma: float = setting(0.99, "γ' of the outer loss", outer=True)
+    outer_lambda: float = setting(0.99, "λ' of the outer loss", outer=True)
     maps: int = setting(32, "feature maps of each convolution block", least=1)
     torso: int = setting(40, "width of the shared linear layer", least=1)
     head: int = setting(30, "hidden width of the policy head and of the value head", least=1)
@@ -89,14 +90,7 @@ class Snake(NamedScalars):
     @cached_property
     def environment(self) -> "VmapAutoResetWrapper":
         """Jumanji's environment, batched, resetting by itself."""
-        # All its games come with it, and their viewers: whoever plays none does not wait for them.
-        # Its modules make arrays as they are imported, which must be no tracers, nor of two widths.
-        with jax.ensure_compile_time_eval(), jax.enable_x64(False):
-            from jumanji.environments.routing.snake.env import Snake as SnakeEnvironment
-            from jumanji.wrappers import VmapAutoResetWrapper
-
-        with jax.ensure_compile_time_eval():  # its specs branch on array values
-            return VmapAutoResetWrapper(SnakeEnvironment(self.rows, self.cols, self.time_limit))
+        return snake_environment(self.rows, self.cols, self.time_limit)
 
     @cached_property
     def network(self) -> BoardActorCritic:
@@ -114,7 +108,7 @@ class Snake(NamedScalars):
         """Fresh parameters and a batch of reset environments."""
         del eta
         network_key, environment_key = jax.random.split(key)
-        environments = reset(self.environment, environment_key, self.batch_size, observe=_grid)
+        environments = reset(self.environment, environment_key, self.batch_size, observe=grid)
         return self.network.init(network_key, environments.observation), environments
 
     def rollout(self, params, hyper, env_state: EnvironmentState, key):
@@ -127,7 +121,7 @@ class Snake(NamedScalars):
             env_state,
             key,
             length=self.rollout_length,
-            observe=_grid,
+            observe=grid,
         )
 
     def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
@@ -149,12 +143,7 @@ class Snake(NamedScalars):
     def metrics(self, params, trajectories: Trajectory) -> Mapping:
         """Mean return of the episodes that ended, how many did, and reward per step."""
         del params
-        episodes = jnp.sum(trajectories.transitions.discount == 0.0)
-        return {
-            "return": jnp.sum(trajectories.finished_return) / episodes,
-            "episodes": episodes,
-            "reward_per_step": jnp.mean(trajectories.transitions.reward),
-        }
+        return episode_metrics(trajectories)
 
     def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
         gamma, lam = hyper["gamma"], hyper["lambda"]
@@ -177,8 +166,3 @@ class Snake(NamedScalars):
         flat = boards.reshape(-1, *boards.shape[2:])
         logits, v = map(jnp.asarray, self.network.apply(params, flat))
         return logits.reshape(*boards.shape[:2], -1), v.reshape(boards.shape[:2])
-
-
-def _grid(observation) -> jax.Array:
-    """The five feature maps of Jumanji's observation."""
-    return observation.grid

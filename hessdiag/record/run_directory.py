@@ -42,7 +42,7 @@ class RunRecord:
     path: Path  # of its directory
     config: Mapping[str, Any]  # config.json: settings, provenance, problem, choices
     summary: Mapping[str, Any]  # summary.json: its status, and a headline per probe
-    metrics: pd.DataFrame  # a row per iteration, by key of metrics.jsonl, such as hyper.gamma
+    metrics: pd.DataFrame  # a row per line of metrics.jsonl, by key, such as hyper.gamma
     probes: tuple[xr.Dataset, ...]  # earliest first
 
     @property
@@ -100,6 +100,12 @@ def _read_version(file: Path, _modified: int, _size: int) -> xr.Dataset:
 def _number(probe: Path) -> int:
     """The iteration of a probe's file."""
     return int(probe.stem.rpartition("_")[2])
+
+
+def _done(record: Mapping[str, Any]) -> int:
+    """How many iterations a line stands for."""
+    done = record.get("iterations", 1)
+    return done if isinstance(done, int) else 0
 
 
 def _is_whole(probe: Path) -> bool:
@@ -217,14 +223,15 @@ class RunDirectory:
     def whole_until(self) -> int:
         """The last iteration from which the run can go on: all that comes before it is there.
 
-        A power cut or a full disk may have left lines torn, or a probe without content.
+        A line tells of one iteration, or of the last of as many as it says. A power cut or a full
+        disk may have left lines torn, or a probe without content.
         """
         count = 0
         with contextlib.suppress(UsageError):
             for _, record in read_lines(self.path / "metrics.jsonl"):
-                if record["iteration"] != count:
+                if record["iteration"] + 1 != count + _done(record):
                     break
-                count += 1
+                count += _done(record)
         broken = [_number(file) for file in self.probes() if not _is_whole(file)]
         return min([count, *broken])
 
@@ -234,15 +241,16 @@ class RunDirectory:
         A probe at the iteration itself stays if the summary knows it.
         """
         for name in _LINES:
-            file, kept = self.path / name, []
+            file, kept, done = self.path / name, [], 0
             forgotten = (UsageError,) if name == "timings.jsonl" else ()  # no result is lost
             with contextlib.suppress(*forgotten):
                 for line, record in read_lines(file):
                     if record["iteration"] >= iteration:
                         break
                     kept.append(line)
-            if name == "metrics.jsonl" and len(kept) != iteration:
-                raise damaged(file, f"{len(kept)} lines of the {iteration} before the checkpoint")
+                    done += _done(record)
+            if name == "metrics.jsonl" and done != iteration:
+                raise damaged(file, f"{done} iterations of {iteration} before the checkpoint")
             write_atomically(file, "".join(kept))
         for probe in self.probes():
             number = _number(probe)

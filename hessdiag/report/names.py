@@ -34,7 +34,7 @@ def parameter(code: str) -> str:
 def configuration(code: str) -> str:
     """`optimiser=adam` is Adam, `estimator=n-step n=5` is the 5-step meta-gradient.
 
-    `mine: optimiser=adam` is Adam in what is called mine.
+    `mine: optimiser=adam` is Adam in what is called mine; `remat=False` is no remat.
     """
     if not code:
         return "all runs"
@@ -48,11 +48,13 @@ def configuration(code: str) -> str:
     if "estimator" in parts and "n" in parts:
         kind, n = parts.pop("estimator"), parts.pop("n")
         steps = f"{n}-step" if kind == "n-step" else f"{kind} of {n}"
+        steps = f"{n}-step bootstrapped" if kind == "bootstrapped" else steps
         words.append("fixed η" if n == "0" else steps)
     for key, value in parts.items():
         is_named = key in ("optimiser", "estimator")
         setting = named("settings", key).replace("_", " ")
-        words.append(named("values", value) if is_named else f"{setting} = {value}")
+        switch = {"True": setting, "False": f"no {setting}"}.get(value, f"{setting} = {value}")
+        words.append(named("values", value) if is_named else switch)
     return ", ".join(words)
 
 

@@ -17,6 +17,8 @@ from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
+_STRIDE = 16  # iterations of a call that is timed, at most
+
 
 class Estimate(NamedTuple):
     """What seeds that train together are expected to take; rough: caches and convergence decide.
@@ -35,7 +37,7 @@ def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     """Time a training step of `seeds` runs as one program, a Hessian product, and the sampling."""
     learner, run = Learner(settings), run_keys(settings.seed)
     state, key = learner.init(run.init), run.train
-    step = _step(learner, state, key, seeds)
+    step = _step(learner, state, key, seeds, settings.train.stride)
     calls: list[tuple[_Program, int]] = []  # in one probe
     n, chunk = measured_horizon(settings), settings.probe.chunk
     probes = len(probe_iterations(settings)) if n else 0
@@ -75,12 +77,20 @@ def _measure(program: Any, *arguments: Any) -> _Program:
     return _Program(compiling, min(seconds), memory_bytes)
 
 
-def _step(learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int) -> _Program:
+def _step(
+    learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int, stride: int
+) -> _Program:
     """An iteration of all seeds, by the program that they will train with."""
-    if seeds == 1:
-        return _measure(learner.step, state, key)
-    states = jax.tree.map(lambda leaf: jnp.stack([leaf] * seeds), state)
-    return _measure(learner.step_together, states, jax.random.split(key, seeds))
+    keys = key
+    if seeds > 1:
+        state = jax.tree.map(lambda leaf: jnp.stack([leaf] * seeds), state)
+        keys = jax.random.split(key, seeds)
+    if stride == 1:
+        return _measure(learner.step if seeds == 1 else learner.step_together, state, keys)
+    program = learner.advance if seeds == 1 else learner.advance_together
+    count = min(stride, _STRIDE)
+    called = _measure(program, state, keys, jnp.asarray(0), jnp.asarray(count))
+    return called._replace(seconds=called.seconds / count)
 
 
 def _sampling(learner: Learner, settings: Settings) -> list[tuple[Any, int]]:

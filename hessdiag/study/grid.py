@@ -7,15 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
+from hessdiag.problems import factory
 from hessdiag.record.digests import digest_of
+from hessdiag.train.launch import IMPORTED
 from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
+_WHERE = "where."
 _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
-STUDIES = ("mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5")
+STUDIES = (
+    "mechanism", "mechanism-6x6", "table1", "table1-6x6", "fig3", "fig4", "fig5", "outer-critic",
+    "outer-critic-snake",
+)  # fmt: skip
 """Studies that ship with the tool, a TOML file each."""
 
 
@@ -36,13 +43,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What a study runs: settings by dotted key, of all cells and varied; the last one fastest."""
+    """What a study runs: settings by dotted key, of all cells and varied; the last one fastest.
+
+    Of what is common, `where.estimator.mix.n` sets n where the estimator is mix.
+    """
 
     common: Mapping[str, Any] = field(default_factory=dict)
     varied: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def cells(self) -> list[Cell]:
-        """Every combination, validated; n = 0 has no mix and is left out of it.
+        """Every combination, validated; where n = 0, only those that differ in what it reads.
+
+        Without a meta-gradient, other estimators have no meaning, and of settings that the outer
+        loss alone reads the first value stands for all.
 
         Raises:
             UsageError: a setting that is not allowed, one that is both common and varied, a value
@@ -52,10 +65,9 @@ class Grid:
         cells = []
         for values in itertools.product(*self.varied.values()):
             varied = dict(zip(self.varied, values, strict=True))
-            settings = {**self.common, **varied}
-            estimator = settings.get("estimator", Settings.estimator)
-            if settings.get("n") == 0 and estimator != Settings.estimator:
-                continue  # without an inner update other estimators have no meaning
+            settings = self._settings(varied)
+            if settings.get("n") == 0 and not self._differs(settings):
+                continue
             words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
             name = " ".join(f"{key}={text}" for key, text in words)
             slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", key + text) for key, text in words)
@@ -66,7 +78,33 @@ class Grid:
             raise UsageError("the study has no cells; allowed: at least one combination")
         return cells
 
+    def _settings(self, varied: Mapping[str, Any]) -> dict[str, Any]:
+        """Of the cell with these values."""
+        fixed = {key: value for key, value in self.common.items() if not key.startswith(_WHERE)}
+        starts = [f"{_WHERE}{key}.{_text(value)}." for key, value in {**fixed, **varied}.items()]
+        special = {
+            key.removeprefix(start): value
+            for key, value in self.common.items()
+            for start in starts
+            if key.startswith(start)
+        }
+        for key in IMPORTED:
+            if key in special:
+                raise UsageError(f"{_WHERE}…{key}: it names code; allowed: other settings")
+        return {**fixed, **special, **varied}
+
+    def _differs(self, settings: Mapping[str, Any]) -> bool:
+        """Whether fixed hyper-parameters have no other cell that trains in the same way."""
+        declared = settings_of(factory(settings.get("env", Settings.env)), "problem.")
+        others = [key for key in self.varied if key in declared and declared[key].outer]
+        firsts = all(settings[key] == self.varied[key][0] for key in others)
+        return firsts and settings.get("estimator", Settings.estimator) == Settings.estimator
+
     def _check(self) -> None:
+        for key, value in self.common.items():
+            if key.startswith(_WHERE) and isinstance(value, Mapping):
+                example = '"estimator.mix.n" = 3 in [where]'
+                raise UsageError(f"{key}: a table is not allowed; allowed: {example}")
         number = 1
         for key, values in self.varied.items():
             if key in self.common:
@@ -81,7 +119,13 @@ class Grid:
 
     def changed(self, common: Mapping[str, Any], varied: Mapping[str, Any]) -> "Grid":
         """With settings fixed or varied anew; what is fixed varies no more, and vice versa."""
-        fixed = {key: value for key, value in self.common.items() if key not in varied}
+        given = (*common, *varied)
+        fixed = {
+            key: value
+            for key, value in self.common.items()
+            if key not in varied
+            and not (key.startswith(_WHERE) and key.endswith(tuple(f".{new}" for new in given)))
+        }
         vary = {key: values for key, values in self.varied.items() if key not in common}
         return Grid({**fixed, **common}, {**vary, **varied})
 
@@ -97,7 +141,7 @@ def planned(
 ) -> Grid:
     """The study called `name`, changed by the TOML file `config`, changed by flags as in a `Grid`.
 
-    A file holds settings, and a table [vary] of lists.
+    A file holds settings, a table [vary] of lists, and a table [where]: see `Grid`.
 
     Raises:
         UsageError: a file that cannot be read, something that is no list.

@@ -70,7 +70,7 @@ def _meta_parameters(system: System) -> list[dict[str, Any]]:
     """Names, start values and transforms of the entries of η, where these are few."""
     parameters = getattr(system.problem, "meta_parameters", None)
     if parameters is not None:
-        keys = ("name", "start", "transform", "group")
+        keys = ("name", "start", "transform", "group", "between")
         return [{key: getattr(parameter, key) for key in keys} for parameter in parameters]
     eta = system.init_eta(streams.initial_eta(jax.random.key(0)))
     return [

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hessdiag import problems
 from hessdiag.inner import (
@@ -22,6 +22,8 @@ from hessdiag.meta import ESTIMATORS, MetaStep, Options, Start, System, again, s
 from hessdiag.meta.system import named_entries
 from hessdiag.train.env_state import firm, settled
 from hessdiag.train.settings import Settings, constants
+
+Count = Int[Array, ""] | int
 
 
 class TrainState(NamedTuple):
@@ -53,6 +55,8 @@ class Learner:
     `init` gives the state before the first iteration, from a key. `step` is one iteration, from a
     state and a key; `step_together` the same for several seeds, one program, vmapped `probe.chunk`
     at once. `keys_at` gives the keys of an iteration, from one key or several and its number.
+    `advance` and `advance_together` are several iterations as one program, from the keys of runs:
+    see `_advance`.
     """
 
     def __init__(self, settings: Settings):
@@ -68,11 +72,16 @@ class Learner:
         )
         self.estimator = ESTIMATORS[settings.estimator](options_of(settings))
         self._starts_again = learning.keep == "0"
+        self._chunk = settings.probe.chunk
         self._meta_optimiser = meta_optimiser(
-            learning.meta_learning_rate, clip_norm=learning.meta_clip_norm
+            learning.meta_learning_rate,
+            clip_norm=learning.meta_clip_norm,
+            eps_root=learning.meta_eps_root,
         )
         self.step = jax.jit(self._step)
-        self.step_together = jax.jit(partial(_together, self._step, settings.probe.chunk))
+        self.step_together = jax.jit(partial(_together, self._step, self._chunk))
+        self.advance = jax.jit(self._advance)
+        self.advance_together = jax.jit(self._advance_together)
         self.keys_at = jax.jit(streams.iteration)
         self.init = jax.jit(self._init)
 
@@ -116,6 +125,38 @@ class Learner:
             finite=_finite(step, eta, self.estimator.options.n),
         )
         return after, info
+
+    def _advance(
+        self, state: TrainState, key: PRNGKeyArray, first: Count, count: Count
+    ) -> tuple[TrainState, Info]:
+        """`count` iterations from number `first`, with the key of a run.
+
+        What is told is of the last one; of the first one that is not finite, what is finite.
+        """
+
+        def once(number, carry):
+            state, told = carry
+            after, info = self._step(state, streams.iteration(key, number))
+            was_finite = jnp.all(jnp.stack([*told.finite.values()]))
+            finite = {
+                stage: jnp.where(was_finite, now, told.finite[stage])
+                for stage, now in info.finite.items()
+            }
+            return after, info._replace(finite=finite)
+
+        form = jax.eval_shape(self._step, state, key)[1]
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), form)
+        so_far = jax.tree.map(jnp.ones_like, nothing.finite)
+        return jax.lax.fori_loop(
+            first, first + count, once, (state, nothing._replace(finite=so_far))
+        )
+
+    def _advance_together(
+        self, states: TrainState, keys: PRNGKeyArray, first: Count, count: Count
+    ) -> tuple[TrainState, Info]:
+        """The same of several seeds."""
+        advance = partial(self._advance, first=first, count=count)
+        return _together(advance, self._chunk, states, keys)
 
 
 def options_of(settings: Settings) -> Options:

@@ -16,10 +16,11 @@ from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.probe import probe_of
 from hessdiag.train.seed_run import SeedRun
+from hessdiag.train.settings import end_of_call
 
 
 class LockStep:
-    """The states of `runs` at one iteration: stacked, or a single one as it is."""
+    """The states of `runs` before one iteration: stacked, or a single one as it is."""
 
     def __init__(self, learner: Learner, runs: Sequence[SeedRun], states: Sequence[TrainState]):
         self.runs = list(runs)
@@ -33,17 +34,20 @@ class LockStep:
         self._before = self._states
 
     def state(self, number: int, *, before: bool = False) -> TrainState:
-        """The state of one of the runs; or `before` the last iteration."""
+        """The state of one of the runs; or `before` the last call."""
         return self._one(self._before if before else self._states, number)
 
-    def advance(self, iteration: int) -> list[Info]:
-        """One iteration of every run; what each told, on the host."""
+    def advance(self, iteration: int, end: int, stride: int) -> list[Info]:
+        """The iterations of every run until `end`; what each told of the last, on the host."""
         self._before = self._states
-        keys = self._learner.keys_at(self._keys, iteration)
-        if self._alone:
-            self._states, info = self._learner.step(self._states, keys)
-            return [jax.device_get(info)]
-        self._states, infos = self._learner.step_together(self._states, keys)
+        learner = self._learner
+        if stride == 1:
+            program = learner.step if self._alone else learner.step_together
+            operands = (learner.keys_at(self._keys, iteration),)
+        else:
+            program = learner.advance if self._alone else learner.advance_together
+            operands = (self._keys, jnp.asarray(iteration), jnp.asarray(end - iteration))
+        self._states, infos = program(self._states, *operands)
         infos = jax.device_get(infos)
         return [self._one(infos, number) for number in range(len(self.runs))]
 
@@ -154,12 +158,13 @@ class Run:
             self._saved = time.monotonic()
 
     def _advance(self, together: LockStep) -> None:
-        began = time.monotonic()
-        infos = together.advance(together.runs[0].iteration)
+        began, first = time.monotonic(), together.runs[0].iteration
+        end = end_of_call(self._settings, first)
+        infos = together.advance(first, end, self._settings.train.stride)
         seconds = time.monotonic() - began
         for number, (run, info) in enumerate(zip(together.runs, infos, strict=True)):
             try:
-                run.record(info, lambda k=number: together.state(k, before=True), seconds)
+                run.record(info, lambda k=number: together.state(k, before=True), seconds, end=end)
             except NotFiniteError as error:
                 run.fail(error)
         minutes = (time.monotonic() - self._saved) / 60.0

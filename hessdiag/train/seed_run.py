@@ -27,7 +27,7 @@ class Observer:
         """A phase ("compiling", "training", "probing") has reached `done` of `total`."""
 
     def on_iteration(self, record: Mapping[str, Any]) -> None:
-        """An iteration is done; `record` is its line in metrics.jsonl."""
+        """One iteration or a stride of them is done; `record` is the line in metrics.jsonl."""
 
     def on_trouble(self, message: str) -> None:
         """Something is damaged that stops nothing; one line."""
@@ -155,26 +155,37 @@ class SeedRun:
         self.observer.on_probe(headline(dataset))
         self.summarise("running")
 
-    def record(self, info: Info, before: Callable[[], TrainState], seconds: float) -> None:
-        """An iteration is done: what it told, the state that it began with, how long it took.
+    def record(
+        self, info: Info, before: Callable[[], TrainState], seconds: float, *, end: int
+    ) -> None:
+        """The iterations before `end` are done.
+
+        Args:
+            info: what the last of them told.
+            before: the state that the first of them began with.
+            seconds: how long they took.
+            end: the next iteration.
 
         Raises:
-            NotFiniteError: a NaN or an infinity arose; the state before it is saved.
+            NotFiniteError: a NaN or an infinity arose; the state before them is saved.
         """
-        t = self.iteration
+        first, last = self.iteration, end - 1
         for stage, finite in info.finite.items():
             if not finite:
-                self.save(before(), iteration=t)
+                self.save(before(), iteration=first)
+                where = f"iteration {last}" if first == last else f"iterations {first} to {last}"
                 raise NotFiniteError(
-                    f"NaN or infinity in {stage} at iteration {t}; the last good state, before "
-                    f"that iteration, is saved in {self._directory.path}"
+                    f"NaN or infinity in {stage} at {where}; the last good state, before iteration "
+                    f"{first}, is saved in {self._directory.path}"
                 )
-        record = _iteration_record(t, info, self._names)
+        done = {} if self.settings.train.stride == 1 else {"iterations": end - first}
+        record = _iteration_record(last, info, self._names) | done
+        timing = {"iteration": last, "seconds": round(seconds, 6)} | done
         self._directory.append_line("metrics.jsonl", record)
-        self._directory.append_line("timings.jsonl", {"iteration": t, "seconds": round(seconds, 6)})
-        self.iteration = t + 1
+        self._directory.append_line("timings.jsonl", timing)
+        self.iteration = end
         self.observer.on_iteration(record)
-        self.observer.on_phase("training", t + 1, self.settings.train.iterations)
+        self.observer.on_phase("training", end, self.settings.train.iterations)
 
     def fail(self, error: NotFiniteError) -> None:
         """Nothing more can be done."""

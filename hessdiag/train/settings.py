@@ -28,6 +28,12 @@ class TrainSettings:
     """How long training lasts and how often it saves."""
 
     iterations: int = setting(200, "training iterations", "--iterations", least=1)
+    stride: int = setting(
+        1,
+        "iterations per call of the compiled program, which writes one line: of its last one",
+        "--stride",
+        least=1,
+    )
     checkpoint_minutes: float = setting(3.0, "minutes between checkpoints", least=0)
 
 
@@ -113,3 +119,15 @@ def probe_iterations(settings: Settings) -> tuple[int, ...]:
         return settings.probe.at
     iterations, points = settings.train.iterations, settings.probe.points
     return tuple(sorted({round(iterations * (k + 1) / (points + 1)) for k in range(points)}))
+
+
+def end_of_call(settings: Settings, iteration: int) -> int:
+    """The iteration before which the call ends that begins before `iteration`.
+
+    Calls end before multiples of the stride, at probes and with training: where they end does not
+    depend on where a run was killed.
+    """
+    stride = settings.train.stride
+    probes = (due for due in probe_iterations(settings) if due > iteration)
+    ends = (iteration + stride - iteration % stride, settings.train.iterations, *probes)
+    return min(ends)

@@ -57,12 +57,54 @@ def test_studies_that_make_no_sense_are_refused(common, varied, words):
         Grid(common, varied).cells()
 
 
+SEEDS = {"fig4": 5, "fig5": 5, "outer-critic": 10, "outer-critic-snake": 10}
+
+
+def test_settings_of_some_cells_alone():
+    special = {"where.estimator.mix.kappa": 0.25, "where.estimator.mix.train.stride": 3}
+    cells = Grid({"env": "mrp", "n": 2, **special}, {"estimator": ["n-step", "mix"]}).cells()
+    found = [(cell.settings.kappa, cell.settings.train.stride) for cell in cells]
+    assert found == [(None, 1), (0.25, 3)]
+    fixed = Grid({"env": "mrp", "n": 2, "estimator": "mix", **special}, {"seed": [0]})
+    assert fixed.cells()[0].settings.kappa == 0.25
+    assert fixed.changed({"kappa": 0.5}, {}).cells()[0].settings.kappa == 0.5
+    rates = {
+        (cell.settings.estimator, cell.settings.learning.meta_learning_rate)
+        for cell in planned("outer-critic-snake", None, {}, {}).cells()
+    }
+    assert rates == {("n-step", 3e-3), ("bootstrapped", 6e-3)}
+
+
+def test_settings_of_some_cells_are_no_tables(tmp_path):
+    file = tmp_path / "grid.toml"
+    file.write_text("n = 2\n[where.estimator.mix]\nkappa = 0.5\n[vary]\nseed = [1]\n")
+    with pytest.raises(UsageError, match=r"where\.estimator: a table is not allowed"):
+        planned(None, file, {}, {}).cells()
+
+
+def test_settings_of_some_cells_name_no_code():
+    """What a directory is trusted with is looked for where all cells have it."""
+    grid = Grid({"env": "mrp", "where.n.1.learning.optimiser": "mine:make"}, {"n": [1, 2]})
+    with pytest.raises(UsageError, match=r"learning\.optimiser: it names code"):
+        grid.cells()
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_named_studies_are_complete(name):
     cells = planned(name, None, {}, {}).cells()
     assert len({cell.slug for cell in cells}) == len(cells)
     seeds = {cell.settings.seed for cell in cells}
-    assert len(seeds) == (5 if name in ("fig4", "fig5") else 3)
+    assert len(seeds) == SEEDS.get(name, 3)
+
+
+def test_what_the_outer_loss_alone_reads_is_not_repeated_for_fixed_hyper_parameters():
+    varied = {"n": [0, 1], "problem.outer_critic": [False, True], "problem.entropy": [0.0, 0.1]}
+    cells = Grid({"env": "chain"}, varied).cells()
+    found = [tuple(cell.varied.values()) for cell in cells]
+    assert found == [
+        (0, False, 0.0), (0, False, 0.1),
+        *((1, critic, entropy) for critic in (False, True) for entropy in (0.0, 0.1)),
+    ]  # fmt: skip
 
 
 def test_flags_change_a_named_study():

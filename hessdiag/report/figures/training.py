@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from hessdiag.analysis import Findings
 from hessdiag.report import names
 from hessdiag.report.figures import canvas
-from hessdiag.report.figures.palette import CATEGORIES, MUTED, looks
+from hessdiag.report.figures.palette import CATEGORIES, MUTED, PAPER, looks
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
 from hessdiag.report.select import Frame, bounds, column, columns, measured, rows
 
@@ -19,6 +20,10 @@ _DECADES = 30.0  # ratio of the largest to the smallest from which an axis is lo
 _PANELS = 8
 _PANELS_OF_A_RUN = 5  # of hyper-parameters
 _POINTS = 1000
+_LONG = 22  # characters of a name of which a narrow figure takes two side by side
+_PAPER = "Bonnet et al. 2022"
+_DASHED: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.0, "marker": "D"}
+_DASHED |= {"markersize": 2.5, "markerfacecolor": PAPER}
 
 
 def training(findings: Findings) -> FigureSpec | None:
@@ -68,8 +73,13 @@ def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpe
     if findings.kind == "run" or measured(findings) or not len(frame):
         return None  # where noise was measured, the returns stand beside it
     draw, metric = partial(_draw_learning, findings, series), names.parameter(series[0])
-    seeds = findings.scale.get("seeds", 1)
-    return figure_spec(slug, frame, draw, seeds=seeds, metric=names.title(metric))
+    seeds, paper = findings.scale.get("seeds", 1), rows(findings, "published curves")
+    paper = paper[paper["series"].isin(series)] if len(paper) else paper
+    words = {"seeds": seeds, "metric": names.title(metric), "published": ""}
+    if len(paper):
+        frame = pd.concat([frame.assign(source="ours"), paper.assign(source="published")])
+        words["published"] = f" Dashed: {_PAPER}, published."
+    return figure_spec(slug, frame, draw, **words)
 
 
 def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
@@ -78,7 +88,10 @@ def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
     for axis, name in zip(axes, series, strict=True):
         _draw_curves(axis, findings, name, findings.configurations)
     if len(findings.configurations) > 1:
-        canvas.legend(axes[0], below=3)
+        if len(rows(findings, "published curves")):
+            axes[0].plot([], [], color=MUTED, label=f"{_PAPER}, published", **_DASHED)
+        longest = max(len(names.configuration(code)) for code in findings.configurations)
+        canvas.legend(axes[0], below=2 if len(series) == 1 and longest > _LONG else 3)
     return figure
 
 
@@ -92,7 +105,9 @@ def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[st
         floor = np.nanmin(mean, initial=np.inf)
         low = np.where(low > 0, low, floor / 2) if 0 < floor < np.inf else low
         canvas.line_with_band(axis, x, (mean, low, high), linewidth=1.5, **(look | {"marker": ""}))
-        means.append(mean)
+        paper = rows(findings, "published curves", series=series, configuration=code)
+        axis.plot(*columns(paper, "iteration", "mean"), color=look["color"], **_DASHED)
+        means += [mean, column(paper, "mean")]
     every = np.concatenate(means)
     known = every[np.isfinite(every)]
     is_wide = known.size and known.min() > 0 and known.max() / known.min() > _DECADES

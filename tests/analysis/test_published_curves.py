@@ -1,0 +1,79 @@
+"""The published curves stand beside the runs that they are of, and beside no others."""
+
+import dataclasses
+
+import pytest
+
+from hessdiag.analysis.published_curves import published_curves
+from hessdiag.record.documents import dotted
+from hessdiag.study.grid import planned
+from hessdiag.train.presets import resolve
+
+CHAIN = {"env": "chain", "preset": "paper", "n": 1}
+
+
+def of(**changes):
+    return published_curves(dotted(dataclasses.asdict(resolve(CHAIN | changes))))
+
+
+def at(curves, series, iteration):
+    (row,) = curves[(curves.series == series) & (curves.iteration == iteration)].to_dict("records")
+    return row["mean"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "series", "iteration", "mean"),
+    [
+        ({}, "gamma", 3049, 0.902),
+        ({"estimator": "bootstrapped"}, "gamma", 1049, 0.973),
+        ({"problem.outer_critic": True}, "return", 10049, 1.0337),
+        ({"problem.outer_critic": True, "estimator": "bootstrapped"}, "return", 10049, 1.0355),
+        ({"n": 0}, "gamma", 49, 0.95),
+    ],
+)
+def test_what_was_published(changes, series, iteration, mean):
+    assert at(of(**changes), series, iteration) == pytest.approx(mean, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": 2},
+        {"estimator": "mix", "n": 3},
+        {"problem.normalise_advantages": True},
+        {"problem.batch_size": 64},
+        {"learning.meta_learning_rate": 0.05},
+        {"learning.optimiser": "adam"},
+        {"target_updates": 2, "estimator": "bootstrapped"},
+        {"env": "mrp"},
+    ],
+)
+def test_nothing_was_published_of_other_runs(changes):
+    assert published_curves(dotted(dataclasses.asdict(resolve(CHAIN | changes)))).empty
+
+
+@pytest.mark.parametrize(
+    ("study", "returns"),
+    [("outer-critic", [False] + [True] * 4), ("outer-critic-snake", [True] * 5)],
+)
+def test_every_configuration_of_the_studies_has_its_curve(study, returns):
+    cells = planned(study, None, {}, {"seed": [0]}).cells()
+    curves = [published_curves(dotted(dataclasses.asdict(cell.settings))) for cell in cells]
+    assert all("gamma" in set(curve.series) for curve in curves)
+    assert ["return" in set(curve.series) for curve in curves] == returns
+
+
+def test_published_ends_on_snake():
+    """The last evaluations, as the published data has them."""
+    cells = planned("outer-critic-snake", None, {}, {"seed": [1]}).cells()
+    ends = {}
+    for cell in cells:
+        curve = published_curves(dotted(dataclasses.asdict(cell.settings)))
+        key = cell.settings.n, cell.settings.estimator, cell.settings.problem["outer_critic"]
+        ends[key] = at(curve, "return", 29200)
+    assert ends[1, "n-step", True] > 33
+    assert ends[0, "n-step", False] < ends[1, "n-step", False] < ends[1, "n-step", True]
+
+
+def test_a_run_of_ones_own_has_none():
+    assert published_curves({"seed": 0}).empty
