@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from hessdiag.problems.base import Hyper, MetaParameter
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
-from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
+from hessdiag.rl.rollout import EnvironmentState, Trajectory, episode_metrics, reset, rollout
 
 
 class ActorCriticProblem(NamedScalars):
@@ -80,12 +80,7 @@ class ActorCriticProblem(NamedScalars):
     def metrics(self, params, trajectories: Trajectory) -> Mapping:
         """Mean return of the episodes that ended, how many did, and reward per step."""
         del params
-        episodes = jnp.sum(trajectories.transitions.discount == 0.0)
-        return {
-            "return": jnp.sum(trajectories.finished_return) / episodes,
-            "episodes": episodes,
-            "reward_per_step": jnp.mean(trajectories.transitions.reward),
-        }
+        return episode_metrics(trajectories)
 
     def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
         gamma, lam = hyper["gamma"], hyper["lambda"]

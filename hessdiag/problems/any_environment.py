@@ -31,8 +31,8 @@ class AnyEnvironment(ActorCriticProblem):
     rollout_length: int = setting(
         20, "steps per environment and inner update, T", "--rollout-length", least=1
     )
-    outer_gamma: float = setting(0.99, "γ' of the outer loss")
-    outer_lambda: float = setting(0.99, "λ' of the outer loss")
+    outer_gamma: float = setting(0.99, "γ' of the outer loss", outer=True)
+    outer_lambda: float = setting(0.99, "λ' of the outer loss", outer=True)
     maps: int = setting(16, "feature maps of each convolution block", least=1)
     hidden: int = setting(64, "width of the hidden layers, and of a board's linear layer", least=1)
     by_ratio: bool = setting(

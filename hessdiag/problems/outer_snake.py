@@ -15,8 +15,8 @@ from hessdiag.problems.base import About, Hyper, MetaParameter
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import lambda_returns
 from hessdiag.rl.board_network import BoardNetwork
-from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
-from hessdiag.rl.snake_environment import episode_metrics, grid, snake_environment
+from hessdiag.rl.rollout import EnvironmentState, Trajectory, episode_metrics, reset, rollout
+from hessdiag.rl.snake_environment import grid, snake_environment
 from hessdiag.rl.standardise import standardised
 
 if TYPE_CHECKING:

@@ -1,22 +1,18 @@
 """Jumanji's Snake, learned by A2C with λ-returns (Bonnet et al. 2021, table 2)."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 
 from hessdiag.declared import check_fields, setting
 from hessdiag.learning import Learning
-from hessdiag.problems.base import About, Hyper, MetaParameter
-from hessdiag.problems.scalars import NamedScalars
-from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
+from hessdiag.problems.actor_critic import ActorCriticProblem
+from hessdiag.problems.base import About
 from hessdiag.rl.conv import FORMS
 from hessdiag.rl.networks import BoardActorCritic
-from hessdiag.rl.rollout import EnvironmentState, Trajectory, reset, rollout
-from hessdiag.rl.snake_environment import episode_metrics, grid, snake_environment
+from hessdiag.rl.snake_environment import grid, snake_environment
 
 if TYPE_CHECKING:
     from jumanji.wrappers import VmapAutoResetWrapper
@@ -25,7 +21,7 @@ SMALLEST_BOARD = 4  # two 2×2 poolings leave one cell
 
 
 @dataclass(frozen=True)
-class Snake(NamedScalars):
+class Snake(ActorCriticProblem):
     """The game of Snake: one fruit is one point, collision or leaving the board ends it."""
 
     rows: int = setting(
@@ -47,6 +43,8 @@ class Snake(NamedScalars):
         "formulation of the convolutions, see `hessdiag.rl.conv.ConvPool`",
         choices=lambda: FORMS,
     )
+
+    observe = staticmethod(grid)
 
     def __post_init__(self):
         """Refuse what the fields do not allow."""
@@ -77,16 +75,6 @@ class Snake(NamedScalars):
         learning_rate=6e-4, schedule="linear", clip_norm=10.0, meta_clip_norm=0.1
     )  # of Adam, as of the meta-optimiser
 
-    @property
-    def meta_parameters(self) -> Sequence[MetaParameter]:
-        """γ, λ, the critic's weight and the entropy's weight."""
-        return (
-            MetaParameter("gamma", 0.99),
-            MetaParameter("lambda", 0.99),
-            MetaParameter("c_crit", 0.5),
-            MetaParameter("c_entr", 0.01),
-        )
-
     @cached_property
     def environment(self) -> "VmapAutoResetWrapper":
         """Jumanji's environment, batched, resetting by itself."""
@@ -103,66 +91,3 @@ class Snake(NamedScalars):
             conv_form=self.conv_form,
             param_dtype=jnp.zeros(()).dtype,
         )
-
-    def start(self, eta, key):
-        """Fresh parameters and a batch of reset environments."""
-        del eta
-        network_key, environment_key = jax.random.split(key)
-        environments = reset(self.environment, environment_key, self.batch_size, observe=grid)
-        return self.network.init(network_key, environments.observation), environments
-
-    def rollout(self, params, hyper, env_state: EnvironmentState, key):
-        """Play `rollout_length` steps in every environment, no action mask."""
-        del hyper
-        params = jax.lax.stop_gradient(params)
-        return rollout(
-            self.environment,
-            lambda board: self.network.apply(params, board)[0],
-            env_state,
-            key,
-            length=self.rollout_length,
-            observe=grid,
-        )
-
-    def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
-        """A2C loss: policy + c_crit · critic − c_entr · entropy, a mean over B × T steps."""
-        return self._inner(params, None, hyper, trajectories)
-
-    def inner_loss_with_targets(self, params, target_params, hyper: Hyper, trajectories):
-        """The inner loss with bootstrap targets and baseline of `target_params`, nothing stopped.
-
-        Its gradient in `params` at equal parameters is that of `inner_loss`, a semi-gradient.
-        """
-        return self._inner(params, target_params, hyper, trajectories)
-
-    def outer_loss(self, params, hyper, trajectories: Trajectory):
-        """The policy term alone, with γ' and λ'."""
-        del hyper
-        return self._losses(params, trajectories, self.outer_gamma, self.outer_lambda).policy
-
-    def metrics(self, params, trajectories: Trajectory) -> Mapping:
-        """Mean return of the episodes that ended, how many did, and reward per step."""
-        del params
-        return episode_metrics(trajectories)
-
-    def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
-        gamma, lam = hyper["gamma"], hyper["lambda"]
-        losses = self._losses(params, trajectories, gamma, lam, target_params)
-        return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
-
-    def _losses(
-        self, params, trajectories: Trajectory, gamma, lam, target_params=None
-    ) -> ActorCriticLosses:
-        logits, v = self._outputs(params, trajectories)
-        target_v = None if target_params is None else self._outputs(target_params, trajectories)[1]
-
-        of_trajectory = partial(actor_critic_losses, gamma=gamma, lam=lam)
-        losses = jax.vmap(of_trajectory)(logits[:, :-1], v, trajectories.transitions, target_v)
-        return jax.tree.map(jnp.mean, losses)
-
-    def _outputs(self, params, trajectories: Trajectory):
-        """Logits (B, T + 1, A) and values (B, T + 1)."""
-        boards = trajectories.observation  # (B, T + 1, rows, cols, 5)
-        flat = boards.reshape(-1, *boards.shape[2:])
-        logits, v = map(jnp.asarray, self.network.apply(params, flat))
-        return logits.reshape(*boards.shape[:2], -1), v.reshape(boards.shape[:2])

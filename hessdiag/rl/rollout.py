@@ -1,6 +1,6 @@
 """Batched rollouts of a Jumanji environment under a policy, continuing where they stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -65,3 +65,13 @@ def rollout(
     observation = jnp.concatenate([observation, end.observation[None]])
     stacked = Trajectory(observation, seen, finished)
     return end, jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), stacked)
+
+
+def episode_metrics(trajectories: Trajectory) -> Mapping[str, Float[Array, ""]]:
+    """Mean return of the episodes that ended, how many did, and reward per step."""
+    episodes = jnp.sum(trajectories.transitions.discount == 0.0)
+    return {
+        "return": jnp.sum(trajectories.finished_return) / episodes,
+        "episodes": episodes,
+        "reward_per_step": jnp.mean(trajectories.transitions.reward),
+    }

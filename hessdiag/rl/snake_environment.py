@@ -1,13 +1,9 @@
-"""Jumanji's Snake, batched, and what is read off its rollouts."""
+"""Jumanji's Snake, batched, and what networks see of it."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
-from hessdiag.rl.rollout import Trajectory
+from jaxtyping import Array
 
 if TYPE_CHECKING:
     from jumanji.wrappers import VmapAutoResetWrapper
@@ -28,13 +24,3 @@ def snake_environment(rows: int, cols: int, time_limit: int) -> "VmapAutoResetWr
 def grid(observation) -> Array:
     """The five feature maps of Jumanji's observation."""
     return observation.grid
-
-
-def episode_metrics(trajectories: Trajectory) -> Mapping[str, Float[Array, ""]]:
-    """Mean return of the episodes that ended, how many did, and reward per step."""
-    episodes = jnp.sum(trajectories.transitions.discount == 0.0)
-    return {
-        "return": jnp.sum(trajectories.finished_return) / episodes,
-        "episodes": episodes,
-        "reward_per_step": jnp.mean(trajectories.transitions.reward),
-    }
