@@ -50,6 +50,8 @@ def envs() -> None:
         for key, default in dataclasses.asdict(problem.learning).items():
             click.echo(f"    learning.{key} = {default!r}")
         click.echo(f"    meta-parameters: {_starts(problem)}")
+    for library in problems.LIBRARIES:
+        click.echo(f"{library}:NAME: A2C in an environment of {library}, such as Snake's")
     click.echo("your own: hessdiag run --env module:factory")
 
 

@@ -2,7 +2,15 @@
 
 from hessdiag.learning import Learning
 from hessdiag.problems.base import About, MetaParameter, Problem
-from hessdiag.problems.registry import BUILT_IN, callable_at, factory, is_own, make, settings_of
+from hessdiag.problems.registry import (
+    BUILT_IN,
+    LIBRARIES,
+    callable_at,
+    factory,
+    is_own,
+    make,
+    settings_of,
+)
 from hessdiag.problems.scalars import (
     NamedScalars,
     hyper_parameters,
@@ -11,6 +19,7 @@ from hessdiag.problems.scalars import (
 )
 
 __all__ = [
-    "BUILT_IN", "About", "Learning", "MetaParameter", "NamedScalars", "Problem", "callable_at",
-    "factory", "hyper_parameters", "initial_eta", "is_own", "make", "settings_of", "with_transform",
+    "BUILT_IN", "LIBRARIES", "About", "Learning", "MetaParameter", "NamedScalars", "Problem",
+    "callable_at", "factory", "hyper_parameters", "initial_eta", "is_own", "make", "settings_of",
+    "with_transform",
 ]  # fmt: skip

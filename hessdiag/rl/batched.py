@@ -5,7 +5,9 @@ how many actions there are and with the array that a policy sees. What has no fi
 or several players, is refused.
 """
 
-from collections.abc import Callable
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -100,7 +102,9 @@ class _Gymnax:
 
     def reset(self, keys: Array) -> tuple[Any, Step]:
         first, later = self._two(jax.random.wrap_key_data(keys))
-        seen, state = jax.vmap(self._environment.reset, in_axes=(0, None))(first, self._params)
+        begin = jax.vmap(self._environment.reset, in_axes=(0, None))
+        with _quiet():
+            seen, state = begin(first, self._params)
         still = jnp.zeros(len(keys))
         return (state, later), Step(seen, still, still + 1)
 
@@ -108,13 +112,22 @@ class _Gymnax:
         inside, keys = state
         now, later = self._two(keys)
         played = jax.vmap(self._environment.step, in_axes=(0, 0, 0, None))
-        seen, inside, reward, done, _ = played(now, inside, actions, self._params)
+        with _quiet():
+            seen, inside, reward, done, _ = played(now, inside, actions, self._params)
         return (inside, later), Step(seen, jnp.asarray(reward, float), 1.0 - done)
 
     @staticmethod
     def _two(keys: Array) -> tuple[Array, Array]:
         pairs = jax.vmap(jax.random.split)(keys)
         return pairs[:, 0], pairs[:, 1]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings of the future: that games mix types is not for their players to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _seen(observation: Any) -> Float[Array, "B ..."]:
