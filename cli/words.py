@@ -19,6 +19,8 @@ def iteration_text(record: Mapping[str, Any]) -> str:
     metrics = {name: value for name, value in record["metrics"].items() if value is not None}
     returns = ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
     hyper = [f"{name}={value:.3g}" for name, value in record["hyper"].items()]
+    if not hyper:
+        return returns
     more = " …" if len(hyper) > 4 else ""
     return f"{returns} | {' '.join(hyper[:4])}{more}"
 

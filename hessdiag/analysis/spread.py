@@ -33,8 +33,9 @@ def _quantities(data: xr.Dataset, of: Configuration) -> xr.Dataset:
     """(seed, iteration, estimator, horizon) and by group what is averaged."""
     ratio = data["mean"] / data["std"].where(data["std"] > 0)
     names = data.meta_parameter.values.astype(str)
+    inside = [np.isin(names, list(group)) for group in of.groups.values()]
     member = xr.DataArray(
-        [np.isin(names, list(group)) for group in of.groups.values()],
+        np.reshape(inside, (-1, len(names))).astype(bool),  # no groups where names are too many
         dims=("group", "meta_parameter"),
         coords={"group": list(of.groups), "meta_parameter": data.meta_parameter},
     )

@@ -36,7 +36,10 @@ class LIRPG(TabularProblem):
             "The learning curve is the value before the inner updates: under learning.keep 0 it "
             "stays where it is, and the outer loss is what falls.",
         ),
-        presets={"smoke": {"n": 3, "probe.samples": 32}},
+        presets={
+            "smoke": {"n": 3, "probe.samples": 32, "probe.chunk": 16},
+            "laptop": {"n": 3, "probe.samples": 64, "probe.chunk": 16},
+        },
     )
     learning = Learning(optimiser="sgd", learning_rate=10.0, meta_learning_rate=0.1, keep="0")
 

@@ -22,7 +22,11 @@ def test_a_probe_in_one_line_with_a_question_mark_for_what_is_not_defined():
 
 @pytest.mark.parametrize(
     ("many", "expected"),
-    [(2, "episodes 0 | h0=0 h1=0.125"), (5, "episodes 0 | h0=0 h1=0.125 h2=0.25 h3=0.375 …")],
+    [
+        (0, "episodes 0"),
+        (2, "episodes 0 | h0=0 h1=0.125"),
+        (5, "episodes 0 | h0=0 h1=0.125 h2=0.25 h3=0.375 …"),
+    ],
 )
 def test_an_iteration_in_one_line_with_the_first_hyper_parameters(many, expected):
     hyper = {f"h{k}": k / 8 for k in range(many)}

@@ -140,7 +140,7 @@ def test_exact_players_cooperate_by_reciprocity_and_naive_ones_defect():
     assert payoffs[-10:].mean() > -1.1
     start, _, _, betrayed, both = 1 / (1 + np.exp(-one))
     assert max(start, both) < 0.2  # probabilities of defecting
-    assert betrayed > 0.6
+    assert betrayed > both + 0.3
     np.testing.assert_allclose(one, two, atol=1e-3)  # a symmetric game from a symmetric start
     payoffs, _ = trained(80, **EXACT, **{"learning.learning_rate": 1e-6})
     assert payoffs[-10:].mean() < -1.95
