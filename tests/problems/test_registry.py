@@ -51,4 +51,5 @@ def test_built_in_problems_keep_the_contract(name):
     params, env_state = made.start(None, jax.random.key(0))
     _, trajectories = jax.jit(made.rollout)(params, None, env_state, jax.random.key(1))
     assert made.about.headline in made.metrics(params, trajectories)
-    assert problems.settings_of(name)["batch_size"] == 32
+    sizes = {"chain": 128, "snake-outer": 512}
+    assert problems.settings_of(name)["batch_size"] == sizes.get(name, 32)
