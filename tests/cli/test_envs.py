@@ -3,7 +3,7 @@ def test_problems_are_listed_with_their_settings(cli):
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     heads = [line.split(":")[0] for line in lines if not line.startswith(" ")]
-    assert heads == ["snake", "mrp", "your own"]
+    assert heads == ["snake", "mrp", "chain", "snake-outer", "your own"]
     of_snake = lines[: next(k for k, line in enumerate(lines) if line.startswith("mrp"))]
     assert {"    problem.rows = 12", "    problem.batch_size = 32"} <= set(of_snake)
     of_mrp = lines[len(of_snake) :]

@@ -49,7 +49,8 @@ def test_unknown_names_and_settings_are_refused():
 def test_built_in_problems_keep_the_contract(name):
     made = problems.make(name, {})
     params, env_state = made.start(None, jax.random.key(0))
-    _, trajectories = jax.jit(made.rollout)(params, None, env_state, jax.random.key(1))
+    hyper = made.hyper(made.init_eta(jax.random.key(2)))
+    _, trajectories = jax.jit(made.rollout)(params, hyper, env_state, jax.random.key(1))
     assert made.about.headline in made.metrics(params, trajectories)
     sizes = {"chain": 128, "snake-outer": 512}
     assert problems.settings_of(name)["batch_size"] == sizes.get(name, 32)
