@@ -45,14 +45,18 @@ def study(
     """Run every combination of some settings, each as a run of its own.
 
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
-    meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, or mechanism-6x6 or
-    table1-6x6, whole trainings on a small board. Studies of bias train nothing, and take --set
-    alone: lsf, estimates of the meta-RL gradient with and without score terms.
+    meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, mechanism-6x6 or
+    table1-6x6, whole trainings on a small board, outer-critic or outer-critic-snake of Bonnet et
+    al. 2022, or across, every system side by side.
+
+    Studies of bias train nothing, and take --set alone: lsf, estimates of the meta-RL gradient with
+    score terms and without, or gmrl-bias, biases of MAML-RL in tabular processes.
 
     Options that take V1,V2 and --vary are varied: values with commas between, integers also as a:b.
 
     A cell that fails does not stop the rest; Ctrl-C saves, and --resume goes on without repeating
-    finished cells. A TOML file holds settings as for `hessdiag run`, and a table [vary] of lists.
+    finished cells. A TOML file holds settings as for `hessdiag run`, a table [vary] of lists, and
+    a table [where] of settings of some cells.
     """
     common, varied = _given(values, assignments, vary)
     given_code = {**common, **varied}
