@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hessdiag.analysis.learning import LAST
 from hessdiag.analysis.measured import ALL
 
 PAPERS = {
@@ -18,6 +19,7 @@ PAPERS = {
     "learning.optimiser": "adam",
     "paths": "full",
 }
+READ_TO = 0.0005  # of returns and discounts in published plots
 TABLE_1 = {  # (estimator, n): final return and std ratio, each with its deviation over seeds
     ("n-step", 0): (67.0, 3.0, np.nan, np.nan),
     ("n-step", 1): (85.0, 28.0, 1.0, 0.0),
@@ -51,6 +53,22 @@ def with_published(
         spread = _beside(spread, ratios)
     ours = _long(final.assign(estimator=estimator, horizon=n), "final"), _long(spread, "growth")
     return {"final": final, "spread": spread, "published": pd.concat(ours, ignore_index=True)}
+
+
+def with_ends_of_curves(
+    final: pd.DataFrame, curves: pd.DataFrame, settings: Mapping[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """The table "final" with the mean of each curve's last part, and "published" of both.
+
+    Where no deviation over seeds is published, it is what a plot can be read to.
+    """
+    since = (1 - LAST) * settings["train.iterations"]
+    last = curves[curves["iteration"] >= since].fillna({"deviation": READ_TO})
+    ends: Any = last.groupby("series")[["mean", "deviation"]].mean()
+    known = [tuple(ends.loc[name]) if name in ends.index else () for name in final["series"]]
+    final = _beside(final, known)
+    names = {"estimator": settings["estimator"], "horizon": settings["n"]}
+    return {"final": final, "published": _long(final.assign(**names), "final")}
 
 
 def _beside(table: pd.DataFrame, values: list[tuple[float, ...]]) -> pd.DataFrame:

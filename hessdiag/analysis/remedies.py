@@ -131,6 +131,8 @@ def reproduced(of: Measured) -> Answer:
     ]
     numbers = {"met": exact(len(known) - len(missed)), "of": exact(len(known))}
     options: dict[str, Any] = {"numbers": numbers, "labels": {"missed": "; ".join(missed)}}
+    if of.rows.get("published curves"):
+        options["figure"] = "learning"
     if missed:
         return answer(FAILS, "some-miss", **options)
     return answer(HOLDS, "all-meet", **options) if known else answer()

@@ -1,6 +1,7 @@
 """All tables of a study: those of its configurations, one below the other."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -11,7 +12,7 @@ from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.measured import Configuration
-from hessdiag.analysis.published import of_the_paper, with_published
+from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
 from hessdiag.analysis.published_curves import curve_table
 from hessdiag.analysis.quality import quality_table
 from hessdiag.analysis.spread import mixing_table, spread_table
@@ -57,10 +58,19 @@ def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.
     tables |= _standings(tables["comparisons"], of.confidence)
     if of_the_paper(of.settings):
         tables |= with_published(tables["final"], tables["spread"], of.settings)
+    elif len(curves := _of_what_moves(of)) and len(tables["final"]):
+        tables |= with_ends_of_curves(tables["final"], curves, of.settings)
     tables.setdefault("published", pd.DataFrame())
     for frame in tables.values():
         frame.insert(0, "configuration", of.name)
     return tables
+
+
+def _of_what_moves(of: Configuration) -> pd.DataFrame:
+    """The published curves but for hyper-parameters that are held."""
+    curves: Any = curve_table(of)
+    is_held = of.settings["n"] == 0 and len(curves) > 0
+    return curves[~curves["series"].isin([*of.groups])] if is_held else curves
 
 
 def _standings(comparisons: pd.DataFrame, confidence: float) -> dict[str, pd.DataFrame]:

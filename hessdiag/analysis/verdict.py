@@ -32,8 +32,14 @@ def verdict(
 ) -> tuple[Answer, ...]:
     """What is decided of configurations, one after the other, from the tables of a study."""
     each = {name: measured(tables, name, confidence=confidence) for name in configurations}
-    return tuple(
-        dataclasses.replace(ask(of), question=question, configuration=name, figure=figure)
+    told = (
+        (ask(of), question, name, figure)
         for name, of in each.items()
         for question, (ask, figure) in QUESTIONS.items()
+    )
+    return tuple(
+        dataclasses.replace(
+            answer, question=question, configuration=name, figure=answer.figure or figure
+        )
+        for answer, question, name, figure in told
     )

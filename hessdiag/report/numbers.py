@@ -61,9 +61,14 @@ def factor(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None, *, digits: int = 2) -> str:
-    """An interval alone, `[6.5, 9.8]`; nothing where neither end is known."""
-    if any(end is None or math.isnan(end) for end in (low, high)):
+    """An interval alone, `[6.5, 9.8]`; nothing where neither end is known.
+
+    Of one so narrow that its ends read the same, up to four more digits are shown.
+    """
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
+    more = (d for d in range(digits, digits + 5) if plain(low, digits=d) != plain(high, digits=d))
+    digits = next(more, digits) if low != high else digits
     return f"[{plain(low, digits=digits)}, {plain(high, digits=digits)}]"
 
 

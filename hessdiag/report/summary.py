@@ -174,7 +174,7 @@ def _final(findings: Findings) -> Iterator[Card]:
     for code, paper, *final in zip(
         ends.get("configuration", ()), papers, *bounds(ends, "final"), strict=True
     ):
-        beside = f" · paper {paper:g}" if paper == paper else ""
+        beside = f" · paper {paper:.4g}" if paper == paper else ""
         label = f"{names.parameter(headline)}, {names.configuration(code)}"
         yield Card(label, plain(final[0]), f"{interval(*final[1:])}{beside}")
 

@@ -132,8 +132,8 @@ def _draw_phase(findings: Findings, frame: Frame) -> Figure:
 def published(findings: Findings) -> FigureSpec | None:
     """Every published number with ours, where more than a few are known."""
     returns, noise = (rows(findings, "published", quantity=name) for name in ("final", "growth"))
-    if len(returns) < 2:
-        return None
+    if len(returns) < 2 or len(rows(findings, "published curves")):
+        return None  # curves are shown as curves
     if len(noise):
         part = noise["configuration"] == next(iter(measured(findings)), "")
         noise = noise[part & (noise["horizon"] > 1)]
