@@ -98,3 +98,13 @@ def test_minutes_have_two_digits_of_seconds(clock):
     pace = Pace(130, (), clock=clock)
     _train(pace, clock, 5, seconds=1.0)
     assert pace.text() == "1.00 it/s, 2:05 left"
+
+
+def test_several_iterations_at_once(clock):
+    """The rate is of iterations, and so is what is left."""
+    pace = Pace(100, (), clock=clock)
+    for done in (10, 20, 27):
+        clock.now += 0.5 * (done - (done - 1) // 10 * 10)
+        pace.note("training", done)
+    assert pace.rate == pytest.approx(2.0)
+    assert pace.seconds_left == pytest.approx(73 * 0.5)
