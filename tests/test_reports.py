@@ -83,7 +83,9 @@ def test_experiments_of_the_paper_say_first_what_is_reproduced():
 
 
 def test_answers_name_figures_that_there_are():
-    shown = {spec.slug for name in ("mechanism", "fig5", "fig3", "lsf") for spec in specs(read(name))}
+    shown = {
+        spec.slug for name in ("mechanism", "fig5", "fig3", "lsf") for spec in specs(read(name))
+    }
     assert {answer.figure for answer in read("mechanism").verdict} <= shown
 
 

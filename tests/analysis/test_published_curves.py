@@ -2,8 +2,11 @@
 
 import dataclasses
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from hessdiag.analysis.published import with_ends_of_curves
 from hessdiag.analysis.published_curves import published_curves
 from hessdiag.record.documents import dotted
 from hessdiag.study.grid import planned
@@ -77,3 +80,30 @@ def test_published_ends_on_snake():
 
 def test_a_run_of_ones_own_has_none():
     assert published_curves({"seed": 0}).empty
+
+
+def test_ends_of_training_stand_beside_the_ends_of_curves():
+    """Points of the last twentieth alone; without a deviation, what a plot can be read to."""
+    curves = pd.DataFrame(
+        {
+            "series": ["return", "return", "return", "gamma"],
+            "iteration": [10, 96, 99, 97],
+            "mean": [0.0, 1.0, 2.0, 0.9],
+            "deviation": [0.1, 0.1, 0.3, np.nan],
+        }
+    )
+    final = pd.DataFrame(
+        {
+            "series": ["return", "inner loss", "gamma"],
+            "final": [1.4, 0.0, 0.9001],
+            "final_low": [1.3, 0.0, 0.9],
+            "final_high": [1.45, 0.0, 0.9002],
+        }
+    )
+    settings = {"train.iterations": 100, "estimator": "n-step", "n": 1}
+    tables = with_ends_of_curves(final, curves, settings)
+    published = tables["published"]
+    assert published["published"].tolist() == pytest.approx([1.5, 0.9])
+    assert published["published_deviation"].tolist() == pytest.approx([0.2, 0.0005])
+    assert published["value"].tolist() == [1.4, 0.9001]
+    assert tables["final"]["published"].isna().tolist() == [False, True, False]
