@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _ten(steps: list[LockStep]) -> list[Any]:
-    return [one.advance(t) for t in range(10) for one in steps]
+    return [one.advance(t, t + 1, 1) for t in range(10) for one in steps]
 
 
 if __name__ == "__main__":

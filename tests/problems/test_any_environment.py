@@ -1,5 +1,7 @@
 """A2C in environments of other libraries: what is played is theirs, and what is refused."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +24,7 @@ PLAYED = {
 
 
 def rolled_out(name):
-    problem = problems.make(name, SMALL)
+    problem: Any = problems.make(name, SMALL)
     eta = problem.init_eta(jax.random.key(0))
     params, start = problem.start(eta, jax.random.key(0))
     end, trajectories = jax.jit(problem.rollout)(
