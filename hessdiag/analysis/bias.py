@@ -17,6 +17,7 @@ from hessdiag.statistics import Interval, power_law
 CONFIDENCE = 0.95
 QUANTITIES = ("bias", "variance", "std", "correlation")
 FITTED = QUANTITIES[:3]
+ROUNDING = 1e-9  # relative errors below it are none
 CHOICES = (
     "Estimates are drawn at the start of training, in double precision.",
     "Bias and variance are relative to the exact meta-gradient's norm, or its square; what "
@@ -140,6 +141,8 @@ def _fitted(points: Sequence[tuple[float, Any]], quantity: str, since: float) ->
     if not points:
         return Interval(*[np.array(np.nan)] * 3), 0
     held = [quantities[quantity] for _, quantities in points]
+    if max(estimate.value for estimate in held) < ROUNDING:
+        return Interval(*[np.array(np.nan)] * 3), 0  # of what is exact
     return power_law(
         np.array([at for at, _ in points]),
         np.array([estimate.value for estimate in held]),

@@ -98,7 +98,7 @@ def title(findings: Findings) -> str:
     if total is not None and np.isfinite(returns).sum() > 1:  # it is an experiment of the paper
         return said("title", findings, total)
     if slopes := claims(findings):
-        return "; ".join(slopes[:CLAIMS_IN_TITLE])
+        return names.title("; ".join(slopes[:CLAIMS_IN_TITLE]))
     configuration = leading(findings)
     answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
     grows = "growth" not in answers or answers["growth"].status != FAILS

@@ -81,6 +81,9 @@ def _varied(codes: Sequence[str]) -> dict[str, tuple[str, str]]:
     first, others = (varying[:1], varying[1:]) if len(varying) > 1 else ([], varying)
 
     def text(words: Mapping[str, str], some: Sequence[str]) -> str:
-        return ", ".join(names.named("estimates", words[key]) for key in some if key in words)
+        told = [(key, names.named("estimates", words[key])) for key in some if key in words]
+        if len(varying) == 1:
+            return told[0][1]
+        return ", ".join(f"{names.named('settings', key)} {value}" for key, value in told)
 
     return {code: (text(words, first), text(words, others)) for code, words in each.items()}
