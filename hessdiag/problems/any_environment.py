@@ -1,7 +1,7 @@
 """A2C in an environment of Jumanji or of gymnax, by its name: `--env gymnax:Breakout-MinAtar`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from hessdiag.declared import check_fields, setting
 from hessdiag.learning import Learning
 from hessdiag.problems.actor_critic import ActorCriticProblem
-from hessdiag.problems.base import About
+from hessdiag.problems.base import About, MetaParameter
 from hessdiag.rl.batched import Batch, gymnax_batch, jumanji_batch
 from hessdiag.rl.networks import BoardActorCritic, VectorActorCritic
 
@@ -33,6 +33,7 @@ class AnyEnvironment(ActorCriticProblem):
     )
     outer_gamma: float = setting(0.99, "γ' of the outer loss", outer=True)
     outer_lambda: float = setting(0.99, "λ' of the outer loss", outer=True)
+    start_lambda: float = setting(0.99, "λ at the start of training", above=0, below=1)
     maps: int = setting(16, "feature maps of each convolution block", least=1)
     hidden: int = setting(64, "width of the hidden layers, and of a board's linear layer", least=1)
     by_ratio: bool = setting(
@@ -56,6 +57,14 @@ class AnyEnvironment(ActorCriticProblem):
     def __post_init__(self):
         """Refuse what the fields do not allow."""
         check_fields(self, "problem.")
+
+    @property
+    def meta_parameters(self) -> Sequence[MetaParameter]:
+        """Those of A2C; where λ starts is a setting."""
+        return tuple(
+            dataclasses.replace(p, start=self.start_lambda) if p.name == "lambda" else p
+            for p in super().meta_parameters
+        )
 
     @cached_property
     def _batch(self) -> Batch:
