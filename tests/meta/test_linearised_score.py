@@ -138,6 +138,22 @@ def test_linearised_scores_are_those_of_the_formula(x64):
     )
 
 
+class Dice(Scripted):
+    """The inner loss with π / sg(π) in place of log π: DiCE of a single step, and LVC."""
+
+    def inner_losses(self, params, hyper, trajectories):
+        log_prob = self.log_prob(params, hyper, trajectories)
+        ratio = jnp.exp(log_prob - jax.lax.stop_gradient(log_prob))
+        return -jnp.where(trajectories == 1, self.better, self.worse) * ratio
+
+
+def test_linearised_scores_are_what_dice_does_to_the_second_derivative(x64):
+    """The meta-gradient of DiCE's inner loss, no scores added, is that of AD's with them."""
+    del x64
+    with_dice = estimates("n-step", Dice(batch_size=6))
+    np.testing.assert_allclose(with_dice, estimates("lsf", Scripted(batch_size=6)), rtol=1e-12)
+
+
 def test_of_a_linear_loss_linearised_scores_are_exact(x64):
     del x64
     mean, _ = moments("lsf", 5, Linear)
