@@ -17,6 +17,8 @@ import pytest
 from hessdiag.cli.main import hessdiag as command_line  # pyright: ignore[reportMissingImports]
 
 import hessdiag
+from hessdiag.bias import plan as bias
+from hessdiag.bias.plan import BIAS_STUDIES
 from hessdiag.study.grid import planned
 from hessdiag.train.settings import DECLARED
 
@@ -124,7 +126,9 @@ def parse(name: str, *words: str) -> None:
     assigned = [*given.get("assignments", ()), *given.get("vary", ())]
     for key in (text.partition("=")[0] for text in assigned):
         assert key in DECLARED or key.startswith("problem."), key
-    if name == "study" and given["name"]:
+    if name == "study" and given["name"] in BIAS_STUDIES:
+        assert bias.planned(bias.shipped(given["name"])).points()
+    elif name == "study" and given["name"]:
         assert planned(given["name"], None, {}, {}).cells()
 
 
