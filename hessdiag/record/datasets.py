@@ -1,5 +1,7 @@
 """Labelled arrays on disk: netCDF files that are whole or not there."""
 
+import sys
+import traceback
 from pathlib import Path
 
 import h5py
@@ -32,5 +34,15 @@ def read_dataset(path: Path, *attributes: str, without: frozenset[str] = frozens
             for name in attributes:
                 _ = held.attrs[name] + 0
     except Exception as error:  # h5py, h5netcdf and xarray raise many kinds for a damaged file
+        _let_go(error)
         raise damaged(path, error) from error
     return held
+
+
+def _let_go(error: Exception) -> None:
+    """Close what a reader left open when it failed, unheard: closing may fail, too."""
+    heard, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = heard

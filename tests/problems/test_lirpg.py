@@ -66,7 +66,7 @@ def test_inner_gradient_and_its_derivative_in_the_rewards(attached):
     problem = LIRPG(**SMALL, batch_size=3, rollout_length=4, critic_gradient=attached)
     theta = np.random.default_rng(2).normal(size=(4, 3))
     params = {"logits": jnp.asarray(theta)}
-    _, drawn = problem.rollout(params, None, (), jax.random.key(2))
+    _, drawn = problem.rollout(params, None, problem.mdp, jax.random.key(2))
     states, actions = np.asarray(drawn.episodes.states), np.asarray(drawn.episodes.actions)
     mdp = problem.mdp
     transitions, rewards, gamma = np.asarray(mdp.transitions), np.asarray(mdp.rewards), 0.8

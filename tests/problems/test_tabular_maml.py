@@ -70,7 +70,7 @@ def test_exact_meta_gradient(n):
 def test_losses_are_minus_the_surrogates_of_what_was_sampled():
     """ad, with the critic's noise, written out."""
     problem = TabularMAML(**SMALL, batch_size=3, rollout_length=4)
-    _, drawn = problem.rollout({"logits": jnp.asarray(THETA)}, None, (), jax.random.key(2))
+    _, drawn = problem.rollout({"logits": jnp.asarray(THETA)}, None, problem.mdp, jax.random.key(2))
     states, actions = np.asarray(drawn.episodes.states), np.asarray(drawn.episodes.actions)
     transitions, rewards, gamma = of(problem)
     probs = oracle.policy(THETA)

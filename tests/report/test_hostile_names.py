@@ -10,6 +10,7 @@ import pytest
 
 from hessdiag.analysis import findings
 from hessdiag.errors import printable
+from hessdiag.record.digests import sealed
 from hessdiag.report import write_report
 from hessdiag.report.terminal import as_json, first_screen, full
 
@@ -54,7 +55,7 @@ def hostile(request, tmp_path) -> Path:
             document = json.loads(file.read_text())
             if "configurations" in document:
                 document["configurations"] = [n + SCRIPT for n in document["configurations"]]
-            file.write_text(json.dumps(every_text(document)))
+            file.write_text(json.dumps(sealed(every_text(document))))
     return path
 
 
