@@ -17,6 +17,11 @@ from .setting_options import assignment, given, setting_options
 COMMON = [DECLARED[key] for key in ("env", "preset")]
 VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "seed")]
 
+_KEEPS = (
+    "--resume: a resumed study keeps its grid; allowed beside it: --together, --dry-run, --quiet, "
+    "and --env, --optimiser or --set probe.explanations= of your own, to be imported"
+)
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -60,13 +65,8 @@ def study(
     """
     common, varied = _given(values, assignments, vary)
     given_code = {**common, **varied}
-    others = set(given_code) - {"env", *CODE}
-    if resume is not None and (others or config or out or name):
-        raise UsageError(
-            "--resume: a resumed study keeps its grid; allowed beside it: --together, --dry-run, "
-            "--quiet, and --env, --optimiser or --set probe.explanations= of your own, to be "
-            "imported"
-        )
+    if resume is not None and (config or out or name or set(given_code) - {"env", *CODE}):
+        raise UsageError(_KEEPS)
     if together is not None and together < 1:
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 

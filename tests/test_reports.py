@@ -55,6 +55,7 @@ HEADLINES = {
     "fig3": "published",
     "snake-n5": "growth",
     "lsf": "errors",
+    "gmrl-bias": "errors",
     "outer-critic": "learning",
 }
 

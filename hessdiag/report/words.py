@@ -78,7 +78,7 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
     if name.endswith(_COUNTS):
         return {name: f"{value:g}"}
     text = plain(value, digits=2) if name in ("signal", "rival", "slope") else factor(value)
-    is_narrow = np.isfinite(high) and high < 100 * max(abs(value), 1e-300)
+    is_narrow = np.isfinite(high) and (name == "slope" or high < 100 * max(abs(value), 1e-300))
     ends = interval(low, high) if is_narrow else ""
     return {name: text, f"{name}_plain": text.removesuffix("×"), f"{name}_range": ends}
 
