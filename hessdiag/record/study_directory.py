@@ -77,12 +77,17 @@ def read_study(path: Path) -> StudyRecord:
 def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
     name, path = entry["cell"], directory.path / "cells" / entry["slug"]
     configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
-    begun = any((path / name).exists() for name in ("summary.json", "metrics.jsonl"))
-    run = read_run(path) if begun else None
+    run = read_run(path) if _has_begun(path) else None
     if run is not None:
         _require_cell(run, entry)
     status = directory.status_of(entry["slug"])
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
+
+
+def _has_begun(path: Path) -> bool:
+    """Whether there is a run to be read: one that was killed as it began has lines for none yet."""
+    lines = path / "metrics.jsonl"
+    return (path / "summary.json").exists() or (lines.exists() and lines.stat().st_size > 0)
 
 
 def _is_cell(entry: Any) -> bool:
