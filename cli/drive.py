@@ -64,10 +64,10 @@ def _default_path(settings: Settings) -> Path:
     """reports/<env>-n<n>-seed<seed>-<UTC time>, under the current directory."""
     name = settings.env.replace(":", "-").replace(".", "-")
     estimator = "" if settings.estimator == Settings.estimator else f"-{settings.estimator}"
-    return default_study_path(f"{name}-n{settings.n}{estimator}-seed{settings.seed}")
+    return now_under_reports(f"{name}-n{settings.n}{estimator}-seed{settings.seed}")
 
 
-def default_study_path(name: str) -> Path:
+def now_under_reports(name: str) -> Path:
     """reports/<name>-<UTC time>, under the current directory."""
     return Path("reports") / f"{name}-{utc_now().strftime('%Y%m%dT%H%M%SZ')}"
 
@@ -124,7 +124,7 @@ def drive_study(
         return 0
     if directory is None:
         source = provenance(command, compiler_self_test=require_sound_compiler())
-        path = out or default_study_path(name)
+        path = out or now_under_reports(name)
         directory = StudyDirectory.create(path, grid, source, name=name)
     elif waiting:
         directory.note_resumption(command)

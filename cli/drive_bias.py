@@ -10,7 +10,7 @@ from typing import Any
 import click
 import jax
 
-from hessdiag.bias.plan import planned, shipped
+from hessdiag.bias.plan import Plan, planned, shipped
 from hessdiag.bias.study import BiasStudy, said_of
 from hessdiag.errors import UsageError
 from hessdiag.record.documents import dotted, understood
@@ -20,7 +20,7 @@ from hessdiag.report import write_report
 from hessdiag.train.launch import require_trusted
 from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
 
-from .drive import default_study_path, stoppable
+from .drive import now_under_reports, stoppable
 from .words import duration
 
 
@@ -40,10 +40,8 @@ def drive_bias(
     """
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     directory = SweepDirectory(resume) if resume else None
-    document = _trusted(directory) if directory else shipped(name or "")
-    with understood(directory.path / "study.json" if directory else Path(name or "")):
-        plan = planned(document, document.get("changes") if directory else changes)
-        points = plan.points()
+    plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
+    points = plan.points()
     if dry_run:
         for point in points:
             click.echo(point.slug)
@@ -53,7 +51,7 @@ def drive_bias(
     if directory is None:
         with jax.enable_x64(True):  # as its numbers are computed
             source = provenance(command, compiler_self_test=require_sound_compiler())
-        path = out or default_study_path(name or "")
+        path = out or now_under_reports(name or "")
         directory = SweepDirectory.create(
             path, plan.document, said_of(plan), source, name=name or ""
         )
@@ -77,13 +75,18 @@ def refuse_others(given: Mapping[str, Any]) -> None:
             )
 
 
-def _trusted(directory: SweepDirectory) -> dict[str, Any]:
+def _kept(directory: SweepDirectory) -> Plan:
     """The plan of a study to go on with, which may come from anywhere: it imports no code."""
     document = directory.document["plan"]
     with understood(directory.path / "study.json"):
+        given = [document.get("changes", {})]
         for sweep in document["sweep"]:
-            require_trusted({**dotted(sweep["settings"]), **sweep["vary"]}, {}, directory.path)
-    return document
+            exact = sweep["reference"]
+            given += [dotted(sweep.get("settings", {})), sweep["vary"]]
+            given += [] if isinstance(exact, str) else [dotted(exact)]
+        for settings in given:
+            require_trusted(settings, {}, directory.path)
+        return planned(document, document.get("changes"))
 
 
 class _Progress:

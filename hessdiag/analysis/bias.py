@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hessdiag.analysis.errors import Estimate, errors
+from hessdiag.analysis.estimates import Estimate, errors
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Findings, Quantity
 from hessdiag.analysis.questions import Measured, answer
 from hessdiag.record.sweep_directory import SweepDirectory
@@ -62,7 +62,7 @@ def of_sweeps(path: Path) -> Findings:
 
 
 def claimed(of: Measured) -> Answer:
-    """Whether a slope is what was published."""
+    """Whether a slope is what is claimed of it."""
     row = next(iter(of.rows.get("claims", ())), None)
     if row is None or not math.isfinite(row["slope_low"]):
         return answer()

@@ -16,6 +16,7 @@ from scipy.linalg import eigh_tridiagonal
 
 from hessdiag.spectra.ritz import RitzValues
 
+_ROUNDING = 8 * np.finfo(float).eps  # times the norm: how exactly a Ritz value is known
 _FAR = 1e8  # times the norm: a second node so far out has no weight, and the rule is that of Gauss
 
 
@@ -42,8 +43,17 @@ def cumulative_bounds(
 def christoffel(
     tridiagonal: Float[np.ndarray, "2 m"], points: Float[np.ndarray, " num"]
 ) -> Float[np.ndarray, " num"]:
-    """Largest weight that a single point may have: 1 / sum of p_j², the orthonormal polynomials."""
-    return _polynomials(tridiagonal, points)[0]
+    """Largest weight that a single point may have: 1 / sum of p_j², the orthonormal polynomials.
+
+    A Ritz value within rounding of a point may be on either side of it: its weight counts whole.
+    """
+    weight = _polynomials(tridiagonal, points)[0]
+    if not np.isfinite(tridiagonal).all():
+        return weight
+    values, vectors = eigh_tridiagonal(tridiagonal[0], tridiagonal[1, :-1])
+    rounding = _ROUNDING * np.abs(tridiagonal).max()
+    near = np.abs(points[:, None] - values) <= rounding
+    return np.maximum(weight, np.max(near * vectors[0] ** 2, axis=1))
 
 
 def _weights_around(t: Float[np.ndarray, "2 m"], point: float) -> tuple[float, float]:

@@ -120,7 +120,8 @@ def test_nan_is_code_1_and_leaves_a_report(cli, tmp_path, monkeypatch):
     path = tmp_path / "run"
     done = cli(*tiny_run(env="turns_nan:make_problem", probe__at=[5]), "--out", path)
     assert done.code == 1
-    message = "NaN or infinity in the inner loss at iteration 1; the last good state, before"
+    message = "NaN or infinity in the inner loss at iteration 1; the last good state, before "
+    message += "iteration 1, is saved in "
     assert done.err.startswith(f"hessdiag: {message}")
     assert done.err.count("\n") == 1
     summary = json.loads((path / "summary.json").read_text())

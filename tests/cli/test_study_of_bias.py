@@ -34,11 +34,24 @@ def test_other_flags_are_refused(cli, flags, names):
     assert "allowed" in done.err
 
 
-def test_a_directory_that_names_code_is_not_gone_on_with(cli, tmp_path):
+EVIL = {"env": "evil:make"}
+
+
+@pytest.mark.parametrize(
+    ("of_sweep", "of_plan"),
+    [
+        ({"settings": EVIL}, {}),
+        ({"vary": {"env": ["bandit", "evil:make"], "problem.batch_size": [4]}}, {}),
+        ({"reference": EVIL}, {}),
+        ({}, {"changes": EVIL}),
+    ],
+    ids=["settings", "vary", "reference", "changes"],
+)
+def test_a_directory_that_names_code_is_not_gone_on_with(cli, tmp_path, of_sweep, of_plan):
     document = shipped("lsf")
     plan = planned(document)
     (sweep,) = document["sweep"]
-    hostile = {**document, "sweep": [{**sweep, "settings": {"env": "evil:make"}}]}
+    hostile = {**document, **of_plan, "sweep": [{**sweep, **of_sweep}]}
     SweepDirectory.create(tmp_path / "study", hostile, said_of(plan), {}, name="lsf")
     done = cli("study", "--resume", str(tmp_path / "study"))
     assert done.code == 2

@@ -61,7 +61,7 @@ def test_the_weight_up_to_any_point_is_within_its_bounds(name, steps):
         truth = weights[values <= point].sum()
         assert low - 1e-9 <= truth <= high + 1e-9
         assert high - low <= width + 1e-9
-        assert abs(run.weights[run.values <= point].sum() - truth) <= width + 1e-8
+        assert abs(run.weights[run.values <= point].sum() - truth) <= width + 1e-9
 
 
 def test_what_is_resolved_is_not_open():

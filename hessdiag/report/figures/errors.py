@@ -14,7 +14,7 @@ from hessdiag.report.figures.palette import CATEGORIES
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
 from hessdiag.report.select import Frame, bounds, column, rows
 
-_MOST_SWEEPS = 5
+_MOST_SWEEPS = 7
 _QUANTITIES = ("bias", "variance", "correlation")
 _MARKERS = "osD^vPX"
 
@@ -26,7 +26,7 @@ def _sweep(number: int, findings: Findings) -> FigureSpec | None:
     if number >= len(sweeps):
         return None
     part = frame[frame["sweep"] == sweeps[number]]
-    axis = names.named("settings", part["axis"].iloc[0].rpartition(".")[2]).replace("_", " ")
+    axis = names.named("axes", part["axis"].iloc[0])
     slug = "errors" if number == 0 else f"errors-{number + 1}"
     return figure_spec(slug, part, partial(_drawn, part, axis), words_of="errors", axis=axis)
 

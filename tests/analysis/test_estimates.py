@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hessdiag.analysis.errors import errors
+from hessdiag.analysis.estimates import errors
 
 
 def drawn(bias, std, *, samples=4000, replicates=1, seed=0):
