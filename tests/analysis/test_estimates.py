@@ -7,11 +7,11 @@ import xarray as xr
 from hessdiag.analysis.estimates import errors
 
 
-def drawn(bias, std, *, samples=4000, replicates=1, seed=0):
+def drawn(bias, std, *, samples=4000, replicates=1, seed=0, size=4):
     """Normal estimates about exact + bias."""
     rng = np.random.default_rng(seed)
-    exact = np.arange(1.0, 5.0) + np.zeros((replicates, 1))
-    noise = std * rng.standard_normal((replicates, samples, 4))
+    exact = np.arange(1.0, size + 1.0) + np.zeros((replicates, 1))
+    noise = std * rng.standard_normal((replicates, samples, size))
     axes = ("replicate", "sample", "meta_parameter")
     return xr.Dataset(
         {
@@ -37,6 +37,13 @@ def test_what_sampling_adds_is_no_bias():
     """The mean of few noisy estimates is far from exact, and yet unbiased."""
     values = [errors(drawn(0.0, 5.0, samples=16, seed=seed))["bias"] for seed in range(30)]
     assert sum(value.interval(0.95)[0] <= 0 for value in values) >= 26
+
+
+def test_resampling_adds_no_bias_either():
+    """Of many meta-parameters the noise of a mean hardly varies, and a resample's has it twice."""
+    for seed in range(10):
+        low, _ = errors(drawn(0.0, 5.0, samples=64, seed=seed, size=100))["bias"].interval(0.95)
+        assert low == 0.0
 
 
 def test_intervals_of_a_small_bias_hold_it():
