@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from hessdiag.analysis.estimates import Estimate, errors
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Findings, Quantity
 from hessdiag.analysis.questions import Measured, answer
 from hessdiag.record.sweep_directory import SweepDirectory
-from hessdiag.statistics import Interval, power_law
+from hessdiag.statistics import Estimate, Interval, power_law
 
 CONFIDENCE = 0.95
 QUANTITIES = ("bias", "variance", "std", "correlation")
@@ -94,8 +94,18 @@ def _measured(
         if dataset is not None:
             samples.add(dataset.sizes["sample"])
             place = (said["sweep"], said["curve"])
-            curves.setdefault(place, []).append((float(said["at"]), errors(dataset)))
+            curves.setdefault(place, []).append((float(said["at"]), _errors(dataset)))
     return curves, cells, samples
+
+
+def _errors(dataset: xr.Dataset) -> dict[str, Estimate]:
+    """By quantity, with the draws behind its interval."""
+    names = map(str, dataset["quantity"].values)
+    pairs = zip(dataset["error"].values, dataset["error_draws"].values, strict=True)
+    return {
+        name: Estimate(float(value), draws)
+        for name, (value, draws) in zip(names, pairs, strict=True)
+    }
 
 
 def _error_rows(curves: Curve, axes: Mapping[str, str]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from hessdiag.bias.plan import Point, Sweep
 from hessdiag.bias.reference import enumerated, require_exact
 from hessdiag.meta import Start, again, streams
 from hessdiag.record.digests import digest_of
+from hessdiag.statistics import errors
 from hessdiag.study.grid import Cell
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.presets import resolve
@@ -28,7 +29,7 @@ class Measurer:
         self._references: dict[str, Program] = {}
 
     def __call__(self, point: Point, sweep: Sweep) -> xr.Dataset:
-        """Meta-gradients (replicate, sample, meta_parameter) and exact ones, in double precision.
+        """Meta-gradients (replicate, sample, meta_parameter), exact ones and errors, in float64.
 
         Raises:
             UsageError: the reference is not exact.
@@ -40,11 +41,7 @@ class Measurer:
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
             exact = self._exact(learner, point, sweep, states)
-        axes = ("replicate", "sample", "meta_parameter")
-        return xr.Dataset(
-            {"meta_gradient": (axes, estimates), "exact": (axes[::2], exact)},
-            attrs={"sweep": point.sweep, "at": point.at},
-        )
+        return _labelled(estimates, exact).assign_attrs(sweep=point.sweep, at=point.at)
 
     def _exact(
         self, learner: Learner, point: Point, sweep: Sweep, states: Sequence[TrainState]
@@ -66,6 +63,21 @@ class Measurer:
         if code not in self._references:
             self._references[code] = _program(Learner(settings))
         return self._references[code]
+
+
+def _labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
+    """Both with what is made of them once: errors, and the draws behind their intervals."""
+    found = errors(estimates, exact)
+    axes = ("replicate", "sample", "meta_parameter")
+    return xr.Dataset(
+        {
+            "meta_gradient": (axes, estimates),
+            "exact": (axes[::2], exact),
+            "error": ("quantity", [estimate.value for estimate in found.values()]),
+            "error_draws": (("quantity", "draw"), [e.draws for e in found.values()]),
+        },
+        coords={"quantity": list(found)},
+    )
 
 
 def _state(cell: Cell) -> TrainState:

@@ -20,6 +20,9 @@ from hessdiag.record.links import refuse_links
 from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
+SLUG = re.compile(r"\w[\w.+-]{0,250}", re.ASCII)
+"""What cells may be called in a file system."""
+
 Cell = Any
 """A cell of a grid: its `name`, the `slug` of its run directory, and its `settings`."""
 
@@ -74,6 +77,23 @@ def read_study(path: Path) -> StudyRecord:
     return StudyRecord(document["name"], document["varied"], document["provenance"], cells)
 
 
+def make_study(path: Path, document: Mapping[str, Any]) -> None:
+    """Make the directory of a study, where no cells are yet, with its study.json.
+
+    Raises:
+        UsageError: it exists already, or cannot be written.
+    """
+    try:
+        if (path / "cells").exists():
+            raise FileExistsError
+        path.mkdir(parents=True, exist_ok=True)
+        write_document(path / "study.json", document)
+        (path / "cells").mkdir()  # last: where it is, there is a whole study.json
+    except OSError as error:
+        exists = isinstance(error, FileExistsError)
+        raise not_created(path, "a study", error, exists=exists) from error
+
+
 def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
     name, path = entry["cell"], directory.path / "cells" / entry["slug"]
     configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
@@ -96,7 +116,7 @@ def _is_cell(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and all(type(entry.get(key)) is kind for key, kind in kinds.items())
-        and re.fullmatch(r"\w[\w.+-]{0,250}", entry["slug"], re.ASCII) is not None
+        and SLUG.fullmatch(entry["slug"]) is not None
     )
 
 
@@ -140,15 +160,7 @@ class StudyDirectory:
             "cells": cells,
             "provenance": dict(provenance),
         }
-        try:
-            if (path / "cells").exists():
-                raise FileExistsError
-            path.mkdir(parents=True, exist_ok=True)
-            write_document(path / "study.json", document)
-            (path / "cells").mkdir()  # last: where it is, there is a whole study.json
-        except OSError as error:
-            exists = isinstance(error, FileExistsError)
-            raise not_created(path, "a study", error, exists=exists) from error
+        make_study(path, document)
         return cls(path)
 
     @classmethod

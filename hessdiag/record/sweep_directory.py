@@ -1,6 +1,5 @@
 """The directory of a study of bias: its plan, and a file of measurements per point."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from hessdiag.record.datasets import read_dataset, write_dataset
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     damaged,
-    not_created,
     read_document,
     write_document,
 )
 from hessdiag.record.links import refuse_links
 from hessdiag.record.provenance import with_resumption
+from hessdiag.record.study_directory import SLUG, make_study
 
-_SLUG = re.compile(r"\w[\w.+-]{0,250}", re.ASCII)
 KIND = "bias"  # under "kind" in study.json: what tells it from a study of trainings
 
 
@@ -60,15 +58,7 @@ class SweepDirectory:
             "points": {slug: dict(said) for slug, said in points.items()},
             "provenance": dict(provenance),
         }
-        try:
-            if (path / "cells").exists():
-                raise FileExistsError
-            path.mkdir(parents=True, exist_ok=True)
-            write_document(path / "study.json", document)
-            (path / "cells").mkdir()  # last: where it is, there is a whole study.json
-        except OSError as error:
-            exists = isinstance(error, FileExistsError)
-            raise not_created(path, "a study", error, exists=exists) from error
+        make_study(path, document)
         return cls(path)
 
     @classmethod
@@ -88,7 +78,7 @@ class SweepDirectory:
         for key in ("plan", "points", "provenance"):
             if not isinstance(document[key], dict):
                 raise damaged(file, f"{key} is no table")
-        if not all(_SLUG.fullmatch(slug) for slug in document["points"]):
+        if not all(SLUG.fullmatch(slug) for slug in document["points"]):
             raise damaged(file, "points has what is no name of a file")
         return document
 

@@ -2,6 +2,7 @@
 
 from hessdiag.statistics.bootstrap import Interval, bca_interval, bca_interval_of_moments
 from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
+from hessdiag.statistics.estimates import Estimate, errors
 from hessdiag.statistics.growth import (
     Bias,
     Spread,
@@ -19,6 +20,7 @@ __all__ = [
     "Bias",
     "Coherence",
     "CutGrowth",
+    "Estimate",
     "Interval",
     "Shares",
     "Spread",
@@ -27,6 +29,7 @@ __all__ = [
     "bias_to",
     "coherence",
     "cut_growth",
+    "errors",
     "mean_defined",
     "measure_spread",
     "mix_weights",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
+from jaxtyping import Float
 
 DRAWS = 400  # of the bootstrap
 _SEED = 0  # of its random numbers: a page made again is the same
@@ -24,8 +24,10 @@ class Estimate(NamedTuple):
         return float(low), float(high)
 
 
-def errors(measured: xr.Dataset) -> Mapping[str, Estimate]:
-    """Of the K meta-gradients of a point, over all of its replicates.
+def errors(
+    samples: Float[np.ndarray, "R K m"], exact: Float[np.ndarray, "R m"]
+) -> Mapping[str, Estimate]:
+    """Of K estimates of m numbers in each of R replicates, over all of them.
 
     - "bias": |mean − exact|, without what sampling adds, over |exact|; roots of means of squares;
     - "variance": the trace of the covariance of one estimate, over |exact|²;
@@ -35,8 +37,6 @@ def errors(measured: xr.Dataset) -> Mapping[str, Estimate]:
 
     Draws resample the replicates, where there are several, and the samples of each.
     """
-    samples = np.asarray(measured["meta_gradient"].values, float)  # (R, K, m)
-    exact = np.asarray(measured["exact"].values, float)  # (R, m)
     rng = np.random.default_rng(_SEED)
     values = _quantities(samples, exact)
     drawn = [_quantities(*_resampled(samples, exact, rng), draws=2) for _ in range(DRAWS)]
