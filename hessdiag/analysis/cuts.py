@@ -24,7 +24,8 @@ _SOURCES = {
 def cut_table(of: Configuration) -> pd.DataFrame:
     """Growth under each cut at every horizon, and the share of log-growth removed.
 
-    The share is that of the seed's mean logarithms, not a mean of ratios. Where a cut leaves out
+    The share is that of the seed's mean logarithms, not a mean of ratios; where some seed's noise
+    does not grow there is none. Where a cut leaves out
     eigenpairs of the Hessian, the row says how many, on average over inner steps and samples.
     """
     data = of.having("cut_growth")
@@ -41,11 +42,14 @@ def cut_table(of: Configuration) -> pd.DataFrame:
 
 
 def _removed(log: xr.DataArray) -> xr.DataArray:
-    """The share that each seed's cut removes; one value per probe where there is one seed."""
+    """The share that each seed's cut removes; one value per probe where there is one seed.
+
+    NaN at horizons where some of them are no noisier than at one step: no growth has no shares.
+    """
     if log.sizes["seed"] > 1:
         log = log.mean("iteration").expand_dims("iteration")
     full = log.sel(cut="full", drop=True)
-    return 1.0 - log / full.where(full != 0.0)
+    return 1.0 - log / full.where(~(full <= 0.0).any(("seed", "iteration")))
 
 
 def source_table(of: Configuration) -> pd.DataFrame:

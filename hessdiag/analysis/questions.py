@@ -79,7 +79,14 @@ def overlapping(number: Quantity, threshold: float, **more: Any) -> Answer:
 
 
 def carries(number: Quantity, much: float, numbers: Mapping[str, Quantity]) -> Answer:
-    """Whether a share is surely large, surely small, or surely negative."""
+    """Whether a share is surely large, surely small, or surely negative.
+
+    A share of a growth that may not be there is none, and nothing carries what is surely not there.
+    """
+    growth = numbers.get("growth")
+    if growth and not np.isfinite(number.value):
+        no_growth = answer(FAILS, "no-growth", numbers=numbers)
+        return no_growth if growth.high <= 1.0 else overlapping(growth, 1.0, numbers=numbers)
     if number.low > much:
         return answer(HOLDS, "carries", numbers=numbers)
     if number.high < 0.0 and number.value < -much:

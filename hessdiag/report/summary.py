@@ -142,7 +142,8 @@ def _without(findings: Findings, name: str) -> Iterator[Card]:
             is_part = is_less and code == "no-memory"
             words = f" · {part(findings, name)} of log-growth" if is_part else ""
             detail = f"{interval(row['growth_low'], row['growth_high'])}{words}"
-            yield Card(label, factor(row["growth"]), detail, "good" if is_less else "bad")
+            tone = "" if math.isnan(row["removed"]) else "good" if is_less else "bad"
+            yield Card(label, factor(row["growth"]), detail, tone)
 
 
 def _formula(findings: Findings, name: str) -> Iterator[Card]:

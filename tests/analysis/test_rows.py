@@ -184,6 +184,28 @@ def test_the_stable_cut_says_how_many_eigenpairs_it_leaves_out():
     assert all(np.isnan(one["left_out"]) for one in made if one["cut"] != "stable-hessian")
 
 
+def test_a_growth_that_is_not_there_has_no_shares():
+    """Whether a cut leaves less of the noise or more: where it shrinks, nothing carries growth."""
+
+    def probe(whole, left):
+        growth = (("cut", "cut_horizon"), [[1.0, whole], [1.0, left]])
+        return xarray.Dataset(
+            {"cut_growth": growth},
+            coords={"cut": ["full", "no-hessian"], "cut_horizon": [1, 2]},
+            attrs={"iteration": 1, "samples": 5},
+        )
+
+    for wholes, left, is_known in (
+        ((0.01, 0.02, 0.01), 1.4, False),
+        ((0.9, 1.3, 1.2), 0.7, False),
+        ((1.1, 1.3, 1.2), 0.7, True),
+    ):
+        made = rows(cut_table(of_probes([[probe(whole, left)] for whole in wholes])))
+        found = row(made, when="all", cut="no-hessian", horizon=2)
+        assert np.isfinite(found["removed"]) == is_known
+        assert np.isfinite(found["growth"])
+
+
 def test_what_a_cut_removes(tables, probes):
     found = row(
         tables["cuts"], configuration="optimiser=adam", when="all", cut="no-memory", horizon=3

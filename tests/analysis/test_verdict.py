@@ -171,6 +171,18 @@ def test_whether_curvature_carries_the_growth(removed, status, reason):
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "status", "reason"),
+    [(0.01, 0.02, "does not hold", "no-growth"), (0.5, 2.0, "undecided", "overlaps")],
+)
+def test_nothing_carries_a_growth_that_is_not_there(low, high, status, reason):
+    none = {f"removed{end}": np.nan for end in ("", "_low", "_high")}
+    whole = {"growth": np.sqrt(low * high), "growth_low": low, "growth_high": high}
+    row = cut("no-hessian", 0.0) | none
+    made = answers(cuts=[cut("full", 0.0) | whole, row])["hessian-cut"]
+    assert decided(made) == (status, reason)
+
+
+@pytest.mark.parametrize(
     ("memory", "status"), [(0.6, "holds"), (0.2, "does not hold"), (0.255, "undecided")]
 )
 def test_whether_memory_carries_the_growth(memory, status):
