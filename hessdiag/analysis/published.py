@@ -60,10 +60,12 @@ def with_ends_of_curves(
 ) -> dict[str, pd.DataFrame]:
     """The table "final" with the mean of each curve's last part, and "published" of both.
 
+    That is the part that ends where our training did, at equal updates.
+
     Where no deviation over seeds is published, it is what a plot can be read to.
     """
-    since = (1 - LAST) * settings["train.iterations"]
-    last = curves[curves["iteration"] >= since].fillna({"deviation": READ_TO})
+    end = settings["train.iterations"]
+    last = curves[curves["iteration"].between((1 - LAST) * end, end)].fillna({"deviation": READ_TO})
     ends: Any = last.groupby("series")[["mean", "deviation"]].mean()
     known = [tuple(ends.loc[name]) if name in ends.index else () for name in final["series"]]
     final = _beside(final, known)

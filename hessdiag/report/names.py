@@ -51,7 +51,7 @@ def configuration(code: str) -> str:
         steps = f"{n}-step bootstrapped" if kind == "bootstrapped" else steps
         words.append("fixed η" if n == "0" else steps)
     for key, value in parts.items():
-        is_named = key in ("optimiser", "estimator")
+        is_named = key in ("env", "optimiser", "estimator")
         setting = named("settings", key).replace("_", " ")
         switch = {"True": setting, "False": f"no {setting}"}.get(value, f"{setting} = {value}")
         words.append(named("values", value) if is_named else switch)

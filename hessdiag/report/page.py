@@ -11,10 +11,11 @@ from hessdiag.errors import printable
 from hessdiag.report.figures.palette import DARK, VARIABLES
 from hessdiag.report.figures.spec import DrawnFigure
 from hessdiag.report.summary import cards, kicker, lead, limits, notes
+from hessdiag.report.systems import systems
 from hessdiag.report.tables import check_table, decided, folded
 from hessdiag.report.words import changes, sentences, title
 
-_FIRST = (title, kicker, lead, notes, cards, decided, changes)
+_FIRST = (title, kicker, lead, notes, cards, decided, systems, changes)
 _REST = (limits, check_table, sentences, folded)
 
 

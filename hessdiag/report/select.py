@@ -64,6 +64,11 @@ def measured(findings: Findings) -> list[str]:
     return sorted(names, key=lambda name: -last[name])
 
 
+def is_across(findings: Findings) -> bool:
+    """Whether the noise of several problems was measured."""
+    return "env" in findings.varied and len(measured(findings)) > 1
+
+
 def _longest(findings: Findings) -> dict[str, int]:
     frame = rows(findings, "spread", when="all", group="all", estimator=ESTIMATOR)
     return frame.groupby("configuration")["horizon"].max().to_dict() if len(frame) else {}

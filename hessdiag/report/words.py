@@ -9,7 +9,7 @@ import numpy as np
 from hessdiag.analysis import Answer, Findings, Quantity
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, percent, plain, share
-from hessdiag.report.select import column, cuts, longest, measured, rows
+from hessdiag.report.select import column, cuts, is_across, longest, measured, rows
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 _COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
@@ -86,7 +86,8 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
 def part(findings: Findings, configuration: str) -> str:
     """The share of the logarithm of the growth that goes without memory, in words."""
     frame = cuts(findings, configuration)
-    for removed in frame.loc[frame["cut"] == "no-memory", "removed"] if len(frame) else ():
+    shares = frame.loc[frame["cut"] == "no-memory", "removed"].dropna() if len(frame) else ()
+    for removed in shares:
         words = (word for bound, word in _PARTS.items() if removed < bound)
         return next(words, percent(removed))
     return ""
@@ -94,6 +95,8 @@ def part(findings: Findings, configuration: str) -> str:
 
 def title(findings: Findings) -> str:
     """The finding: what is reproduced, what carries the noise, or what explains it."""
+    if is_across(findings):
+        return _counted(findings)
     total, returns = reproduced(findings), column(rows(findings, "final"), "published")
     if total is not None and np.isfinite(returns).sum() > 1:  # it is an experiment of the paper
         return said("title", findings, total)
@@ -131,6 +134,17 @@ def reproduced(findings: Findings) -> Answer | None:
     numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
     status = FAILS if missed else HOLDS
     return Answer("reproduced", each[0].configuration, status, numbers=numbers)
+
+
+def _counted(findings: Findings) -> str:
+    """In how many of several systems something holds, a clause per question."""
+    systems, clauses = measured(findings), []
+    for question, template in names.texts("names")["systems"]["counted"].items():
+        asked = (a for a in answers(findings, question) if a.configuration in systems)
+        count = sum(answer.status == HOLDS for answer in asked)
+        known = {"count": names.number(count) if count else "none"}
+        clauses.append(template.format_map(known | {"of": names.number(len(systems))}))
+    return names.title("; ".join(clauses))
 
 
 def _trained(findings: Findings) -> str:
