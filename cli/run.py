@@ -26,7 +26,7 @@ FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM
     "--log",
     "trackers",
     multiple=True,
-    type=click.Choice(["csv", "tensorboard", "wandb"]),
+    type=click.Choice(["csv", "tensorboard", "wandb", "trackio"]),
     help="Where numbers go besides; may be repeated.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the report's path.")

@@ -4,6 +4,8 @@ import csv
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,8 +116,43 @@ class WandbTracker:
         self._run.finish()
 
 
-TRACKERS = {"csv": CsvTracker, "tensorboard": TensorBoardTracker, "wandb": WandbTracker}
-NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb"}
+class TrackioTracker:
+    """Trackio, project hessdiag, where TRACKIO_DIR says or a server that its own variables name."""
+
+    def __init__(self, directory: Path, first: int, about: Mapping[str, Any]):
+        self._trackio = importlib.import_module("trackio")
+        with redirect_stdout(StringIO()):  # it greets; the terminal is the display's
+            self._run = self._trackio.init(
+                project="hessdiag",
+                name=directory.name,
+                config=dict(about),
+                resume="allow" if first else "never",
+                embed=False,
+                auto_log_gpu=False,
+                auto_log_cpu=False,
+            )
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers of a training iteration."""
+        self._run.log(dict(values), step=step)
+
+    def histogram(self, step: int, name: str, values: Float[np.ndarray, " k"]) -> None:
+        """Equally likely values of a distribution."""
+        self._run.log({name: self._trackio.Histogram(values)}, step=step)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        with redirect_stdout(StringIO()):
+            self._trackio.finish()  # of this run: it is the current one
+
+
+TRACKERS = {
+    "csv": CsvTracker,
+    "tensorboard": TensorBoardTracker,
+    "wandb": WandbTracker,
+    "trackio": TrackioTracker,
+}
+NEEDS = {"tensorboard": "tensorboardX", "wandb": "wandb", "trackio": "trackio"}
 
 
 def require_installed(names: Sequence[str]) -> None:

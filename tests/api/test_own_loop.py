@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -210,7 +211,7 @@ def test_states_of_a_compiled_loop_are_those_of_the_loop(tmp_path):
 @jax.tree_util.register_dataclass
 @dataclass
 class Module:
-    """Like those of Equinox: arrays, integers and functions are leaves alike."""
+    """A dataclass whose arrays, integers and functions are leaves alike."""
 
     w: jax.Array
     index: jax.Array
@@ -219,6 +220,16 @@ class Module:
 
 def as_dataclass():
     return Module(jnp.array(2.0), jnp.arange(3), jnp.tanh), lambda module: module.w
+
+
+def as_equinox():
+    class Net(eqx.Module):
+        w: jax.Array
+        index: jax.Array
+        transform: object
+        width: int = eqx.field(static=True)
+
+    return Net(jnp.array(2.0), jnp.arange(3), jnp.tanh, 1), lambda net: net.w
 
 
 def as_nnx():
@@ -240,7 +251,7 @@ def as_linen():
     return net.init(jax.random.key(0)), net.apply
 
 
-@pytest.mark.parametrize("make", [as_dataclass, as_nnx, as_linen])
+@pytest.mark.parametrize("make", [as_dataclass, as_equinox, as_nnx, as_linen])
 def test_parameters_of_every_kind_give_the_same_numbers(make, found):
     params, weight = make()
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import sqlite3
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ def test_every_backend_holds_the_metrics_and_the_spectra(cli, tmp_path, monkeypa
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     run = tmp_path / "run"
     logs = [part for name in TRACKERS for part in ("--log", name)]
     done = cli(*TINY_RUN, *logs, "--quiet", "--out", run)
@@ -52,6 +55,14 @@ def test_every_backend_holds_the_metrics_and_the_spectra(cli, tmp_path, monkeypa
     (offline,) = (run / "wandb").glob("offline-run-*/run-*.wandb")
     assert b"meta_gradient_norm" in offline.read_bytes()
     assert b"spectrum/hessian_step_0" in offline.read_bytes()
+
+    with closing(sqlite3.connect(tmp_path / "trackio" / "hessdiag.db")) as database:
+        rows = database.execute("select step, metrics from metrics order by id").fetchall()
+    told = [(step, json.loads(text)) for step, text in rows]
+    name = "meta_gradient_norm"
+    kept = {step: numbers[name] for step, numbers in told if name in numbers}
+    assert [kept[step] for step in range(len(lines))] == norms
+    assert any("spectrum/hessian_step_0" in numbers for _, numbers in told)
 
 
 def test_a_resumed_run_goes_on_in_the_same_table(tmp_path):
