@@ -1,6 +1,7 @@
 """Driving a run or a study from the command line: set-up, display, reports, exit code."""
 
 import contextlib
+import itertools
 import logging
 import shlex
 import sys
@@ -14,7 +15,7 @@ from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.record.trackers import require_installed
 from hessdiag.report import write_report
-from hessdiag.study.grid import TOGETHER, Grid, groups
+from hessdiag.study.grid import TOGETHER, Cell, Grid, groups
 from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import naming, reopen, start
@@ -28,6 +29,7 @@ from .display import make_display
 from .dry_run import print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
 from .tracking import tracked
+from .workers import Workers
 
 
 def drive_run(
@@ -96,6 +98,7 @@ def drive_study(
     out: Path | None,
     *,
     command: str,
+    workers: Workers,
     together: int | None,
     dry_run: bool,
     quiet: bool,
@@ -108,6 +111,7 @@ def drive_study(
         name: of a new one.
         out: of a new one.
         command: the command line.
+        workers: where cells run.
         together: seeds that train as one program at the most, where that was said.
         dry_run: only to plan it.
         quiet: to print nothing but its path.
@@ -115,38 +119,55 @@ def drive_study(
     cells = grid.cells()
     set_up_compilation()
     seeds = together or TOGETHER
-    waiting = {
-        c.slug for c in cells if directory is None or directory.status(c).state != "finished"
-    }
     if dry_run:
+        waiting = _waiting(cells, directory)
         left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
         print_plan([*filter(None, left)])
         return 0
-    if directory is None:
-        source = provenance(command, compiler_self_test=require_sound_compiler())
-        path = out or now_under_reports(name)
-        directory = StudyDirectory.create(path, grid, source, name=name)
-    elif waiting:
-        directory.note_resumption(command)
-    path, again = directory.path, naming({**grid.common, **grid.varied})
-    again += ["--together", str(together)] if together else []
-    if sys.stdout.isatty() and not quiet:
-        display = LiveStudyDisplay(cells, directory)
-    else:
-        display = (StudyDisplay if quiet else PlainStudyDisplay)(cells)
-    with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
-        study = Study(
-            directory,
-            cells,
-            command=command,
-            observer=display,
-            stop=stop,
-            publish=write_report,
-            conclude=lambda: write_report(path),
-            together=seeds,
-        )
-        failed = study.go()
+    with workers.executor() as executor:
+        directory = _begun(grid, directory, name, out, command)
+        path, again = directory.path, naming({**grid.common, **grid.varied})
+        again += ["--together", str(together)] if together else []
+        again += itertools.chain.from_iterable(workers.flags().items())
+        display = _display(cells, directory, quiet=quiet)
+        with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
+            study = Study(
+                directory,
+                cells,
+                command=command,
+                observer=display,
+                stop=stop,
+                publish=write_report,
+                conclude=lambda: write_report(path),
+                together=seeds,
+                executor=executor,
+            )
+            failed = study.go()
     click.echo(path)
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
     return 1 if failed or study.missing_reports else 0
+
+
+def _waiting(cells: Sequence[Cell], directory: StudyDirectory | None) -> set[str]:
+    """The slugs of the cells that are not finished."""
+    return {c.slug for c in cells if directory is None or directory.status(c).state != "finished"}
+
+
+def _begun(
+    grid: Grid, directory: StudyDirectory | None, name: str, out: Path | None, command: str
+) -> StudyDirectory:
+    """The directory of a study that begins, or goes on."""
+    if directory is None:
+        source = provenance(command, compiler_self_test=require_sound_compiler())
+        return StudyDirectory.create(out or now_under_reports(name), grid, source, name=name)
+    if _waiting(grid.cells(), directory):
+        directory.note_resumption(command)
+    return directory
+
+
+def _display(cells: Sequence[Cell], directory: StudyDirectory, *, quiet: bool) -> StudyDisplay:
+    """What shows the cells."""
+    if sys.stdout.isatty() and not quiet:
+        return LiveStudyDisplay(cells, directory)
+    return (StudyDisplay if quiet else PlainStudyDisplay)(cells)

@@ -13,12 +13,14 @@ from hessdiag.train.settings import DECLARED
 
 from .run import CODE
 from .setting_options import assignment, given, setting_options
+from .workers import DASK, LOCAL, Workers
 
 COMMON = [DECLARED[key] for key in ("env", "preset")]
 VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "seed")]
 
 _KEEPS = (
-    "--resume: a resumed study keeps its grid; allowed beside it: --together, --dry-run, --quiet, "
+    "--resume: a resumed study keeps its grid; allowed beside it: --together, --executor, "
+    "--workers, --scheduler, --dry-run, --quiet, "
     "and --env, --optimiser or --set probe.explanations= of your own, to be imported"
 )
 
@@ -32,6 +34,14 @@ _KEEPS = (
 @click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Study directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Study directory to go on with.")
+@click.option(
+    "--executor",
+    type=click.Choice([LOCAL, DASK]),
+    default=LOCAL,
+    help="Where cells run: in this process, or on Dask workers.  [local]",
+)
+@click.option("--workers", type=int, help="Dask: processes here.  [half as many as cores]")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask: tcp://HOST:PORT of one that runs.")
 @click.option("--together", type=int, help="Seeds that train as one program, at the most.  [8]")
 @click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
@@ -42,6 +52,9 @@ def study(
     vary: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
+    executor: str,
+    workers: int | None,
+    scheduler: str | None,
     together: int | None,
     dry_run: bool,
     quiet: bool,
@@ -70,12 +83,15 @@ def study(
     if together is not None and together < 1:
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 
+    where = Workers(executor, workers, scheduler)
+    where.require_sense()
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others
 
         typed = given([*COMMON, *VARIED], values)
         flags = {DECLARED[key].flag: value for key, value in typed.items()}
-        refuse_others({"--config": config, "--vary": vary, "--together": together, **flags})
+        others = {"--config": config, "--vary": vary, "--together": together}
+        refuse_others({**others, **where.flags(), **flags})
         return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
 
     from hessdiag.record.study_directory import StudyDirectory
@@ -96,6 +112,7 @@ def study(
         name or "study",
         out,
         command=shlex.join(["hessdiag", *sys.argv[1:]]),
+        workers=where,
         together=together,
         dry_run=dry_run,
         quiet=quiet,

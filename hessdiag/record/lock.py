@@ -41,3 +41,15 @@ def locked(path: Path) -> Iterator[None]:
         sweep(path)
         yield
         file.truncate(0)
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds a directory; none holds what is not there."""
+    try:
+        with (path / ".lock").open("r+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hessdiag.train.interrupt import Failure, told
 
-SECONDS_APART = 60.0  # between reports of the study: those of large ones take half a minute
+SECONDS_APART = 60.0  # between reports of the study
+SHARE = 0.1  # of the time that goes into them at the most: those of large studies take minutes
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Reports:
 
     def __post_init__(self):
         self._is_new = True
-        self._concluded = self.clock()
+        self._concluded, self._took = self.clock(), 0.0
 
     def note(self) -> None:
         """Something happens that the study's report does not tell yet."""
@@ -34,10 +35,13 @@ class Reports:
 
     def of_study(self, *, at_once: bool) -> None:
         """Make that of the study, if it has something to tell; not `at_once`, once a minute."""
-        if self._is_new and (at_once or self.clock() - self._concluded >= SECONDS_APART):
+        began = self.clock()
+        apart = max(SECONDS_APART, self._took / SHARE)
+        if self._is_new and (at_once or began - self._concluded >= apart):
             self._make("the study", self.conclude)
             self._is_new = False
             self._concluded = self.clock()
+            self._took = self._concluded - began
 
     def _make(self, name: str, make: Callable[[], object]) -> None:
         def miss(failure: Failure) -> None:

@@ -11,8 +11,8 @@ from hessdiag.train.interrupt import Interrupted
 class Watched:
     """Reports that are counted, with a clock that is set by hand."""
 
-    def __init__(self):
-        self.now = 1000.0
+    def __init__(self, seconds=3.0):
+        self.now, self._seconds = 1000.0, seconds
         self.made = []
         self.said = []
         self.error: Exception | None = None
@@ -22,7 +22,7 @@ class Watched:
         self.reports.of_study(at_once=True)
 
     def _make(self, what) -> None:
-        self.now += 30.0
+        self.now += self._seconds
         self.made.append(what)
         if self.error:
             raise self.error
@@ -35,6 +35,16 @@ def watched() -> Watched:
 
 def test_that_of_the_study_is_made_at_most_once_a_minute(watched):
     for seconds, made in ((SECONDS_APART - 1.0, 1), (1.0, 2), (SECONDS_APART - 1.0, 2), (1.0, 3)):
+        watched.now += seconds
+        watched.reports.note()
+        watched.reports.of_study(at_once=False)
+        assert len(watched.made) == made
+
+
+def test_a_slow_one_takes_a_tenth_of_the_time_at_the_most():
+    """One that takes half a minute is made every five minutes."""
+    watched = Watched(30.0)
+    for seconds, made in ((299.0, 1), (1.0, 2), (299.0, 2), (1.0, 3)):
         watched.now += seconds
         watched.reports.note()
         watched.reports.of_study(at_once=False)
