@@ -86,10 +86,15 @@ def _state(cell: Cell) -> TrainState:
 
 
 def _program(learner: Learner) -> Program:
-    """Draws meta-gradients; what the environments are is said by the state alone."""
+    """Draws meta-gradients; what the environments are is said by the state alone.
+
+    Where something is carried, such as a replay buffer, every estimate draws one of its own.
+    """
 
     def one(state: TrainState, key: Any) -> Any:
-        start: Start = learner.start(state, key)._replace(env_state=state.env_state)
+        start: Start = again(learner.system, state.eta, streams.start(key))
+        if not learner.carries:
+            start = learner.start(state, key)._replace(env_state=state.env_state)
         return learner.estimator(learner.system, start, key, state.memory).meta_gradient
 
     return jax.jit(jax.vmap(one, in_axes=(None, 0)))
