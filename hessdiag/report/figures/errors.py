@@ -82,8 +82,8 @@ def _varied(codes: Sequence[str]) -> dict[str, tuple[str, str]]:
 
     def text(words: Mapping[str, str], some: Sequence[str]) -> str:
         told = [(key, names.named("estimates", words[key])) for key in some if key in words]
-        if len(varying) == 1:
-            return "".join(value for _, value in told)
+        if len(varying) == 1 and all(words[key] != value for key, value in told):
+            return "".join(value for _, value in told)  # a name says enough by itself
         return ", ".join(f"{names.named('settings', key)} {value}" for key, value in told)
 
     return {code: (text(words, first), text(words, others)) for code, words in each.items()}
