@@ -109,6 +109,7 @@ class IteratedPrisonersDilemma:
                 "train.iterations": 500,
                 "problem.inner": "dice",
                 "problem.outer": "dice",
+                "problem.critic": "reward",
                 "probe.n": 3,
                 "probe.points": 9,
             },
