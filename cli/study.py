@@ -68,7 +68,8 @@ def study(
     al. 2022, minatar, AD against LVC in three games, or across, every system side by side.
 
     Studies of bias train nothing, and take --set alone: lsf, estimates of the meta-RL gradient with
-    score terms and without, or gmrl-bias, biases of MAML-RL in tabular processes.
+    score terms and without, gmrl-bias, biases of MAML-RL in tabular processes, lirpg, those of
+    intrinsic rewards, or lola, those of two players in the iterated prisoner's dilemma.
 
     Options that take V1,V2 and --vary are varied: values with commas between, integers also as a:b.
 

@@ -56,6 +56,8 @@ HEADLINES = {
     "snake-n5": "growth",
     "lsf": "errors",
     "gmrl-bias": "errors",
+    "lirpg": "errors",
+    "lola": "errors",
     "outer-critic": "learning",
 }
 

@@ -1,6 +1,7 @@
 """One point of a sweep: K meta-gradients at the start of training, and the exact one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -36,7 +37,7 @@ class Measurer:
         """
         with jax.enable_x64(True):
             learner = Learner(point.cells[0].settings)
-            states = [_state(cell) for cell in point.cells]
+            states = _states(learner, point)
             program = _program(learner)
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
@@ -80,16 +81,27 @@ def _labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
     )
 
 
-def _state(cell: Cell) -> TrainState:
-    """The state before the first iteration."""
-    return Learner(cell.settings).init(streams.run_keys(cell.settings.seed).init)
+def _states(learner: Learner, point: Point) -> list[TrainState]:
+    """Before the first iteration; cells that differ by the seed alone share a program."""
+    first = point.cells[0].settings
+    states = []
+    for cell in point.cells:
+        differs = replace(cell.settings, seed=first.seed) != first
+        own = Learner(cell.settings) if differs else learner
+        states.append(own.init(streams.run_keys(cell.settings.seed).init))
+    return states
 
 
 def _program(learner: Learner) -> Program:
-    """Draws meta-gradients; what the environments are is said by the state alone."""
+    """Draws meta-gradients; what the environments are is said by the state alone.
+
+    Where something is carried, such as a replay buffer, every estimate draws one of its own.
+    """
 
     def one(state: TrainState, key: Any) -> Any:
-        start: Start = learner.start(state, key)._replace(env_state=state.env_state)
+        start: Start = again(learner.system, state.eta, streams.start(key))
+        if not learner.carries:
+            start = learner.start(state, key)._replace(env_state=state.env_state)
         return learner.estimator(learner.system, start, key, state.memory).meta_gradient
 
     return jax.jit(jax.vmap(one, in_axes=(None, 0)))

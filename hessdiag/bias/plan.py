@@ -14,7 +14,7 @@ from hessdiag.errors import UsageError
 from hessdiag.record.documents import dotted
 from hessdiag.study.grid import Cell, Grid
 
-BIAS_STUDIES = ("lsf", "gmrl-bias")
+BIAS_STUDIES = ("lsf", "gmrl-bias", "lola", "lirpg")
 """Studies that ship with the tool, a TOML file each."""
 ENUMERATED = "enumerated"
 _NAMED = Path(__file__).parent / "named"

@@ -61,6 +61,8 @@ class Problem(Protocol):
     - `outcomes(params, hyper, env_state)`, likelihoods (M,) of all batches that `rollout` can give,
       and those batches, stacked, and `expected_outer_loss(params, hyper, env_state)`: then the
       gradient of the expected outer loss is known exactly, for studies of bias;
+    - `carries`, True where the environment state goes on from one iteration to the next though
+      every unroll starts again (`Learning.keep` "0"), such as a replay buffer;
     - `divergence(params, target_params, hyper, trajectories)`, a scalar that is smallest where both
       behave alike, for bootstrapped meta-gradients; else half the squared distance is taken.
     """

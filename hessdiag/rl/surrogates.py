@@ -11,6 +11,9 @@ Each is to be ascended; the mean over a batch of a sum over one trajectory's ste
 First derivatives of ad, lvc and loaded are the same sample by sample; those of dice have no
 baseline. Second derivatives of loaded and dice are unbiased, the others miss score terms
 (Liu et al. 2022). Rewards and values may depend on what is differentiated.
+
+On trajectories of other policies β, loaded and dice take ρ_t = π_t / β_t: all derivatives stay
+unbiased (off-policy DiCE, Liu et al. 2022). The value of loaded is then the return less that of β.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +27,8 @@ from jaxtyping import Array, Float
 Rewards = Float[Array, "N T"]
 Values = Float[Array, "N T+1"]
 """v(s_0) … v(s_T), constants in the policy; the last one bootstraps."""
+Behaviour = Float[Array, "N T"] | None
+"""Log-probabilities by the policies that acted; None: by the policy itself."""
 
 
 def ad(
@@ -43,24 +48,36 @@ def lvc(
 
 
 def loaded(
-    log_probs: Float[Array, "N T"], rewards: Rewards, values: Values, discount, lam=1.0
+    log_probs: Float[Array, "N T"],
+    rewards: Rewards,
+    values: Values,
+    discount,
+    lam=1.0,
+    behaviour: Behaviour = None,
 ) -> Float[Array, ""]:
-    """What a step adds to the ratio of the trajectory so far, times its advantage."""
+    """What a step adds to the ratio of the trajectory so far, times its advantage.
 
-    def added(log_pi):
-        log_rho = _log_ratio(log_pi)
+    Off the policy λ = 1: Σ γ^t (Π_{k≤t} ρ_k − 1) δ_t then, the same sum in another order.
+    """
+
+    def added(log_rho):
         before = jnp.cumsum(log_rho) - log_rho
         return jnp.exp(before) * jnp.expm1(log_rho)
 
-    return _weighted(added, log_probs, rewards, values, discount, lam)
+    return _weighted(added, _log_ratio(log_probs, behaviour), rewards, values, discount, lam)
 
 
 def dice(
-    log_probs: Float[Array, "N T"], rewards: Rewards, values: Values, discount, lam=1.0
+    log_probs: Float[Array, "N T"],
+    rewards: Rewards,
+    values: Values,
+    discount,
+    lam=1.0,
+    behaviour: Behaviour = None,
 ) -> Float[Array, ""]:
     """Rewards times the ratio of the trajectory so far; values and λ are not used."""
     del values, lam
-    ratios = jnp.exp(jnp.cumsum(_log_ratio(log_probs), axis=-1))
+    ratios = jnp.exp(jnp.cumsum(_log_ratio(log_probs, behaviour), axis=-1))
     return jnp.mean(jnp.sum(ratios * rewards * _powers(discount, rewards), axis=-1))
 
 
@@ -70,6 +87,8 @@ SURROGATES: Mapping[str, Callable[..., Float[Array, ""]]] = {
     "loaded": loaded,
     "dice": dice,
 }
+CORRECTED = ("loaded", "dice")
+"""Those that trajectories of other policies will do for."""
 
 
 def advantages(
@@ -115,16 +134,16 @@ def spliced(
     return loss
 
 
-def _weighted(weigh, log_probs, rewards, values, discount, lam) -> Float[Array, ""]:
-    """Mean over the batch of Σ_t γ^t A_t w_t, the weights made of one trajectory's log π."""
+def _weighted(weigh, logs, rewards, values, discount, lam) -> Float[Array, ""]:
+    """Mean over the batch of Σ_t γ^t A_t w_t, w made of one trajectory's log π or log ρ."""
     of_trajectory = partial(advantages, discount=discount, lam=lam)
-    each = jax.vmap(weigh)(log_probs) * jax.vmap(of_trajectory)(rewards, values)
+    each = jax.vmap(weigh)(logs) * jax.vmap(of_trajectory)(rewards, values)
     return jnp.mean(jnp.sum(each * _powers(discount, rewards), axis=-1))
 
 
-def _log_ratio(log_probs):
-    """Log ρ: zero, with the derivatives of log π."""
-    return log_probs - jax.lax.stop_gradient(log_probs)
+def _log_ratio(log_probs, behaviour: Behaviour = None):
+    """Log ρ, with the derivatives of log π: zero, where the policy itself acted."""
+    return log_probs - jax.lax.stop_gradient(log_probs if behaviour is None else behaviour)
 
 
 def _powers(discount, rewards: Rewards) -> Float[Array, "N T"]:

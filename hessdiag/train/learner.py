@@ -72,6 +72,7 @@ class Learner:
         )
         self.estimator = ESTIMATORS[settings.estimator](options_of(settings))
         self._starts_again = learning.keep == "0"
+        self.carries = bool(getattr(self.problem, "carries", False))
         self._chunk = settings.probe.chunk
         self._meta_optimiser = meta_optimiser(
             learning.meta_learning_rate,
@@ -88,7 +89,8 @@ class Learner:
     def start(self, state: TrainState, key: PRNGKeyArray) -> Start:
         """Where the unroll of a sample starts: where training is, or again."""
         if self._starts_again:
-            return again(self.system, state.eta, streams.start(key))
+            start = again(self.system, state.eta, streams.start(key))
+            return start._replace(env_state=state.env_state) if self.carries else start
         return Start(state.inner, state.eta, state.env_state)
 
     def _init(self, key: PRNGKeyArray) -> TrainState:
@@ -112,7 +114,8 @@ class Learner:
             eta = eta + jnp.asarray(change)
         inner, env_state = step.state, step.env_state
         if self._starts_again:
-            inner, env_state = state.inner, state.env_state
+            inner = state.inner
+            env_state = step.env_state if self.carries else state.env_state
         after = firm(TrainState(inner, eta, meta_opt_state, env_state, step.memory))
         info = Info(
             learning_rate=jnp.asarray(self.system.update.rate(start.inner.step)),

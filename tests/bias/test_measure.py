@@ -65,3 +65,26 @@ def test_settings_that_sample_are_no_reference():
 def test_problems_without_outcomes_cannot_be_enumerated():
     with pytest.raises(UsageError, match="no outcomes"):
         Measurer()(*points(env="mrp"))
+
+
+def variance(buffer):
+    """Of a meta-gradient whose update alone is sampled, from that many games kept."""
+    settings = {
+        "env": "ipd",
+        "problem.inner": "dice",
+        "problem.hessian": "exact",
+        "problem.outer": "exact",
+        "problem.rollout_length": 5,
+        "problem.buffer_size": buffer,
+        "problem.off_policy": "inner",
+        "learning.learning_rate": 0.01,  # where the meta-gradient is linear in the update
+        "probe.samples": 256,
+        "probe.chunk": 64,
+    }
+    point, sweep = points({"problem.inner": "exact", "problem.buffer_size": 0}, 1, **settings)
+    return Measurer()(point, sweep)["meta_gradient"].values.var(axis=1).sum()
+
+
+def test_what_is_carried_is_drawn_anew_for_every_estimate():
+    """20 times the games; of 40 only 2 are new: were the others shared, it would be 400 times."""
+    assert 10 < variance(2) / variance(40) < 40

@@ -3,6 +3,8 @@
 Functions take complex logits, too: derivatives by complex steps are exact to rounding.
 """
 
+from itertools import product
+
 import numpy as np
 
 PAYOFFS = (-2.0, 0.0, -3.0, -1.0)  # to oneself, after DD, DC, CD, CC
@@ -32,3 +34,17 @@ def lookahead_value(own, other, rate, updates=1, gamma=0.96):
     for _ in range(updates):
         other = other + rate * slope(other, own, gamma)
     return value(own, other, gamma)
+
+
+def games(one, two, length):
+    """All games of that many rounds (4^T, T+1), and how likely they are between the players."""
+    rounds = np.array([(0, *after) for after in product(range(1, 5), repeat=length)])
+    return rounds, joint(one, two)[rounds[:, :-1], rounds[:, 1:] - 1].prod(axis=1)
+
+
+def truncated_value(own, other, length, bootstrap=(0.0,) * 5, gamma=0.96):
+    """Of the first rounds, and a value of the state after them."""
+    table, v = joint(own, other), np.array(bootstrap)
+    for _ in range(length):
+        v = table @ (np.array(PAYOFFS) + gamma * v[1:])
+    return v[0]

@@ -1,7 +1,5 @@
 """LOLA: exact derivatives of both players, unbiased ones by enumeration, and where it leads."""
 
-from itertools import product
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,9 @@ from hessdiag import problems
 from hessdiag.errors import UsageError
 from hessdiag.inner import inner_optimiser
 from hessdiag.meta import ESTIMATORS, Options, System, again
-from hessdiag.problems.ipd import Games, IteratedPrisonersDilemma, Looked
+from hessdiag.problems.ipd import IteratedPrisonersDilemma
+from hessdiag.rl.game_objectives import Games
+from hessdiag.rl.lookahead import Looked
 from hessdiag.rl.repeated_game import STATES
 from hessdiag.train.learner import Learner
 from hessdiag.train.presets import resolve
@@ -60,20 +60,6 @@ def test_exact_lola_of_both_players(updates):
     assert np.linalg.norm(one + naive) > 0.1 * np.linalg.norm(naive)
 
 
-def enumerated(length):
-    """All games of that many rounds, and how likely they are between ONE and TWO."""
-    games = np.array([(0, *after) for after in product(range(1, 5), repeat=length)])
-    return games, dilemma.joint(ONE, TWO)[games[:, :-1], games[:, 1:] - 1].prod(axis=1)
-
-
-def truncated_value(own, other, length, gamma=0.96, bootstrap=(0.0,) * 5):
-    """Of the first rounds, and a value of the state after them."""
-    table, v = dilemma.joint(own, other), np.array(bootstrap)
-    for _ in range(length):
-        v = table @ (np.array(dilemma.PAYOFFS) + gamma * v[1:])
-    return v[0]
-
-
 @pytest.mark.parametrize("name", ["dice", "loaded", "lvc", "ad"])
 @pytest.mark.usefixtures("x64")
 def test_mixed_derivative_of_the_inner_loss(name):
@@ -83,7 +69,7 @@ def test_mixed_derivative_of_the_inner_loss(name):
     """
     length = 2
     problem = IteratedPrisonersDilemma(inner=name)
-    games, likely = enumerated(length)
+    games, likely = dilemma.games(ONE, TWO, length)
     values = jnp.array([[0.5, -1.0, 0.3, 2.0, 0.1], [1.0, 0.2, -0.4, 0.7, -2.0]])
     eta = eta_of(ONE, TWO)
     params = {"one": jnp.asarray(ONE), "two": jnp.asarray(TWO)}
@@ -102,7 +88,7 @@ def test_mixed_derivative_of_the_inner_loss(name):
 
     def slope(one):
         return np.array(
-            [truncated_value(TWO + d, one, length, bootstrap=bootstrap).imag for d in steps]
+            [dilemma.truncated_value(TWO + d, one, length, bootstrap).imag for d in steps]
         )
 
     exact = np.array([slope(ONE + d) - slope(ONE - d) for d in 1e-5 * np.eye(5)]).T / 2e-5 / 1e-30

@@ -58,7 +58,7 @@ class Estimator(Protocol):
 
 
 def kept(points: Unroll, start: Start, keep: int) -> tuple[InnerState, Any]:
-    """(inner state, environments' state) that training goes on from."""
+    """(inner state, environments' state) that training goes on from; of none, where it ended."""
     if keep == 0:
-        return start.inner, start.env_state
+        return start.inner, point(points.env_states, -1)
     return point(points.states, keep), point(points.env_states, keep - 1)

@@ -43,7 +43,7 @@ def _drawn(frame: Frame, axis: str) -> Figure:
         quantity = "correlation" if np.isfinite(column(frame, "correlation")).any() else "bias"
         panels = [(facet, quantity) for facet in facets]
     else:
-        known = (name for name in _QUANTITIES if np.isfinite(column(frame, name)).any())
+        known = (name for name in _QUANTITIES if _is_known(frame, name))
         panels = [(facets[0], quantity) for quantity in known]
     figure, axes = canvas.panels(len(panels), columns=min(3, len(panels)), height=3.0)
     for at, (facet, quantity) in zip(axes, panels, strict=True):
@@ -55,6 +55,12 @@ def _drawn(frame: Frame, axis: str) -> Figure:
             at.set_ylabel(names.named("quantities", quantity))
     canvas.legend(axes[0], below=2)
     return figure
+
+
+def _is_known(frame: Frame, quantity: str) -> bool:
+    """Whether there is anything to draw: on logarithmic axes, what is known to be above zero."""
+    values, low, _ = bounds(frame, quantity)
+    return bool(np.isfinite(values if quantity == "correlation" else low[low > 0]).any())
 
 
 def _draw_curves(at: Any, frame: Frame, quantity: str, curves: Mapping[str, str]) -> None:
@@ -82,8 +88,8 @@ def _varied(codes: Sequence[str]) -> dict[str, tuple[str, str]]:
 
     def text(words: Mapping[str, str], some: Sequence[str]) -> str:
         told = [(key, names.named("estimates", words[key])) for key in some if key in words]
-        if len(varying) == 1:
-            return "".join(value for _, value in told)
+        if len(varying) == 1 and all(words[key] != value for key, value in told):
+            return "".join(value for _, value in told)  # a name says enough by itself
         return ", ".join(f"{names.named('settings', key)} {value}" for key, value in told)
 
     return {code: (text(words, first), text(words, others)) for code, words in each.items()}
