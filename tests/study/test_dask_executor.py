@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -130,6 +131,7 @@ class Future:
     """One that has ended in an error, as often as it is sent."""
 
     error: Exception
+    key: str = "task"
 
     def done(self):
         return True
@@ -162,7 +164,11 @@ def test_what_no_worker_can_run_has_failed(tmp_path, monkeypatch, lost, times):
     from distributed import KilledWorker
 
     monkeypatch.setattr(DaskExecutor, "_ended", lambda self: [*self._tasks])
-    error = KilledWorker("task", None, 0) if lost else ImportError("no module of yours")
+    error = (
+        KilledWorker("task", SimpleNamespace(address="tcp://there"), 0)
+        if lost
+        else ImportError("no module of yours")
+    )
     client, path = Client(error), tmp_path / "study"
     assert study(path, DaskExecutor(client, published)).go() == len(CELLS)
     assert len(client.sent) == times * len(CELLS)
