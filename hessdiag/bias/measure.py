@@ -1,5 +1,6 @@
 """One point of a sweep: K meta-gradients at the start of training, and the exact one."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,10 +24,14 @@ Program = Callable[[TrainState, Any], Any]
 
 
 class Measurer:
-    """Measures points one after the other; the programs of references are compiled once."""
+    """Measures points one after the other; the programs of references are compiled once.
+
+    What is enumerated is so once, for all estimators.
+    """
 
     def __init__(self):
         self._references: dict[str, Program] = {}
+        self._enumerated: dict[str, np.ndarray] = {}
 
     def __call__(self, point: Point, sweep: Sweep) -> xr.Dataset:
         """Meta-gradients (replicate, sample, meta_parameter), exact ones and errors, in float64.
@@ -40,23 +45,29 @@ class Measurer:
             program = _program(learner)
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
-            exact = self._exact(learner, point, sweep, states)
+            exact = self._exact(point, sweep, states)
         return _labelled(estimates, exact).assign_attrs(sweep=point.sweep, at=point.at)
 
-    def _exact(
-        self, learner: Learner, point: Point, sweep: Sweep, states: Sequence[TrainState]
-    ) -> np.ndarray:
+    def _exact(self, point: Point, sweep: Sweep, states: Sequence[TrainState]) -> np.ndarray:
         """(replicate, meta_parameter) of the exact meta-gradients."""
-        if isinstance(sweep.reference, str):
-            return np.stack([_enumerated(learner, state) for state in states])
-        given = {**sweep.grid.common, **point.cells[0].varied, **sweep.reference}
-        program = self._reference(resolve({**given, sweep.replicates: 0}))
+        given = [{**sweep.grid.common, **cell.varied, **sweep.reference} for cell in point.cells]
+        if sweep.enumerated:
+            pairs = zip(map(resolve, given), states, strict=True)
+            return np.stack([self._expectation(settings, state) for settings, state in pairs])
+        program = self._reference(resolve({**given[0], sweep.replicates: 0}))
         rows = []
         for state in states:
             first, second = program(state, jax.random.split(jax.random.key(0)))
             require_exact(np.asarray(first), np.asarray(second))
             rows.append(np.asarray(first))
         return np.stack(rows)
+
+    def _expectation(self, settings: Settings, state: TrainState) -> np.ndarray:
+        """The gradient of the expected outer loss; estimators have nothing to do with it."""
+        code = digest_of(flatten(dataclasses.replace(settings, estimator=Settings.estimator)))
+        if code not in self._enumerated:
+            self._enumerated[code] = _enumerated(Learner(settings), state)
+        return self._enumerated[code]
 
     def _reference(self, settings: Settings) -> Program:
         code = digest_of(flatten(settings))

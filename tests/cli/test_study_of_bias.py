@@ -10,8 +10,8 @@ from hessdiag.record.sweep_directory import SweepDirectory
 def test_a_dry_run_lists_its_points(cli):
     done = cli("study", "lsf", "--dry-run")
     assert (done.code, done.err) == (0, "")
-    assert len(done.out.splitlines()) == 46
-    assert done.out.splitlines()[-1].startswith("45 points")
+    assert len(done.out.splitlines()) == 100
+    assert done.out.splitlines()[-1].startswith("99 points, 315 cells")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ EVIL = {"env": "evil:make"}
 def test_a_directory_that_names_code_is_not_gone_on_with(cli, tmp_path, of_sweep, of_plan):
     document = shipped("lsf")
     plan = planned(document)
-    (sweep,) = document["sweep"]
+    sweep, *_ = document["sweep"]
     hostile = {**document, **of_plan, "sweep": [{**sweep, **of_sweep}]}
     SweepDirectory.create(tmp_path / "study", hostile, said_of(plan), {}, name="lsf")
     done = cli("study", "--resume", str(tmp_path / "study"))
