@@ -41,8 +41,8 @@ class Measurer:
         """
         with jax.enable_x64(True):
             learner = Learner(point.cells[0].settings)
-            states = [_state(cell) for cell in point.cells]
-            program = _program(learner)
+            states = [first_state(cell) for cell in point.cells]
+            program = program_of(learner)
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
             exact = self._exact(point, sweep, states)
@@ -72,7 +72,7 @@ class Measurer:
     def _reference(self, settings: Settings) -> Program:
         code = digest_of(flatten(settings))
         if code not in self._references:
-            self._references[code] = _program(Learner(settings))
+            self._references[code] = program_of(Learner(settings))
         return self._references[code]
 
 
@@ -91,12 +91,12 @@ def _labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
     )
 
 
-def _state(cell: Cell) -> TrainState:
+def first_state(cell: Cell) -> TrainState:
     """The state before the first iteration."""
     return Learner(cell.settings).init(streams.run_keys(cell.settings.seed).init)
 
 
-def _program(learner: Learner) -> Program:
+def program_of(learner: Learner) -> Program:
     """Draws meta-gradients; what the environments are is said by the state alone."""
 
     def one(state: TrainState, key: Any) -> Any:
@@ -107,11 +107,16 @@ def _program(learner: Learner) -> Program:
 
 
 def _drawn(program: Program, cell: Cell, state: TrainState) -> np.ndarray:
-    """(K, m) estimates, so many at once as the settings say."""
+    """(K, m) estimates."""
+    return np.concatenate([program(state, keys) for keys in chunks_of_keys(cell)])
+
+
+def chunks_of_keys(cell: Cell) -> list[Any]:
+    """The keys of all estimates, so many at once as the settings say."""
     probe = cell.settings.probe
     keys = streams.samples(streams.run_keys(cell.settings.seed).probe, 0, probe.samples)
     parts = np.array_split(np.arange(probe.samples), max(1, probe.samples // probe.chunk))
-    return np.concatenate([program(state, keys[part]) for part in parts])
+    return [keys[part] for part in parts]
 
 
 def _enumerated(learner: Learner, state: TrainState) -> np.ndarray:
