@@ -73,6 +73,20 @@ def test_committed_reports_have_few_figures_of_few_words(name):
         assert spec.rows
 
 
+@pytest.mark.parametrize("name", ["outer-critic", "outer-critic-normalised"])
+def test_an_outer_critic_takes_the_outer_advantage_away(name):
+    """Ours, as published; within what seeds and plots tell."""
+    assert "followed" in {spec.slug for spec in specs(read(name))}
+    for row in rows(name, "final", series="outer_advantage"):
+        if row["problem.outer_critic"]:
+            assert abs(row["final"]) < 0.005
+            assert abs(row["published"]) < 0.005
+        else:
+            assert row["final_low"] > (5.0 if name.endswith("normalised") else 0.03)
+        if row["n"] > 0:
+            assert row["final"] == pytest.approx(row["published"], rel=0.05, abs=0.005)
+
+
 def test_experiments_of_the_paper_say_first_what_is_reproduced():
     fig3 = read("fig3")
     total = words.reproduced(fig3)
