@@ -88,7 +88,7 @@ def _kept(directory: SweepDirectory) -> Plan:
 
 
 def _print_plan(plan: Plan) -> None:
-    """Every point, and what each sweep takes; one calibration per sweep."""
+    """Every point, and what each sweep takes, from a calibration of two of its points."""
     points = plan.points()
     for point in points:
         click.echo(point.slug)
@@ -99,7 +99,7 @@ def _print_plan(plan: Plan) -> None:
         total += cost.seconds
         memory = f"{cost.memory_bytes / 2**20:,.0f} MiB"
         taken = f"about {duration(cost.seconds)}, {memory}"
-        click.echo(f"{sweep.name}: {taken} if all points are like {cost.point.slug}")
+        click.echo(f"{sweep.name}: {taken} if all points are like {cost.slug}")
     click.echo(
         f"{len(points)} points, {sum(len(p.cells) for p in points)} cells, about {duration(total)} "
         "to draw estimates on this machine; exact meta-gradients and intervals come on top"

@@ -1,4 +1,4 @@
-"""How long the points of a sweep will take and how much memory, from one of them."""
+"""How long the points of a sweep will take and how much memory, from two of them."""
 
 from typing import NamedTuple
 
@@ -13,20 +13,26 @@ from hessdiag.train.learner import Learner
 class Cost(NamedTuple):
     """Of drawing the estimates of a sweep; exact meta-gradients and intervals come on top."""
 
-    point: Point  # that was calibrated
-    seconds: float  # of all points, as if all were like it
+    seconds: float  # of all points, as if all were like the one that was calibrated
     memory_bytes: int  # of its program; the process itself needs some hundred MiB more
+    slug: str  # of that point
 
 
 def calibrate(sweep: Sweep) -> Cost:
-    """Time a chunk of estimates at the far end of the axis, where points are largest."""
+    """The dearer of the first curve and the last, at the axis's end, where points are largest."""
     points = sweep.points()
-    point = max(points, key=lambda each: each.at)
+    end = max(point.at for point in points)
+    largest = [point for point in points if point.at == end]
+    ends = largest if len(largest) < 2 else (largest[0], largest[-1])
+    return max(_cost(point, points) for point in ends)
+
+
+def _cost(point: Point, points: list[Point]) -> Cost:
+    """Time a chunk of its estimates."""
     cell = point.cells[0]
     with jax.enable_x64(True):
         chunks = chunks_of_keys(cell)
         found = timed(program_of(Learner(cell.settings)), first_state(cell), chunks[0])
-    drawing = len(chunks) * found.seconds
     cells = sum(len(each.cells) for each in points)
-    seconds = len(points) * found.compile_seconds + cells * drawing
-    return Cost(point, seconds, found.memory_bytes)
+    drawing = cells * len(chunks) * found.seconds
+    return Cost(len(points) * found.compile_seconds + drawing, found.memory_bytes, point.slug)
