@@ -10,6 +10,7 @@ from typing import Any
 import click
 import jax
 
+from hessdiag.bias.calibration import calibrate
 from hessdiag.bias.plan import Plan, planned, shipped
 from hessdiag.bias.study import BiasStudy, said_of
 from hessdiag.errors import UsageError
@@ -41,11 +42,8 @@ def drive_bias(
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     directory = SweepDirectory(resume) if resume else None
     plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
-    points = plan.points()
     if dry_run:
-        for point in points:
-            click.echo(point.slug)
-        click.echo(f"{len(points)} points, {sum(len(p.cells) for p in points)} cells")
+        _print_plan(plan)
         return 0
     set_up_compilation()
     if directory is None:
@@ -87,6 +85,25 @@ def _kept(directory: SweepDirectory) -> Plan:
         for settings in given:
             require_trusted(settings, {}, directory.path)
         return planned(document, document.get("changes"))
+
+
+def _print_plan(plan: Plan) -> None:
+    """Every point, and what each sweep takes, from a calibration of two of its points."""
+    points = plan.points()
+    for point in points:
+        click.echo(point.slug)
+    set_up_compilation()
+    total = 0.0
+    for sweep in plan.sweeps:
+        cost = calibrate(sweep)
+        total += cost.seconds
+        memory = f"{cost.memory_bytes / 2**20:,.0f} MiB"
+        taken = f"about {duration(cost.seconds)}, {memory}"
+        click.echo(f"{sweep.name}: {taken} if all points are like {cost.slug}")
+    click.echo(
+        f"{len(points)} points, {sum(len(p.cells) for p in points)} cells, about {duration(total)} "
+        "to draw estimates on this machine; exact meta-gradients and intervals come on top"
+    )
 
 
 class _Progress:

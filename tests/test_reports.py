@@ -59,6 +59,7 @@ HEADLINES = {
     "lirpg": "errors",
     "lola": "errors",
     "outer-critic": "learning",
+    "outer-critic-normalised": "learning",
 }
 
 
@@ -66,12 +67,26 @@ HEADLINES = {
 def test_committed_reports_have_few_figures_of_few_words(name):
     shown = specs(read(name))
     assert shown[0].slug == HEADLINES[name]
-    assert (1 if name == "lsf" else 2) <= len(shown) <= MOST  # one sweep, one figure
+    assert 2 <= len(shown) <= MOST
     assert len({spec.slug for spec in shown}) == len(shown)
     for spec in shown:
         assert len(spec.caption.split()) <= 40
         assert spec.title
         assert spec.rows
+
+
+@pytest.mark.parametrize("name", ["outer-critic", "outer-critic-normalised"])
+def test_an_outer_critic_takes_the_outer_advantage_away(name):
+    """Ours, as published; within what seeds and plots tell."""
+    assert "followed" in {spec.slug for spec in specs(read(name))}
+    for row in rows(name, "final", series="outer_advantage"):
+        if row["problem.outer_critic"]:
+            assert abs(row["final"]) < 0.005
+            assert abs(row["published"]) < 0.005
+        else:
+            assert row["final_low"] > (5.0 if name.endswith("normalised") else 0.03)
+        if row["n"] > 0:
+            assert row["final"] == pytest.approx(row["published"], rel=0.05, abs=0.005)
 
 
 def test_experiments_of_the_paper_say_first_what_is_reproduced():

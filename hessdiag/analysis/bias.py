@@ -45,7 +45,7 @@ def of_sweeps(path: Path) -> Findings:
         name=str(document["name"]),
         kind="study",
         confidence=CONFIDENCE,
-        about={"summary": plan.get("summary", ""), "headline": "", "groups": ()},
+        about={"summary": plan.get("summary", ""), "headline": "", "followed": (), "groups": ()},
         configurations=tuple(claim["name"] for claim in claims),
         settings={},
         varied=tuple(dict.fromkeys(key for sweep in plan["sweep"] for key in sweep["vary"])),

@@ -53,7 +53,7 @@ class Findings:
     name: str
     kind: str  # "run" or "study"
     confidence: float  # level of the intervals
-    about: Mapping[str, Any]  # of the problem: "summary", "headline", "groups"
+    about: Mapping[str, Any]  # of the problem: "summary", "headline", "followed", "groups"
     configurations: tuple[str, ...]  # what is varied but for the seed, in the order of the cells
     settings: Mapping[str, Any]  # the values that each setting has in some run, by dotted key
     varied: tuple[str, ...]  # dotted keys of what is varied, the seed included

@@ -49,13 +49,12 @@ def _named(average: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def _series(run: RunRecord) -> pd.DataFrame:
-    """What is followed: headline, inner loss, and the hyper-parameters by group."""
-    metrics, headline = run.metrics, run.config["problem"]["headline"]
+    """Headline, inner loss, the metrics followed besides, and the hyper-parameters by group."""
+    metrics, problem = run.metrics, run.config["problem"]
     nowhere = pd.Series(np.nan, index=metrics.index)
-    series = {
-        headline: metrics.get(f"metrics.{headline}", nowhere),
-        "inner loss": metrics.get("inner_loss", nowhere),
-    }
+    keys = {problem["headline"]: f"metrics.{problem['headline']}", "inner loss": "inner_loss"}
+    keys |= {name: f"metrics.{name}" for name in problem.get("followed", ())}
+    series = {name: metrics.get(key, nowhere) for name, key in keys.items()}
     for group, names in run.groups.items():
         series[group] = metrics.reindex(columns=[f"hyper.{name}" for name in names]).mean(axis=1)
     iterations = pd.Index(metrics.get("iteration", []), name="iteration")

@@ -19,7 +19,6 @@ PAPERS = {
     "learning.optimiser": "adam",
     "paths": "full",
 }
-READ_TO = 0.0005  # of returns and discounts in published plots
 TABLE_1 = {  # (estimator, n): final return and std ratio, each with its deviation over seeds
     ("n-step", 0): (67.0, 3.0, np.nan, np.nan),
     ("n-step", 1): (85.0, 28.0, 1.0, 0.0),
@@ -60,13 +59,14 @@ def with_ends_of_curves(
 ) -> dict[str, pd.DataFrame]:
     """The table "final" with the mean of each curve's last part, and "published" of both.
 
-    That is the part that ends where our training did, at equal updates.
-
-    Where no deviation over seeds is published, it is what a plot can be read to.
+    That is the part that ends where our training did, at equal updates. Where no deviation over
+    seeds is published, it is what a plot can be read to; where one seed is, that of our seeds.
     """
     end = settings["train.iterations"]
-    last = curves[curves["iteration"].between((1 - LAST) * end, end)].fillna({"deviation": READ_TO})
+    last = curves[curves["iteration"].between((1 - LAST) * end, end)]
+    last = last.assign(deviation=last["deviation"].fillna(last["read_to"]))
     ends: Any = last.groupby("series")[["mean", "deviation"]].mean()
+    ends = ends.fillna({"deviation": final.set_index("series")["deviation"]})
     known = [tuple(ends.loc[name]) if name in ends.index else () for name in final["series"]]
     final = _beside(final, known)
     names = {"estimator": settings["estimator"], "horizon": settings["n"]}

@@ -1,8 +1,10 @@
 """Published curves of training, to stand beside ours in figures.
 
-Bonnet et al. 2022, mean and deviation over 10 seeds. Those of Snake are of the published data;
-those of the chain were read off published plots, to about 0.0005, a point being the last of 50
-updates.
+Bonnet et al. 2022, mean and deviation over 10 seeds; one seed where advantages are normalised,
+which has no deviation. They are of the published data, but for the chain without normalisation: its
+curves were read off published plots, to what `read_to` says. A point of the chain is the last of 50
+updates. The outer advantage is called the bias there; that of Snake with normalised advantages is
+left out, being zero by construction.
 """
 
 from collections.abc import Mapping
@@ -35,18 +37,23 @@ _ALIKE = {  # the settings of the published runs, by problem
     },
 }
 _OF_ALL = {
-    "problem.normalise_advantages": False,
     "paths": "full",
     "monte_carlo": 1,
     "target_updates": 1,
     "learning.keep": "1",
     "learning.schedule": "constant",
 }
-_KEYS = {"env": "env", "estimator": "estimator", "n": "n", "outer_critic": "problem.outer_critic"}
+_KEYS = {
+    "env": "env",
+    "estimator": "estimator",
+    "n": "n",
+    "outer_critic": "problem.outer_critic",
+    "normalised": "problem.normalise_advantages",
+}
 
 
 def published_curves(settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Series, iteration, mean and deviation of the run that is like this one; else no rows."""
+    """Series, iteration, mean, deviation and `read_to` of the run that is like this; else none."""
     wanted = dict(_ALIKE.get(settings.get("env", ""), {}))
     if not wanted or any(settings.get(key) != value for key, value in _OF_ALL.items()):
         return pd.DataFrame()

@@ -157,10 +157,11 @@ def _row(cell: CellRecord) -> dict[str, Any]:
 
 def _about(runs: Sequence[RunRecord]) -> dict[str, Any]:
     if not runs:
-        return {"summary": "", "headline": "", "groups": ()}
+        return {"summary": "", "headline": "", "followed": (), "groups": ()}
     problem, groups = runs[0].config["problem"], tuple(runs[0].groups)
     summary = problem.get("description", "")
-    about = {"summary": summary, "headline": problem["headline"], "groups": groups}
+    shown = {"headline": problem["headline"], "followed": tuple(problem.get("followed", ()))}
+    about = {"summary": summary, **shown, "groups": groups}
     return about | ({"own_loop": True} if runs[0].config.get("own_loop") else {})
 
 

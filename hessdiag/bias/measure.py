@@ -1,7 +1,7 @@
 """One point of a sweep: K meta-gradients at the start of training, and the exact one."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -24,10 +24,14 @@ Program = Callable[[TrainState, Any], Any]
 
 
 class Measurer:
-    """Measures points one after the other; the programs of references are compiled once."""
+    """Measures points one after the other; the programs of references are compiled once.
+
+    What is enumerated is so once, for all estimators.
+    """
 
     def __init__(self):
         self._references: dict[str, Program] = {}
+        self._enumerated: dict[str, np.ndarray] = {}
 
     def __call__(self, point: Point, sweep: Sweep) -> xr.Dataset:
         """Meta-gradients (replicate, sample, meta_parameter), exact ones and errors, in float64.
@@ -38,20 +42,19 @@ class Measurer:
         with jax.enable_x64(True):
             learner = Learner(point.cells[0].settings)
             states = _states(learner, point)
-            program = _program(learner)
+            program = program_of(learner)
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
-            exact = self._exact(learner, point, sweep, states)
+            exact = self._exact(point, sweep, states)
         return _labelled(estimates, exact).assign_attrs(sweep=point.sweep, at=point.at)
 
-    def _exact(
-        self, learner: Learner, point: Point, sweep: Sweep, states: Sequence[TrainState]
-    ) -> np.ndarray:
+    def _exact(self, point: Point, sweep: Sweep, states: Sequence[TrainState]) -> np.ndarray:
         """(replicate, meta_parameter) of the exact meta-gradients."""
-        if isinstance(sweep.reference, str):
-            return np.stack([_enumerated(learner, state) for state in states])
-        given = {**sweep.grid.common, **point.cells[0].varied, **sweep.reference}
-        program = self._reference(resolve({**given, sweep.replicates: 0}))
+        given = [{**sweep.grid.common, **cell.varied, **sweep.reference} for cell in point.cells]
+        if sweep.enumerated:
+            pairs = zip(map(resolve, given), states, strict=True)
+            return np.stack([self._expectation(settings, state) for settings, state in pairs])
+        program = self._reference(resolve({**given[0], sweep.replicates: 0}))
         rows = []
         for state in states:
             first, second = program(state, jax.random.split(jax.random.key(0)))
@@ -59,10 +62,17 @@ class Measurer:
             rows.append(np.asarray(first))
         return np.stack(rows)
 
+    def _expectation(self, settings: Settings, state: TrainState) -> np.ndarray:
+        """The gradient of the expected outer loss; estimators have nothing to do with it."""
+        code = digest_of(flatten(dataclasses.replace(settings, estimator=Settings.estimator)))
+        if code not in self._enumerated:
+            self._enumerated[code] = _enumerated(Learner(settings), state)
+        return self._enumerated[code]
+
     def _reference(self, settings: Settings) -> Program:
         code = digest_of(flatten(settings))
         if code not in self._references:
-            self._references[code] = _program(Learner(settings))
+            self._references[code] = program_of(Learner(settings))
         return self._references[code]
 
 
@@ -84,15 +94,18 @@ def _labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
 def _states(learner: Learner, point: Point) -> list[TrainState]:
     """Before the first iteration; cells that differ by the seed alone share a program."""
     first = point.cells[0].settings
-    states = []
-    for cell in point.cells:
-        differs = replace(cell.settings, seed=first.seed) != first
-        own = Learner(cell.settings) if differs else learner
-        states.append(own.init(streams.run_keys(cell.settings.seed).init))
-    return states
+    alike = [dataclasses.replace(c.settings, seed=first.seed) == first for c in point.cells]
+    pairs = zip(point.cells, alike, strict=True)
+    return [first_state(cell, learner if is_alike else None) for cell, is_alike in pairs]
 
 
-def _program(learner: Learner) -> Program:
+def first_state(cell: Cell, learner: Learner | None = None) -> TrainState:
+    """The state before the first iteration."""
+    learner = learner or Learner(cell.settings)
+    return learner.init(streams.run_keys(cell.settings.seed).init)
+
+
+def program_of(learner: Learner) -> Program:
     """Draws meta-gradients; what the environments are is said by the state alone.
 
     Where something is carried, such as a replay buffer, every estimate draws one of its own.
@@ -108,11 +121,16 @@ def _program(learner: Learner) -> Program:
 
 
 def _drawn(program: Program, cell: Cell, state: TrainState) -> np.ndarray:
-    """(K, m) estimates, so many at once as the settings say."""
+    """(K, m) estimates."""
+    return np.concatenate([program(state, keys) for keys in chunks_of_keys(cell)])
+
+
+def chunks_of_keys(cell: Cell) -> list[Any]:
+    """The keys of all estimates, so many at once as the settings say."""
     probe = cell.settings.probe
     keys = streams.samples(streams.run_keys(cell.settings.seed).probe, 0, probe.samples)
     parts = np.array_split(np.arange(probe.samples), max(1, probe.samples // probe.chunk))
-    return np.concatenate([program(state, keys[part]) for part in parts])
+    return [keys[part] for part in parts]
 
 
 def _enumerated(learner: Learner, state: TrainState) -> np.ndarray:

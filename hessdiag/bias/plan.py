@@ -39,15 +39,17 @@ class Sweep:
         name: such as "trajectories".
         axis: dotted key of the setting along the figure's horizontal axis.
         replicates: dotted key of what is averaged over, such as the seed.
-        reference: settings of the exact meta-gradient, by dotted key, over those of the cell; or
-            "enumerated": the gradient of the expected outer loss over everything sampled.
+        enumerated: whether the exact one is the gradient of the expected outer loss over everything
+            that can be sampled.
+        reference: its settings by dotted key, over those of the cell.
         grid: its cells.
     """
 
     name: str
     axis: str
     replicates: str
-    reference: str | Mapping[str, Any]
+    enumerated: bool
+    reference: Mapping[str, Any]
     grid: Grid
 
     def points(self) -> list[Point]:
@@ -121,15 +123,22 @@ def planned(document: Mapping[str, Any], changes: Mapping[str, Any] | None = Non
 def _sweep(table: Mapping[str, Any], changes: Mapping[str, Any]) -> Sweep:
     fixed = dotted(table.get("settings", {}))
     grid = Grid(fixed, dict(table["vary"])).changed(changes, {})
-    reference = table["reference"]
-    if not isinstance(reference, str):
-        reference = dotted(reference)
-    elif reference != ENUMERATED:
-        raise UsageError(f"reference: {reference!r} is not allowed; allowed: {ENUMERATED}, a table")
+    enumerated, reference = _reference(table["reference"])
     axis = str(table["axis"])
     if axis not in grid.varied:
         raise UsageError(f"{axis}: fixed, but the axis of a sweep; allowed: other settings")
-    return Sweep(str(table["name"]), axis, str(table.get("replicates", "seed")), reference, grid)
+    replicates = str(table.get("replicates", "seed"))
+    return Sweep(str(table["name"]), axis, replicates, enumerated, reference, grid)
+
+
+def _reference(given: str | Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Whether it is enumerated, and its settings; the word alone is of the cell's own settings."""
+    if isinstance(given, str):
+        if given != ENUMERATED:
+            raise UsageError(f"reference: {given!r} is not allowed; allowed: {ENUMERATED}, a table")
+        return True, {}
+    settings = {key: value for key, value in given.items() if key != ENUMERATED}
+    return bool(given.get(ENUMERATED, False)), dotted(settings)
 
 
 def _claim(table: Mapping[str, Any]) -> Claim:

@@ -44,8 +44,9 @@ def enumerated(system: System, start: Any, eta: Float[Array, " m"], n: int) -> F
         first: Start = start(eta)
         return _expected(system, first.inner, eta, first.env_state, n)
 
-    params = start(eta).inner.params
-    batches = jax.eval_shape(lambda: problem.outcomes(params, system.hyper(eta), None)[0])
+    first: Start = start(eta)
+    params, env_state = first.inner.params, first.env_state
+    batches = jax.eval_shape(lambda: problem.outcomes(params, system.hyper(eta), env_state)[0])
     if batches.shape[0] ** n > MOST_OUTCOMES:
         raise UsageError(
             f"reference: {batches.shape[0]}^{n} outcomes are too many to enumerate; allowed: "

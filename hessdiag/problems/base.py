@@ -34,6 +34,7 @@ class About:
 
     summary: str  # one line
     headline: str  # the entry of `Problem.metrics` that the learning curve shows
+    followed: Sequence[str] = ()  # entries that are shown besides
     choices: Sequence[str] = ()  # what is ours where the paper is silent, a sentence each
     # By preset name what differs from the general one: {"laptop": {"train.iterations": 3000}}
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

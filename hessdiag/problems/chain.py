@@ -68,12 +68,14 @@ class DiscountingChain(NamedScalars):
     about = About(
         summary="discounting chain: five delayed rewards, exact critic; γ is meta-learned",
         headline="return",
+        followed=("outer_advantage",),
         choices=(
             "The value of the first state has one γ more than the state's true value, as in the "
             "published code; problem.extra_discount=false leaves it out. It is a baseline: "
             "expected gradients do not change, plotted outer advantages do.",
             "The outer advantage that is recorded is that of the training episodes at θ, before "
-            "the inner update; the published one is of validation episodes after it.",
+            "the inner update, standardised where losses standardise; the published one is of "
+            "validation episodes after it.",
             "Actions come from one uniform number each, by the inverse of the distribution "
             "function.",
         ),
@@ -128,12 +130,13 @@ class DiscountingChain(NamedScalars):
         return jnp.sum(jnp.exp(target) * (target - here))
 
     def metrics(self, params, trajectories: Batch) -> Mapping:
-        """Mean return, and mean outer advantage of the first action."""
+        """Mean return, and mean outer advantage of the first action, as the outer loss has it."""
         arms = jnp.sum(trajectories.share[:, 0], axis=-1)
-        advantages = self._outer_advantages(params, trajectories.gamma)[:, 0]
+        advantages = self._outer_advantages(params, trajectories.gamma)
+        first = self._scaled(advantages, trajectories.share)[:, 0]
         return {
             "return": jnp.sum(arms * jnp.asarray(SIZES, arms.dtype)),
-            "outer_advantage": jnp.sum(arms * advantages),
+            "outer_advantage": jnp.sum(arms * first),
         }
 
     def values(self, params, gamma) -> Float[Array, "C T+1"]:
@@ -154,14 +157,25 @@ class DiscountingChain(NamedScalars):
     def _outer_advantages(self, params, gamma) -> Float[Array, "C T"]:
         return self.advantages(params, OUTER_GAMMA, OUTER_GAMMA if self.outer_critic else gamma)
 
+    def _scaled(
+        self, advantages: Float[Array, "C T"], share: Float[Array, "C T A"]
+    ) -> Float[Array, "C T"]:
+        """Standardised over the batch, where that is wanted."""
+        if not self.normalise_advantages:
+            return advantages
+        return standardised(advantages, _visits(share))
+
     def _loss(self, params, advantages: Float[Array, "C T"], share: Float[Array, "C T A"]):
-        visits = jnp.sum(share, axis=-1) / STEPS
-        if self.normalise_advantages:
-            advantages = standardised(advantages, visits)
         log_pi = log_policy(params)
         taken = jnp.sum(share * log_pi, axis=-1) / STEPS
         entropy = -jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1)
-        return -jnp.sum(advantages * taken) - self.entropy * jnp.sum(visits * entropy)
+        gained = jnp.sum(self._scaled(advantages, share) * taken)
+        return -gained - self.entropy * jnp.sum(_visits(share) * entropy)
+
+
+def _visits(share: Float[Array, "C T A"]) -> Float[Array, "C T"]:
+    """How often each state is visited, of all steps."""
+    return jnp.sum(share, axis=-1) / STEPS
 
 
 def log_policy(params) -> Float[Array, "C T A"]:

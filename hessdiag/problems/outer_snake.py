@@ -62,13 +62,15 @@ class OuterSnake(NamedScalars):
     about = About(
         summary="Jumanji's Snake, TD actor-critic, outer critic or none; γ is meta-learned",
         headline="return",
+        followed=("outer_advantage",),
         choices=(
             "λ and the weights are constants; in the published code they are meta-parameters that "
             "no derivative reaches.",
             "The learning curve is the mean return of the episodes that ended in training "
             "rollouts, actions sampled; the published one is of evaluation episodes.",
             "The outer advantage that is recorded is that of the training rollout at θ, before "
-            "the inner update; the published one is of the validation rollout after it.",
+            "the inner update, and never standardised: the mean of standardised ones is zero. The "
+            "published one is of the validation rollout after it.",
         ),
         presets={
             "smoke": {"n": 1, "problem.batch_size": 16, "probe.max_matvecs": 24},

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.rl import tabular
@@ -20,6 +21,7 @@ class Sampled(NamedTuple):
     episodes: Episodes
     behaviour: Float[Array, "S A"]  # the policy that they were sampled from
     noise: Float[Array, " S"]  # standard normal, of the critic; drawn with each batch
+    share: Float[Array, " N"] | None = None  # of the batch that each is; equal ones if None
 
 
 def draw(
@@ -50,10 +52,35 @@ def objective(
     """
     if name == EXACT:
         return tabular.expected_return(mdp, tabular.policy(theta))
+    if sampled.share is not None:
+        return sampled.share @ objectives(name, mdp, theta, sampled, critic, lam)
+    return SURROGATES[name](*_seen(mdp, theta, sampled, critic), mdp.discount, lam)
+
+
+def objectives(
+    name: str,
+    mdp: TabularMDP,
+    theta: Float[Array, "S A"],
+    sampled: Sampled,
+    critic: Float[Array, " S"],
+    lam: float = 1.0,
+) -> Float[Array, " N"]:
+    """Of every trajectory, the `objective` being their mean; an exact one is the same for all."""
+    if name == EXACT:
+        exact = tabular.expected_return(mdp, tabular.policy(theta))
+        return jnp.broadcast_to(exact, sampled.episodes.actions.shape[:1])
+
+    def of_one(*seen):
+        return SURROGATES[name](*(each[None] for each in seen), mdp.discount, lam)
+
+    return jax.vmap(of_one)(*_seen(mdp, theta, sampled, critic))
+
+
+def _seen(mdp: TabularMDP, theta, sampled: Sampled, critic):
+    """Log-probabilities, rewards and values of all steps."""
     states, actions, _ = sampled.episodes
     rewards = mdp.rewards[states[:, :-1], actions]
-    log_probs = tabular.log_prob(theta, sampled.episodes)
-    return SURROGATES[name](log_probs, rewards, critic[states], mdp.discount, lam)
+    return tabular.log_prob(theta, sampled.episodes), rewards, critic[states]
 
 
 def estimated_return(

@@ -1,7 +1,5 @@
 """How long seeds will take and how much memory, from a short calibration on this machine."""
 
-import itertools
-import time
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ from hessdiag.inner import linearised_step
 from hessdiag.meta import System
 from hessdiag.meta.streams import run_keys
 from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
+from hessdiag.study.timed import Program, timed
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.probe import measured_by
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
@@ -38,15 +37,15 @@ def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     learner, run = Learner(settings), run_keys(settings.seed)
     state, key = learner.init(run.init), run.train
     step = _step(learner, state, key, seeds, settings.train.stride)
-    calls: list[tuple[_Program, int]] = []  # in one probe
+    calls: list[tuple[Program, int]] = []  # in one probe
     n, chunk = measured_horizon(settings), settings.probe.chunk
     probes = len(probe_iterations(settings)) if n else 0
     if probes:
-        product = _measure(jax.jit(partial(_product, learner.system)), state, key)
+        product = timed(jax.jit(partial(_product, learner.system)), state, key)
         calls.append((product, _spectra(settings, n)))
         keys = key if chunk == 1 else jax.random.split(key, chunk)
         for program, number in _sampling(learner, settings):
-            calls.append((_measure(program, state, keys), number))
+            calls.append((timed(program, state, keys), number))
     programs = [step, *(program for program, _ in calls)]
     return Estimate(
         compile_seconds=sum(program.compile_seconds for program in programs),
@@ -56,40 +55,19 @@ def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
     )
 
 
-class _Program(NamedTuple):
-    compile_seconds: float
-    seconds: float
-    memory_bytes: int
-
-
-def _measure(program: Any, *arguments: Any) -> _Program:
-    """Compile, warm up, and time the faster of two calls."""
-    moments = [time.perf_counter()]
-    compiled = program.lower(*arguments).compile()
-    moments.append(time.perf_counter())
-    for _ in range(3):  # the first call warms up
-        jax.block_until_ready(compiled(*arguments))
-        moments.append(time.perf_counter())
-    compiling, _, *seconds = (after - before for before, after in itertools.pairwise(moments))
-    memory = compiled.memory_analysis()
-    sizes = ("argument_size_in_bytes", "temp_size_in_bytes", "output_size_in_bytes")
-    memory_bytes = sum(int(getattr(memory, size, 0)) for size in sizes)
-    return _Program(compiling, min(seconds), memory_bytes)
-
-
 def _step(
     learner: Learner, state: TrainState, key: PRNGKeyArray, seeds: int, stride: int
-) -> _Program:
+) -> Program:
     """An iteration of all seeds, by the program that they will train with."""
     keys = key
     if seeds > 1:
         state = jax.tree.map(lambda leaf: jnp.stack([leaf] * seeds), state)
         keys = jax.random.split(key, seeds)
     if stride == 1:
-        return _measure(learner.step if seeds == 1 else learner.step_together, state, keys)
+        return timed(learner.step if seeds == 1 else learner.step_together, state, keys)
     program = learner.advance if seeds == 1 else learner.advance_together
     count = min(stride, _STRIDE)
-    called = _measure(program, state, keys, jnp.asarray(0), jnp.asarray(count))
+    called = timed(program, state, keys, jnp.asarray(0), jnp.asarray(count))
     return called._replace(seconds=called.seconds / count)
 
 

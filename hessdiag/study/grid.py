@@ -21,7 +21,7 @@ _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
 STUDIES = (
     "mechanism", "mechanism-6x6", "table1", "table1-6x6", "across", "fig3", "fig4", "fig5",
-    "outer-critic", "outer-critic-snake", "minatar",
+    "outer-critic", "outer-critic-normalised", "outer-critic-snake", "minatar",
 )  # fmt: skip
 """Studies that ship with the tool, a TOML file each."""
 

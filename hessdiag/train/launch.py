@@ -59,6 +59,7 @@ def start(
         "problem": {
             "description": about.summary,
             "headline": about.headline,
+            "followed": [*about.followed],
             "parameters": count_parameters(first.inner.params),
         },
         "our_choices": [*about.choices, *OUR_CHOICES],

@@ -19,7 +19,7 @@ def require_sound_problem(system: System, name: str) -> None:
 
     Raises:
         UsageError: a member fails, gave another result when it ran or was traced again, or has not
-            the metric that its headline names.
+            the metrics that its About names.
     """
     for member, function, operands in _functions(system, name):
         if not _repeats(name, member, function, operands):
@@ -48,13 +48,17 @@ def _repeats(name: str, member: str, function: Callable, operands: tuple[Any, ..
 
 def _functions(system: System, name: str) -> Iterator[tuple[str, Callable, tuple[Any, ...]]]:
     """Members of the problem with arguments, each checked before the next one uses its result."""
-    problem, headline = system.problem, system.problem.about.headline
+    problem, about = system.problem, system.problem.about
 
     def metrics(params, trajectories):
         values = problem.metrics(params, trajectories)
-        if headline not in values:
-            names = ", ".join(values)
-            raise LookupError(f"the headline {headline!r} is none of its metrics: {names}")
+        for told, name in (
+            ("headline", about.headline),
+            *(("followed", n) for n in about.followed),
+        ):
+            if name not in values:
+                names = ", ".join(values)
+                raise LookupError(f"the {told} {name!r} is none of its metrics: {names}")
         return values
 
     first, key = jax.random.split(jax.random.key(0))

@@ -54,6 +54,21 @@ def test_a_block_that_is_not_whole_is_left_out():
     assert list(table["iteration"]) == [10 * k + 6.5 for k in range(9)]
 
 
+def test_metrics_that_are_followed_have_their_series():
+    """Where a run's config names them; one from before does not."""
+    config = {**CONFIG, "problem": {"headline": "return", "followed": ["advantage"]}}
+    metrics = pd.DataFrame({"iteration": range(40), "metrics.advantage": np.arange(40.0)})
+    for known, series in ((config, True), (CONFIG, False)):
+        run = RunRecord(Path(), known, {}, metrics, ())
+        cell = CellRecord("", "", 0, 40, CellStatus("finished", 40), run)
+        ends = final_table(Configuration("x", [cell], 0.95)).set_index("series")
+        assert ("advantage" in ends.index) is series
+        curve = learning_table(Configuration("x", [cell], 0.95))
+        assert ("advantage" in set(curve["series"])) is series
+        if series:
+            assert ends.loc["advantage", "final"] == 38.5  # of the last twentieth
+
+
 def test_without_a_line_there_is_no_curve():
     empty = of([])
     assert learning_table(empty).empty

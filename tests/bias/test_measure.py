@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from hessdiag.bias import measure
 from hessdiag.bias.measure import Measurer
 from hessdiag.bias.plan import planned
+from hessdiag.bias.reference import enumerated
 from hessdiag.errors import UsageError
 from tests.bias.test_plan import document
 
@@ -88,3 +90,43 @@ def variance(buffer):
 def test_what_is_carried_is_drawn_anew_for_every_estimate():
     """20 times the games; of 40 only 2 are new: were the others shared, it would be 400 times."""
     assert 10 < variance(2) / variance(40) < 40
+
+
+TINY = {
+    "env": "tabular-maml",
+    "problem.states": 2,
+    "problem.actions": 2,
+    "problem.rollout_length": 2,
+    "problem.concentration": 1e-5,
+    "problem.critic_noise": 0.0,
+    "problem.outer": "exact",
+    "probe.samples": 4,
+    "probe.chunk": 4,
+}
+
+
+def test_the_enumerated_reference_takes_settings_of_its_own_and_is_made_once(monkeypatch):
+    """However the update is differentiated, what it does is what depends on η."""
+    made = []
+
+    def counted(*arguments):
+        made.append(arguments)
+        return enumerated(*arguments)
+
+    monkeypatch.setattr(measure, "enumerated", counted)
+    vary = {"problem.hessian": ["same", "lvc"], "estimator": ["n-step", "lsf"]}
+    vary |= {"problem.batch_size": [3], "problem.mdp_seed": [0, 1]}
+    exact: dict[tuple[bool, str], list] = {}
+    for is_own in (True, False):
+        reference = {"enumerated": True} | ({"problem.hessian": "same"} if is_own else {})
+        of = {"reference": reference, "replicates": "problem.mdp_seed"}
+        plan, measurer = planned(document(settings=TINY | {"n": 1}, vary=vary, **of)), Measurer()
+        for point in plan.points():
+            found = measurer(point, plan.sweep_of(point))["exact"].values
+            exact.setdefault((is_own, point.curve["problem.hessian"]), []).append(found)
+        assert len(made) == (2 if is_own else 2 + 4)  # two processes, of one derivative or of two
+    for found in exact.values():
+        np.testing.assert_array_equal(*found)  # of both estimators
+    own, others = exact[True, "lvc"][0], exact[False, "lvc"][0]
+    np.testing.assert_array_equal(own, exact[True, "same"][0])
+    assert np.abs(own - others).max() > 1e-3 * np.abs(own).max()

@@ -1,5 +1,7 @@
 """Studies of bias from the command line: planned, refused, gone on with."""
 
+import re
+
 import pytest
 
 from hessdiag.bias.plan import planned, shipped
@@ -7,11 +9,18 @@ from hessdiag.bias.study import said_of
 from hessdiag.record.sweep_directory import SweepDirectory
 
 
-def test_a_dry_run_lists_its_points(cli):
-    done = cli("study", "lsf", "--dry-run")
+def test_a_dry_run_lists_its_points_and_what_they_take(cli):
+    done = cli("study", "lsf", "--set", "probe.samples=8", "--dry-run")
     assert (done.code, done.err) == (0, "")
-    assert len(done.out.splitlines()) == 46
-    assert done.out.splitlines()[-1].startswith("45 points")
+    *points, one, two, three, total = done.out.splitlines()
+    assert len(points) == 99
+    assert total.startswith("99 points, 315 cells, about ")
+    for line, name in (
+        (one, "samples"),
+        (two, "trajectories"),
+        (three, "trajectories, derivatives"),
+    ):
+        assert re.match(rf"{name}: about \d+ (s|min), [\d,]+ MiB", line)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,7 @@ EVIL = {"env": "evil:make"}
 def test_a_directory_that_names_code_is_not_gone_on_with(cli, tmp_path, of_sweep, of_plan):
     document = shipped("lsf")
     plan = planned(document)
-    (sweep,) = document["sweep"]
+    sweep, *_ = document["sweep"]
     hostile = {**document, **of_plan, "sweep": [{**sweep, **of_sweep}]}
     SweepDirectory.create(tmp_path / "study", hostile, said_of(plan), {}, name="lsf")
     done = cli("study", "--resume", str(tmp_path / "study"))

@@ -109,19 +109,24 @@ def test_losses_are_those_of_the_formulas(params, actions, batch, settings, x64)
 
 
 @pytest.mark.parametrize("outer_critic", [False, True])
-def test_metrics(params, actions, batch, outer_critic, x64):
-    """Mean return, and r + V(s') − V(s) at first."""
+@pytest.mark.parametrize("normalise", [False, True])
+def test_metrics(params, actions, batch, outer_critic, normalise, x64):
+    """Mean return, and r + V(s') − V(s) at first, less its mean over steps, over their s.d."""
     del x64
-    found = problem(outer_critic=outer_critic).metrics(params, batch)
+    made = problem(outer_critic=outer_critic, normalise_advantages=normalise)
+    found = made.metrics(params, batch)
     returns = [oracle.play(of_episode)[1].sum() for of_episode in actions]
     np.testing.assert_allclose(found["return"], np.mean(returns), rtol=1e-12)
     gamma, advantages = 1.0 if outer_critic else 0.93, []
     for of_episode in actions:
         seen, rewards, _ = oracle.play(of_episode)
         pi = oracle.softmax(seen[0] @ params["w"] + params["b"])
-        here, after = (oracle.value(seen[k], pi, gamma, 1) for k in (0, 1))
-        advantages.append(rewards[0] + after - here)
-    np.testing.assert_allclose(found["outer_advantage"], np.mean(advantages), rtol=1e-10)
+        values = [oracle.value(observation, pi, gamma, 1) for observation in seen]
+        advantages.append(rewards + np.diff(values))
+    if normalise:
+        advantages = (advantages - np.mean(advantages)) / np.sqrt(np.var(advantages) + 1e-5)
+    first = np.mean(advantages, axis=0)[0]
+    np.testing.assert_allclose(found["outer_advantage"], first, rtol=1e-8)
 
 
 def test_values_solve_bellmans_equation(params, x64):

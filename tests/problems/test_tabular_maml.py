@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hessdiag import problems
+from hessdiag.bias.reference import enumerated
 from hessdiag.errors import UsageError
 from hessdiag.inner import inner_optimiser
 from hessdiag.meta import ESTIMATORS, Options, System, again
@@ -183,3 +184,98 @@ def test_starts_at_eta_at_the_uniform_policy_and_tells_values():
 def test_what_is_not_allowed_is_refused(key, value):
     with pytest.raises(UsageError, match=rf"problem\.{key}.*: .*{value}.* is not allowed; allowed"):
         problems.make("tabular-maml", {key: value})
+
+
+TINY = {"states": 3, "actions": 2, "concentration": 1e-5, "mdp_seed": 2, "critic_noise": 0.0}
+TINY |= {"rollout_length": 2, "batch_size": 3}
+
+
+def drawn_of(problem, logits):
+    """A batch of three, and all trajectories with what each of them is of that batch."""
+    mdp = problem.mdp
+    _, batch = problem.rollout({"logits": logits}, None, mdp, jax.random.key(5))
+    likely, every = problem.outcomes({"logits": logits}, None, mdp)
+    np.testing.assert_allclose(jnp.sum(likely), 1.0, rtol=1e-12)
+    kinds = [tuple(map(int, row)) for row in every.episodes.actions[0]]
+    seen = [tuple(map(int, row)) for row in batch.episodes.actions]
+    share = np.array([seen.count(kind) for kind in kinds]) / len(seen)
+    (row,) = np.flatnonzero((np.asarray(every.share) == share).all(axis=1))
+    return batch, jax.tree.map(lambda leaf: leaf[row], every)
+
+
+@pytest.mark.parametrize("surrogate", ["exact", "ad", "lvc", "loaded", "dice"])
+@pytest.mark.usefixtures("x64")
+def test_an_outcome_is_the_batch_that_it_stands_for(surrogate):
+    """Loss, gradient and Hessian are those of the trajectories one by one."""
+    problem = TabularMAML(**TINY, surrogate=surrogate)
+    logits = jnp.asarray(THETA[:3, :2])
+    batch, outcome = drawn_of(problem, logits)
+
+    def loss(flat, of):
+        return problem.inner_loss({"logits": flat.reshape(3, 2)}, None, of)
+
+    for derivative in (loss, jax.grad(loss), jax.hessian(loss)):
+        ours, theirs = (derivative(logits.ravel(), of) for of in (outcome, batch))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-14)
+    each = problem.inner_losses({"logits": logits}, None, batch)
+    assert each.shape == (3,)
+    np.testing.assert_allclose(jnp.mean(each), loss(logits.ravel(), batch), rtol=1e-10)
+
+
+@pytest.mark.parametrize("outer", ["exact", "ad", "loaded", "dice"])
+@pytest.mark.usefixtures("x64")
+def test_outer_losses_have_the_expectation_that_is_said(outer):
+    """Their gradients, by enumeration of what validates them."""
+    problem = TabularMAML(**TINY, outer=outer)
+    params = {"logits": jnp.asarray(THETA[:3, :2])}
+    likely, every = problem.outcomes(params, None, problem.mdp)
+
+    def gradient(of):
+        return jax.grad(lambda at: problem.outer_loss(at, None, of))(params)["logits"]
+
+    mean = jnp.einsum("m,msa->sa", likely, jax.vmap(gradient)(every))
+    said = jax.grad(lambda at: problem.expected_outer_loss(at, None, problem.mdp))(params)["logits"]
+    np.testing.assert_allclose(mean, said, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.usefixtures("x64")
+def test_scores_are_right_on_average():
+    """d/dη E[L'] by central differences, the critic held; without scores it is another."""
+    problem = TabularMAML(**TINY, outer="exact")
+    system, at = system_of(problem), jnp.asarray(THETA[:3, :2])
+    held = problem.outcomes({"logits": at}, None, problem.mdp)[1].behaviour
+
+    def expected(flat):
+        params = {"logits": flat.reshape(3, 2)}
+        likely, every = problem.outcomes(params, None, problem.mdp)
+        every = every._replace(behaviour=held)
+
+        def after(of):
+            slope = jax.grad(lambda at: problem.inner_loss(at, None, of))(params)
+            moved = jax.tree.map(lambda p, g: p - RATE * g, params, slope)
+            return problem.expected_outer_loss(moved, None, problem.mdp)
+
+        return likely @ jax.vmap(after)(every)
+
+    jitted, flat = jax.jit(expected), at.ravel()
+    slope = [(jitted(flat + d) - jitted(flat - d)) / 2e-5 for d in 1e-5 * np.eye(6)]
+
+    def start(eta):
+        return again(system, eta, jax.random.key(0))
+
+    np.testing.assert_allclose(enumerated(system, start, flat, 1), slope, rtol=1e-7, atol=1e-10)
+    single = estimate(problem, name="score-centred")
+    keys = jax.random.split(jax.random.key(7), 40_000)
+    draws = np.asarray(jax.jit(jax.vmap(lambda key: single(flat, key)[0]))(keys))
+    error = draws.std(axis=0) / np.sqrt(len(draws))
+    assert (np.abs(draws.mean(axis=0) - slope) < 4.5 * error + 1e-12).all()
+    plain = estimate(problem, name="n-step")
+    without = np.asarray(jax.jit(jax.vmap(lambda key: plain(flat, key)[0]))(keys[:10_000]))
+    error = without.std(axis=0) / 100
+    assert (np.abs(without.mean(axis=0) - slope) > 10 * error).any()
+
+
+def test_a_noisy_critic_is_not_enumerated():
+    problem = TabularMAML(**(TINY | {"critic_noise": 0.05}))
+    with pytest.raises(UsageError, match=r"problem\.critic_noise: 0\.05"):
+        problem.outcomes({"logits": jnp.zeros((3, 2))}, None, problem.mdp)

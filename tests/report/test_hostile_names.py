@@ -43,7 +43,16 @@ def every_text(value, key=""):
 
 
 HOSTILE = {"description", "group", "command", "our_choices", "message", "headline", "name"}
-HOSTILE |= {"summary", "choices", "device", "platform", "configuration", "cell", "git_revision"}
+HOSTILE |= {
+    "followed",
+    "summary",
+    "choices",
+    "device",
+    "platform",
+    "configuration",
+    "cell",
+    "git_revision",
+}
 
 
 @pytest.fixture(params=["snake-n5", "fig4"])

@@ -98,6 +98,13 @@ class Headless(MarkovRewardProcess):
     about = About(summary="headless", headline="return")
 
 
+@dataclass(frozen=True)
+class Lost(MarkovRewardProcess):
+    """Follows a metric that it has not."""
+
+    about = About(summary="lost", headline="value_error", followed=("advantage",))
+
+
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
@@ -106,6 +113,7 @@ class Headless(MarkovRewardProcess):
             Headless(),
             "metrics of 'mine:make' failed .*'return' is none of its metrics",
         ),
+        (Lost(), "the followed 'advantage' is none of its metrics"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(problem, message):

@@ -28,7 +28,8 @@ def _sweep(number: int, findings: Findings) -> FigureSpec | None:
     part = frame[frame["sweep"] == sweeps[number]]
     axis = names.named("axes", part["axis"].iloc[0])
     slug = "errors" if number == 0 else f"errors-{number + 1}"
-    return figure_spec(slug, part, partial(_drawn, part, axis), words_of="errors", axis=axis)
+    words = {"axis": axis, "sweep": sweeps[number]}
+    return figure_spec(slug, part, partial(_drawn, part, axis), words_of="errors", **words)
 
 
 SWEEPS = tuple(partial(_sweep, number) for number in range(_MOST_SWEEPS))

@@ -26,6 +26,7 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     training.training,
     training.along,
     training.learning,
+    training.followed,
     training.hyper_parameters,
     *errors.SWEEPS,
 )

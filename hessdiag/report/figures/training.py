@@ -27,29 +27,31 @@ _DASHED |= {"markersize": 2.5, "markerfacecolor": PAPER}
 
 
 def training(findings: Findings) -> FigureSpec | None:
-    """A run's headline metric with its running mean, and what is meta-learned."""
+    """A run's metrics with their running means, and what is meta-learned."""
     metrics = next(iter(findings.metrics.values()), pd.DataFrame())
-    headline = f"metrics.{findings.about.get('headline', 'return')}"
-    if findings.kind != "run" or not np.isfinite(column(metrics, headline)).any():
+    told = [findings.about.get("headline", "return"), *findings.about.get("followed", ())]
+    if findings.kind != "run" or not np.isfinite(column(metrics, f"metrics.{told[0]}")).any():
         return None
-    metric = names.parameter(headline.partition(".")[2])
-    draw = partial(_draw_training, metrics, headline)
+    metric = " and ".join(map(names.parameter, told))
+    draw = partial(_draw_training, metrics, [f"metrics.{name}" for name in told])
     return figure_spec("training", metrics, draw, metric=metric)
 
 
-def _draw_training(metrics: pd.DataFrame, headline: str) -> Figure:
+def _draw_training(metrics: pd.DataFrame, told: Sequence[str]) -> Figure:
     hyper = [str(name) for name in metrics if str(name).startswith("hyper.")][:_PANELS_OF_A_RUN]
-    figure, axes = canvas.panels(1 + len(hyper), columns=3, height=2.2)
+    figure, axes = canvas.panels(len(told) + len(hyper), columns=3, height=2.2)
     kept = canvas.thin(len(metrics), most=_POINTS)
-    x, y = column(metrics, "iteration")[kept], column(metrics, headline)
-    axes[0].plot(x, y[kept], ".", color=MUTED, alpha=0.55, markeredgewidth=0)
-    window = pd.Series(y).rolling(max(1, len(metrics) // 40), center=True, min_periods=1)
-    axes[0].plot(x, np.asarray(window.mean())[kept], color=CATEGORIES[0], linewidth=1.8)
-    for axis, name in zip(axes[1:], hyper, strict=True):
+    x = column(metrics, "iteration")[kept]
+    for axis, name in zip(axes, told, strict=False):
+        y = column(metrics, name)
+        axis.plot(x, y[kept], ".", color=MUTED, alpha=0.55, markeredgewidth=0)
+        window = pd.Series(y).rolling(max(1, len(metrics) // 40), center=True, min_periods=1)
+        axis.plot(x, np.asarray(window.mean())[kept], color=CATEGORIES[0], linewidth=1.8)
+    for axis, name in zip(axes[len(told) :], hyper, strict=True):
         values = column(metrics, name)
         canvas.rule(axis, "y", values[0], linestyle=(0, (4, 3)), zorder=2)
         axis.plot(x, values[kept], color=CATEGORIES[0])
-    for axis, name in zip(axes, (headline, *hyper), strict=True):
+    for axis, name in zip(axes, (*told, *hyper), strict=True):
         axis.set_title(names.title(names.parameter(name.partition(".")[2])))
         canvas.linear_axis(axis, "y")
         canvas.iteration_axis(axis, ticks=3)
@@ -60,6 +62,11 @@ def learning(findings: Findings) -> FigureSpec | None:
     """The headline metric over training, a line per configuration."""
     headline = str(findings.about.get("headline", "return"))
     return _of_study(findings, "learning", [headline])
+
+
+def followed(findings: Findings) -> FigureSpec | None:
+    """The metrics that a problem has followed besides."""
+    return _of_study(findings, "followed", findings.about.get("followed", ())[:_PANELS])
 
 
 def hyper_parameters(findings: Findings) -> FigureSpec | None:
