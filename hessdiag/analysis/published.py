@@ -63,7 +63,7 @@ def with_ends_of_curves(
     seeds is published, it is what a plot can be read to; where one seed is, that of our seeds.
     """
     end = settings["train.iterations"]
-    last = curves[curves["iteration"].between((1 - LAST) * end, end)]
+    last: Any = curves[curves["iteration"].between((1 - LAST) * end, end)]
     last = last.assign(deviation=last["deviation"].fillna(last["read_to"]))
     ends: Any = last.groupby("series")[["mean", "deviation"]].mean()
     ends = ends.fillna({"deviation": final.set_index("series")["deviation"]})

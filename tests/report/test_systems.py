@@ -36,8 +36,14 @@ def _renamed(frame, names):
     return frame.assign(configuration=frame["configuration"].map(names))
 
 
+def table_of(findings):
+    table = systems(findings)
+    assert table is not None
+    return table
+
+
 def test_no_cell_is_empty(several):
-    table = systems(several)
+    table = table_of(several)
     assert list(table.columns) == ["", "mrp", "bandit", "ipd"]
     for label, measured, partly, absent in table.rows:
         if "edge" not in label:  # older than the measurement
@@ -51,7 +57,7 @@ def test_no_cell_is_empty(several):
 
 def test_numbers_are_those_of_the_tables(several):
     """Growth at the longest horizon with its interval; the largest radius with its bound."""
-    rows = {row[0]: row for row in systems(several).rows}
+    rows = {row[0]: row for row in table_of(several).rows}
     spread = several.tables["spread"].query("configuration == 'env=mrp' and when == 'all'")
     spread = spread[(spread["estimator"] == "n-step") & (spread["group"] == "all")]
     longest = spread.loc[spread["horizon"].idxmax()]

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -174,7 +175,7 @@ def test_what_no_worker_can_run_has_failed(tmp_path, monkeypatch, lost, times):
     assert len(client.sent) == times * len(CELLS)
     status = StudyDirectory(path).status(CELLS[0])
     assert status.state == "failed"
-    assert type(error).__name__ in status.message
+    assert type(error).__name__ in str(status.message)
 
 
 def test_a_task_that_is_to_stop_does_not_begin(tmp_path):
