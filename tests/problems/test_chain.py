@@ -124,7 +124,8 @@ def test_metrics(params, actions, batch, outer_critic, normalise, x64):
         values = [oracle.value(observation, pi, gamma, 1) for observation in seen]
         advantages.append(rewards + np.diff(values))
     if normalise:
-        advantages = (advantages - np.mean(advantages)) / np.sqrt(np.var(advantages) + 1e-5)
+        apart = np.asarray(advantages) - np.mean(advantages)
+        advantages = apart / np.sqrt(np.var(advantages) + 1e-5)
     first = np.mean(advantages, axis=0)[0]
     np.testing.assert_allclose(found["outer_advantage"], first, rtol=1e-8)
 

@@ -165,11 +165,8 @@ def test_what_no_worker_can_run_has_failed(tmp_path, monkeypatch, lost, times):
     from distributed import KilledWorker
 
     monkeypatch.setattr(DaskExecutor, "_ended", lambda self: [*self._tasks])
-    error = (
-        KilledWorker("task", SimpleNamespace(address="tcp://there"), 0)
-        if lost
-        else ImportError("no module of yours")
-    )
+    there: Any = SimpleNamespace(address="tcp://there")
+    error = KilledWorker("task", there, 0) if lost else ImportError("no module of yours")
     client, path = Client(error), tmp_path / "study"
     assert study(path, DaskExecutor(client, published)).go() == len(CELLS)
     assert len(client.sent) == times * len(CELLS)
