@@ -186,7 +186,13 @@ def test_what_is_not_allowed_is_refused(key, value):
         problems.make("tabular-maml", {key: value})
 
 
-TINY = {"states": 3, "actions": 2, "concentration": 1e-5, "mdp_seed": 2, "critic_noise": 0.0}
+TINY: dict[str, Any] = {
+    "states": 3,
+    "actions": 2,
+    "concentration": 1e-5,
+    "mdp_seed": 2,
+    "critic_noise": 0.0,
+}
 TINY |= {"rollout_length": 2, "batch_size": 3}
 
 
@@ -276,6 +282,6 @@ def test_scores_are_right_on_average():
 
 
 def test_a_noisy_critic_is_not_enumerated():
-    problem = TabularMAML(**(TINY | {"critic_noise": 0.05}))
+    problem = TabularMAML(**{**TINY, "critic_noise": 0.05})
     with pytest.raises(UsageError, match=r"problem\.critic_noise: 0\.05"):
         problem.outcomes({"logits": jnp.zeros((3, 2))}, None, problem.mdp)

@@ -26,7 +26,9 @@ def test_trajectories_are_all_there_are(concentration):
     episodes = every_batch.every_trajectory(process(concentration), 2)
     rows = {tuple(map(int, (*s, *a))) for s, a in zip(*episodes[:2], strict=True)}
     assert len(rows) == len(episodes.actions) == (4 if concentration < 1e-3 else 4 * 9)
-    likely = jnp.exp(every_batch.log_likelihoods(process(concentration), THETA, episodes))
+    likely = jnp.exp(
+        every_batch.log_likelihoods(process(concentration), jnp.asarray(THETA), episodes)
+    )
     np.testing.assert_allclose(jnp.sum(likely), 1.0, rtol=1e-12)
 
 
@@ -36,7 +38,7 @@ def test_samples_are_as_likely_as_said():
     episodes = every_batch.every_trajectory(mdp, 2)
     drawn = tabular.sample(mdp, tabular.policy(jnp.asarray(THETA)), jax.random.key(2), number, 2)
     seen = Counter(tuple(map(int, (*s, *a))) for s, a in zip(*drawn[:2], strict=True))
-    likely = np.exp(every_batch.log_likelihoods(mdp, THETA, episodes))
+    likely = np.exp(every_batch.log_likelihoods(mdp, jnp.asarray(THETA), episodes))
     for s, a, p in zip(*episodes[:2], likely, strict=True):
         share = seen[tuple(map(int, (*s, *a)))] / number
         assert abs(share - p) < 5 * np.sqrt(p * (1 - p) / number) + 1e-12
