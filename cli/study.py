@@ -4,7 +4,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from hessdiag.train.settings import DECLARED
 from .run import CODE
 from .setting_options import assignment, given, setting_options
 from .workers import DASK, LOCAL, Workers
+
+if TYPE_CHECKING:
+    from hessdiag.record.study_directory import StudyDirectory
 
 COMMON = [DECLARED[key] for key in ("env", "preset")]
 VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "seed")]
@@ -90,24 +93,15 @@ def study(
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others
 
-        typed = given([*COMMON, *VARIED], values)
-        flags = {DECLARED[key].flag: value for key, value in typed.items()}
-        others = {"--config": config, "--vary": vary, "--together": together}
-        refuse_others({**others, **where.flags(), **flags})
+        others = {"--config": config, "--vary": vary, "--together": together, **where.flags()}
+        refuse_others(others | _typed(values))
         return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
 
-    from hessdiag.record.study_directory import StudyDirectory
     from hessdiag.study.grid import Grid, planned
 
     from .drive import drive_study
 
-    directory = None
-    if resume is not None:
-        from hessdiag.train.launch import require_trusted
-
-        directory = StudyDirectory.open(resume)
-        fixed, lists = directory.plan
-        require_trusted({**fixed, **lists}, given_code, resume)
+    directory = _reopened(resume, given_code) if resume is not None else None
     return drive_study(
         Grid(*directory.plan) if directory else planned(name, config, common, varied),
         directory,
@@ -119,6 +113,23 @@ def study(
         dry_run=dry_run,
         quiet=quiet,
     )
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, by its flag."""
+    typed = given([*COMMON, *VARIED], values)
+    return {DECLARED[key].flag: value for key, value in typed.items()}
+
+
+def _reopened(path: Path, given_code: dict[str, Any]) -> "StudyDirectory":
+    """The study to go on with; code that it names is imported where it was given again."""
+    from hessdiag.record.study_directory import StudyDirectory
+    from hessdiag.train.launch import require_trusted
+
+    directory = StudyDirectory.open(path)
+    fixed, lists = directory.plan
+    require_trusted({**fixed, **lists}, given_code, path)
+    return directory
 
 
 def _is_of_bias(name: str | None, resume: Path | None) -> bool:
