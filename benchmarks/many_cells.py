@@ -1,6 +1,9 @@
 """What a study of 10,000 cells costs besides its cells: to plan, send, watch and report it."""
 
+import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -8,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import save
-from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.record.study_directory import StudyDirectory, read_study
 from hessdiag.report import write_report
 from hessdiag.study.grid import Grid
 from hessdiag.study.study import Study
@@ -31,7 +34,8 @@ SETTINGS = {
 def main() -> None:
     set_up_compilation()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [*_planned(Path(folder) / "planned"), *_run(Path(folder) / "run")]
+        place = Path(folder)
+        rows = [*_planned(place / "planned"), *_run(place / "run"), *_started(place / "starts")]
     save("many_cells", "python -m benchmarks.many_cells", rows)
 
 
@@ -59,14 +63,38 @@ def _run(path: Path) -> list[dict[str, Any]]:
     Study(directory, cells, command="hessdiag study", **how).go()
     looking, _ = _timed(lambda: [directory.status(cell) for cell in cells])
     reporting, _ = _timed(lambda: write_report(directory.run_path(cells[0])))
+    reading, _ = _timed(lambda: read_study(path))
     concluding, _ = _timed(lambda: write_report(path))
     size = sum(file.stat().st_size for file in directory.run_path(cells[0]).rglob("*"))
     return [
         {"what": "a look at a cell that has run", "value": looking / RUN * 1e3, "unit": "ms"},
         {"what": "the report of a cell", "value": reporting, "unit": "s"},
-        {"what": f"the report of the study, over {RUN} cells", "value": concluding, "unit": "s"},
+        {"what": "read a cell for the study's report", "value": reading / RUN * 1e3, "unit": "ms"},
+        {"what": f"the report of a study of {RUN} cells", "value": concluding, "unit": "s"},
         {"what": "the directory of a cell, with its report", "value": size / 1e6, "unit": "MB"},
     ]
+
+
+def _started(path: Path) -> list[dict[str, Any]]:
+    """Of one iteration in a process of its own, with an empty compilation cache and a full one."""
+    rows = []
+    for env in ("mrp", "snake"):
+        cache = str(path / f"cache-{env}")
+        for how in ("nothing is compiled yet", "another worker has compiled"):
+            out = path / f"{env}-{len(rows)}"
+            seconds, _ = _timed(
+                lambda env=env, out=out, cache=cache: _one_iteration(env, out, cache)
+            )
+            what = f"start a process, one iteration of {env}, n = 5; {how}"
+            rows.append({"what": what, "value": seconds, "unit": "s"})
+    return rows
+
+
+def _one_iteration(env: str, out: Path, cache: str) -> None:
+    command = [sys.executable, "-c", "from hessdiag.cli.main import main; main()", "run"]
+    command += ["--env", env, "--n", "5", "--quiet", "--out", str(out)]
+    command += ["--set", "train.iterations=1", "--set", "probe.points=0"]
+    subprocess.run(command, check=True, env={**os.environ, "JAX_COMPILATION_CACHE_DIR": cache})
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:

@@ -8,7 +8,17 @@ from typing import NamedTuple
 from hessdiag.analysis import Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, plain
-from hessdiag.report.select import bounds, column, cuts, longest, paper_formula, rows, spread
+from hessdiag.report.select import (
+    bounds,
+    column,
+    cuts,
+    is_across,
+    longest,
+    measured,
+    paper_formula,
+    rows,
+    spread,
+)
 from hessdiag.report.words import (
     CLAIMS_IN_TITLE,
     FAILS,
@@ -39,6 +49,7 @@ class Card(NamedTuple):
 def kicker(findings: Findings) -> str:
     """What this is, in one line."""
     problem = str(findings.about.get("summary", "")).partition(";")[0]
+    problem = f"{len(measured(findings))} systems" if is_across(findings) else problem
     parts = (f"hessdiag {findings.kind}", findings.name, problem, scale(findings))
     return " · ".join(filter(None, parts))
 
@@ -65,7 +76,8 @@ def _range(values: Sequence[int]) -> str:
 def lead(findings: Findings) -> list[str]:
     """At most two sentences: the growth told as growth, and how far training went."""
     others = "; ".join(claims(findings)[CLAIMS_IN_TITLE:])
-    told = (f"{names.title(others)}." if others else "", _noise(findings), _early(findings))
+    early = "" if is_across(findings) else _early(findings)
+    told = (f"{names.title(others)}." if others else "", _noise(findings), early)
     return [text for text in told if text]
 
 
@@ -83,9 +95,10 @@ def _noise(findings: Findings) -> str:
     growth = spread(findings, name)["growth"].iloc[-1]
     left = left.set_index("cut")["growth"]
     without = " and ".join(f"{factor(left[code])} {_CUTS[code]}" for code in _CUTS if code in left)
-    measured = factor(growth).removesuffix("×") + (f" (paper: {published})" if published else "")
-    steps = names.title(names.number(n))
-    return f"{steps} inner steps multiply the noise by {measured}; it is {without}."
+    whole = factor(growth).removesuffix("×") + (f" (paper: {published})" if published else "")
+    where = f"in {names.configuration(name)} " if is_across(findings) else ""
+    told = f"{where}{names.number(n)} inner steps multiply the noise by {whole}"
+    return f"{names.title(told)}; it is {without}."
 
 
 def _paper_growth(findings: Findings, name: str) -> str:
@@ -198,7 +211,8 @@ def limits(findings: Findings) -> list[str]:
     units = "seeds" if findings.scale.get("seeds", 1) > 1 else "samples and probes of one run"
     units = units if findings.scale.get("iterations") else "samples"
     asked = [a for a in findings.verdict if a.needs and a.configuration == leading(findings)]
-    lines = [f"{names.title(scale(findings))}; {level} intervals over {units}.", _early(findings)]
+    early = "" if is_across(findings) else _early(findings)
+    lines = [f"{names.title(scale(findings))}; {level} intervals over {units}.", early]
     for answer in asked[:2]:
         question = templates()[answer.question]["question"]
         lines.append(f"{question} Undecided. Would take about {wanted(answer)}.")

@@ -181,7 +181,9 @@ def wanted(answer: Answer) -> str:
 
 
 def changes(findings: Findings, *, most: int = 3) -> list[str]:
-    """At most three bullets of what to change, of the leading configuration."""
+    """At most three bullets of what to change, of the leading configuration of one problem."""
+    if is_across(findings):
+        return []
     configuration = leading(findings)
     answers = {a.question: a for a in findings.verdict if a.configuration == configuration}
     texts = (said("change", findings, answers[code]) for code in _CHANGES if code in answers)

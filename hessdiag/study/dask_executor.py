@@ -139,6 +139,7 @@ class DaskExecutor:
     publish: Publish
     _tasks: dict[Any, Task] = field(default_factory=dict)  # by the future that stands for them
     _losses: Counter[str] = field(default_factory=Counter)  # of workers, by a task's first cell
+    _next_look: float = 0.0  # by the monotonic clock
     _heard: dict[str, Observer] = field(default_factory=dict)  # of cells that run, by slug
 
     def __call__(
@@ -155,8 +156,7 @@ class DaskExecutor:
                     yield task, statuses
                 else:
                     self._send(task)
-            for task in self._running():
-                self._tell(task, observer)
+            self._look(observer)
             if stop.signal_number is not None:
                 for task in [*self._tasks.values()][:1]:  # all are of one study
                     _stop_file(task).write_text(str(stop.signal_number))
@@ -164,6 +164,14 @@ class DaskExecutor:
 
     def _send(self, task: Task) -> None:
         self._tasks[self.client.submit(_on_worker, task, self.publish, pure=False)] = task
+
+    def _look(self, observer: StudyObserver) -> None:
+        """Tell how far cells are, in a tenth of the time at the most."""
+        began = time.monotonic()
+        if began >= self._next_look:
+            for task in self._running():
+                self._tell(task, observer)
+            self._next_look = began + max(SECONDS_APART, 10.0 * (time.monotonic() - began))
 
     def _running(self) -> list[Task]:
         """The tasks that workers have, not those that wait for one."""
