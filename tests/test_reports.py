@@ -57,6 +57,7 @@ HEADLINES = {
     "lsf": "errors",
     "gmrl-bias": "errors",
     "lirpg": "errors",
+    "lirpg-growth": "growth",
     "lola": "errors",
     "outer-critic": "learning",
     "outer-critic-normalised": "learning",
