@@ -63,15 +63,18 @@ def _run(path: Path) -> list[dict[str, Any]]:
     Study(directory, cells, command="hessdiag study", **how).go()
     looking, _ = _timed(lambda: [directory.status(cell) for cell in cells])
     reporting, _ = _timed(lambda: write_report(directory.run_path(cells[0])))
+    read_study(path)  # what it imports is imported
     reading, _ = _timed(lambda: read_study(path))
     concluding, _ = _timed(lambda: write_report(path))
-    size = sum(file.stat().st_size for file in directory.run_path(cells[0]).rglob("*"))
+    files = [file for file in directory.run_path(cells[0]).rglob("*") if file.is_file()]
+    size = sum(file.stat().st_size for file in files)
     return [
         {"what": "a look at a cell that has run", "value": looking / RUN * 1e3, "unit": "ms"},
         {"what": "the report of a cell", "value": reporting, "unit": "s"},
         {"what": "read a cell for the study's report", "value": reading / RUN * 1e3, "unit": "ms"},
         {"what": f"the report of a study of {RUN} cells", "value": concluding, "unit": "s"},
         {"what": "the directory of a cell, with its report", "value": size / 1e6, "unit": "MB"},
+        {"what": "files in it", "value": len(files), "unit": ""},
     ]
 
 

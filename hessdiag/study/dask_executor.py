@@ -146,9 +146,20 @@ class DaskExecutor:
         self, tasks: Iterable[Task], observer: StudyObserver, stop: StopRequest
     ) -> Iterator[tuple[Task, Statuses]]:
         """Run every task; raises `Interrupted` when all have saved what they did."""
-        for task in tasks:
-            _stop_file(task).unlink(missing_ok=True)
-            self._send(task)
+        waiting = list(tasks)
+        if waiting:
+            stop_file = _stop_file(waiting[0])  # all are of one study
+            stop_file.unlink(missing_ok=True)  # of one that was killed
+            for task in waiting:
+                self._send(task)
+            yield from self._ends(observer, stop, stop_file)
+            stop_file.unlink(missing_ok=True)
+        stop.check()
+
+    def _ends(
+        self, observer: StudyObserver, stop: StopRequest, stop_file: Path
+    ) -> Iterator[tuple[Task, Statuses]]:
+        """Every task with where its cells stand when it has ended; asked to stop, they soon do."""
         while self._tasks:
             for future in self._ended():
                 task = self._tasks.pop(future)
@@ -158,9 +169,7 @@ class DaskExecutor:
                     self._send(task)
             self._look(observer)
             if stop.signal_number is not None:
-                for task in [*self._tasks.values()][:1]:  # all are of one study
-                    _stop_file(task).write_text(str(stop.signal_number))
-        stop.check()
+                stop_file.write_text(str(stop.signal_number))
 
     def _send(self, task: Task) -> None:
         self._tasks[self.client.submit(_on_worker, task, self.publish, pure=False)] = task
