@@ -58,6 +58,7 @@ HEADLINES = {
     "gmrl-bias": "errors",
     "lirpg": "errors",
     "lirpg-growth": "growth",
+    "across": "growth",
     "lola": "errors",
     "outer-critic": "learning",
     "outer-critic-normalised": "learning",
