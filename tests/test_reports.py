@@ -62,6 +62,7 @@ HEADLINES = {
     "lola": "errors",
     "outer-critic": "learning",
     "outer-critic-normalised": "learning",
+    "outer-critic-snake": "learning",
 }
 
 

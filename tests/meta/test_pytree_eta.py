@@ -154,7 +154,7 @@ WEIGHTS = {"n-step": np.array([0, 0, 1]), "mix": np.array([4, 2, 1]) / 7}
     ("name", "remat", "keep"), [("n-step", True, 0), ("mix", True, 1), ("mix", False, N)]
 )
 def test_estimators_have_these_paths_and_keep_what_is_asked_for(case, reference, name, remat, keep):
-    """Of an unroll: 1, the first update (eq. 5); n, all of them; 0, none, but environments go on."""
+    """Of an unroll: 1, the first update (eq. 5); n, all; 0, none, but environments go on."""
     system, eta, key = case
     estimator = ESTIMATORS[name](Options(n=N, kappa=0.5, remat=remat, keep=keep))
 
