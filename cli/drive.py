@@ -125,7 +125,12 @@ def drive_study(
         print_plan([*filter(None, left)])
         return 0
     with workers.executor() as executor:
-        directory = _begun(grid, directory, name, out, command)
+        if directory is None:
+            source = provenance(command, compiler_self_test=require_sound_compiler())
+            path = out or now_under_reports(name)
+            directory = StudyDirectory.create(path, grid, source, name=name)
+        elif _waiting(cells, directory):
+            directory.note_resumption(command)
         path, again = directory.path, naming({**grid.common, **grid.varied})
         again += ["--together", str(together)] if together else []
         again += itertools.chain.from_iterable(workers.flags().items())
@@ -152,18 +157,6 @@ def drive_study(
 def _waiting(cells: Sequence[Cell], directory: StudyDirectory | None) -> set[str]:
     """The slugs of the cells that are not finished."""
     return {c.slug for c in cells if directory is None or directory.status(c).state != "finished"}
-
-
-def _begun(
-    grid: Grid, directory: StudyDirectory | None, name: str, out: Path | None, command: str
-) -> StudyDirectory:
-    """The directory of a study that begins, or goes on."""
-    if directory is None:
-        source = provenance(command, compiler_self_test=require_sound_compiler())
-        return StudyDirectory.create(out or now_under_reports(name), grid, source, name=name)
-    if _waiting(grid.cells(), directory):
-        directory.note_resumption(command)
-    return directory
 
 
 def _display(cells: Sequence[Cell], directory: StudyDirectory, *, quiet: bool) -> StudyDisplay:

@@ -75,7 +75,7 @@ def _cell(findings: Findings, code: str, of: _Quantity) -> str:
                 finest = _FINEST * abs(row[_LARGEST])
                 return with_error(row[_LARGEST], max(row[f"{_LARGEST}_error"], finest))
             return with_interval(row[of.column], *ends)
-    return _words()["undefined"].get("".join(of.wanted.values()) or of.table, _NOT_MEASURED)
+    return _words()["undefined"].get(of.wanted.get("source", of.table), _NOT_MEASURED)
 
 
 def _closest(findings: Findings, code: str) -> str:

@@ -34,7 +34,6 @@ Publish = Callable[[Path], object]
 _SETTINGS = {  # of a cluster of our own; workers read the environment that they are given
     "distributed.scheduler.allowed-failures": 0,  # under a task, which is sent again from here
     "distributed.logging.distributed": "critical",
-    "distributed.worker.memory.terminate": False,
 }
 _STOP = ".stop"  # in the study's directory: workers save and end
 
@@ -50,7 +49,7 @@ class _StopFile(StopRequest):
         """Raise `Interrupted` where the file is there; looks once in a while."""
         if time.monotonic() - self._looked >= SECONDS_APART:
             self._looked = time.monotonic()
-            if self._path.exists():
+            with contextlib.suppress(FileNotFoundError):
                 self.signal_number = int(self._path.read_text() or self.SIGNALS[0])
         super().check()
 
@@ -117,6 +116,7 @@ def dask_executor(
                 n_workers=workers or max(1, distributed.system.CPU_COUNT // 2),
                 threads_per_worker=1,
                 processes=True,
+                memory_limit=0,  # none: a worker that is ended for its size comes back as large
                 scheduler_kwargs={"dashboard": False},
                 silence_logs=logging.CRITICAL,
             )

@@ -92,14 +92,14 @@ def test_a_run_of_ones_own_has_none():
 
 
 def test_ends_of_training_stand_beside_the_ends_of_curves():
-    """Points of the last twentieth alone; what a plot can be read to, or our own deviation."""
+    """Points of our last twentieth alone; what a plot can be read to, or our own deviation."""
     curves = pd.DataFrame(
         {
-            "series": ["return", "return", "return", "gamma", "advantage"],
-            "iteration": [10, 96, 99, 97, 97],
-            "mean": [0.0, 1.0, 2.0, 0.9, 0.1],
-            "deviation": [0.1, 0.1, 0.3, np.nan, np.nan],
-            "read_to": [np.nan, np.nan, np.nan, 0.0005, np.nan],
+            "series": ["return", "return", "return", "gamma", "advantage", "return"],
+            "iteration": [10, 96, 99, 97, 97, 140],  # the last one is of a longer training
+            "mean": [0.0, 1.0, 2.0, 0.9, 0.1, 9.0],
+            "deviation": [0.1, 0.1, 0.3, np.nan, np.nan, 0.1],
+            "read_to": [np.nan, np.nan, np.nan, 0.0005, np.nan, np.nan],
         }
     )
     final = pd.DataFrame(

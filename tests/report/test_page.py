@@ -13,7 +13,7 @@ from hessdiag.report import write_report
 from tests.report.conftest import committed
 
 FETCHING = ("src", "href", "xlink:href", "srcset", "action", "data", "poster", "background")
-WORDS = {"mechanism": 1000, "snake-n5": 700}
+WORDS = {"mechanism": 1000, "across": 1000, "snake-n5": 700}
 
 
 class Document(HTMLParser):
@@ -48,7 +48,7 @@ class Document(HTMLParser):
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study and a run whose reports are written; tests must not change them."""
     folder = tmp_path_factory.mktemp("report")
-    for name in ("mechanism", "snake-n5"):
+    for name in WORDS:
         write_report(committed(name, folder / name))
     return folder
 
