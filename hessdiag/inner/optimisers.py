@@ -107,11 +107,11 @@ def clip_to_norm(max_norm: float) -> Callable[[Any], Any]:
     return clip
 
 
-def annealing(kind: str, start: float, iterations: int) -> Callable:
-    """The learning rate at every inner step: "constant", or "linear" to 0 over `iterations`."""
+def annealing(kind: str, start: float, updates: int) -> Callable:
+    """The learning rate at every inner step: "constant", or "linear" to 0 after `updates`."""
     if kind == "constant":
         return optax.constant_schedule(start)
-    return optax.linear_schedule(start, 0.0, iterations)
+    return optax.linear_schedule(start, 0.0, updates)
 
 
 def meta_optimiser(

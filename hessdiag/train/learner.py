@@ -63,14 +63,16 @@ class Learner:
         learning, self._name = settings.learning, settings.env
         problem = problems.make(settings.env, settings.problem)
         self.problem = problems.with_transform(problem, learning.transform)
-        rate = annealing(learning.schedule, learning.learning_rate, settings.train.iterations)
+        options = options_of(settings)
+        updates = settings.train.iterations * max(options.keep, 1)
+        rate = annealing(learning.schedule, learning.learning_rate, updates)
         self.system = System.of(
             self.problem,
             inner_optimiser(learning.optimiser, rate, **constants(learning)),
             rate,
             clip=clip_to_norm(learning.clip_norm) if learning.clip_norm > 0 else None,
         )
-        self.estimator = ESTIMATORS[settings.estimator](options_of(settings))
+        self.estimator = ESTIMATORS[settings.estimator](options)
         self._starts_again = learning.keep == "0"
         self.carries = bool(getattr(self.problem, "carries", False))
         self._chunk = settings.probe.chunk
