@@ -11,6 +11,7 @@ from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
 from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
+from hessdiag.analysis.leaves import leaf_table
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
 from hessdiag.analysis.published_curves import curve_table
@@ -29,6 +30,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "sensitivity": sensitivity_table,
     "curvature": curvature_table,
     "edges": edge_table,
+    "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,
     "quality": quality_table,

@@ -12,6 +12,7 @@ import xarray
 from hessdiag.analysis import of_run
 from hessdiag.api.arguments import require_progress
 from hessdiag.api.kept_states import KeptStates
+from hessdiag.api.leaf_curvature import LeafCurvature, Where
 from hessdiag.api.loop_problem import LoopProblem, Loss, Sampler, from_batches
 from hessdiag.api.loop_record import Loop, LoopDirectory
 from hessdiag.api.probe_arguments import (
@@ -22,6 +23,7 @@ from hessdiag.api.probe_arguments import (
     require_measure,
     require_number,
     require_optimiser,
+    require_optional,
     require_rate,
     require_state_of,
     require_whole,
@@ -71,6 +73,9 @@ class Probe:
         validation: key → batch for the outer loss; None where it is sampled like the inner ones.
         n: inner updates that the longest meta-gradient looks through.
         clip: gradient → gradient, what comes before the optimiser; None for none.
+        where: leaves whose blocks of the inner loss's Hessian are measured besides, each and all
+            together, at the first inner step: part of a leaf's path, such as "Dense_0", several
+            such, or a function of the path. `Diagnosis.frame("leaves")` is their table.
         momentum: decay β₁ of the optimiser's first moment, for the explanations that use it.
         every: `record` measures at steps that this divides.
         budget: `record` stops measuring when so many meta-gradients are spent; None: no limit.
@@ -99,6 +104,7 @@ class Probe:
         validation: Callable[[Any], Any] | None = None,
         n: int = 5,
         clip: Callable[[Any], Any] | None = None,
+        where: Where | None = None,
         momentum: float | None = None,
         every: int = 1,
         budget: float | None = None,
@@ -113,8 +119,7 @@ class Probe:
         require_number("momentum", momentum, least=0, below=1)
         require_number("budget", budget, least=0)
         require_functions(inner_loss=inner_loss, outer_loss=outer_loss)
-        optional = {"rollout": rollout, "batches": batches, "validation": validation, "clip": clip}
-        require_functions(**{name: each for name, each in optional.items() if each is not None})
+        require_optional(rollout=rollout, batches=batches, validation=validation, clip=clip)
         require_optimiser(optimiser)
         sample = sampler(rollout, batches)
         outer_sample = sample if validation is None else from_batches(validation)
@@ -127,6 +132,7 @@ class Probe:
         self._rate = learning_rate if callable(learning_rate) else lambda _: learning_rate
         self._momentum, self._every, self._budget = momentum, every, budget
         self._headline = headline
+        self._leaves = LeafCurvature(inner_loss, sample, where)
         self._kept = KeptStates()
         self._directories: dict[Path, LoopDirectory] = {}
         self._program: _Program | None = None
@@ -158,7 +164,7 @@ class Probe:
             UsageError: `opt_state` is of other parameters than `params`; a function fails.
             NotFiniteError: A loss or a meta-gradient is NaN or infinite.
         """
-        dataset, loop = self._measure(step, params, opt_state, eta, env_state, progress)
+        dataset, loop = self._measure(step, (params, opt_state, eta, env_state), progress)
         return Diagnosis(of_run(loop.run([dataset])))
 
     def record(
@@ -202,7 +208,7 @@ class Probe:
         is_spent = self._budget is not None and self.spent >= self._budget
         if is_spent or step % self._every:
             return None
-        dataset, _ = self._measure(step, params, opt_state, eta, env_state, progress)
+        dataset, _ = self._measure(step, (params, opt_state, eta, env_state), progress)
         return Diagnosis(of_run(self._directories[path].add(step, dataset)))
 
     def keep(self, step: Any, params: Any, opt_state: Any, eta: Any, env_state: Any = None) -> None:
@@ -223,16 +229,15 @@ class Probe:
     def _measure(
         self,
         step: int,
-        params: Any,
-        opt_state: Any,
-        eta: Any,
-        env_state: Any,
+        state: tuple[Any, Any, Any, Any],  # params, opt_state, eta, env_state
         progress: Tell | bool | None,
     ) -> tuple[xarray.Dataset, Loop]:
+        params, opt_state, eta, env_state = state
         require_whole("step", step, 0)
         require_progress(progress)
         require_sound_compiler()
         program = self._program_for(params, eta, env_state)
+        self._leaves.require_there(params)
         floats = program.held.floats(params)
         require_state_of(program.system.update.optimiser, floats, opt_state)
         inner = InnerState(floats, opt_state, jnp.asarray(step, jnp.int32))
@@ -244,8 +249,12 @@ class Probe:
         with Watch(program.measure.steps, progress, what="probe") as watch:
             dataset = program.measure(start, step, keys=keys, progress=watch.note)
         samples = self._settings.probe.samples
-        cuts = dataset.sizes.get("cut", 1)
-        self.spent += samples * cuts + float(dataset.matvecs.sum()) / self._settings.n
+        products = float(dataset.matvecs.sum())
+        if self._leaves.are_wanted:
+            blocks = self._leaves.measure(params, eta, env_state, keys, step, self._settings.probe)
+            dataset = dataset.merge(blocks)
+            products += float(blocks.leaf_matvecs)
+        self.spent += samples * dataset.sizes.get("cut", 1) + products / self._settings.n
         return dataset, self._loop(program.system)
 
     def _system(self, problem: Any, eta: Any) -> System:

@@ -29,6 +29,11 @@ def require_functions(**given: Any) -> None:
             _refuse(name, value, f"a function {_SIGNATURES[name]}")
 
 
+def require_optional(**given: Any) -> None:
+    """The same of those that may be None."""
+    require_functions(**{name: value for name, value in given.items() if value is not None})
+
+
 def require_measure(measure: Mapping[str, Any]) -> None:
     """Settings of probes that a loop has, too."""
     for name in ("at", "points"):

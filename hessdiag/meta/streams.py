@@ -71,6 +71,11 @@ def sources(key: PRNGKeyArray, n: int, *, validations: int = 1) -> Sources:
     return Sources(inner, jax.vmap(validation)(steps + 1))
 
 
+def first_rollout(probe: PRNGKeyArray, number: int, count: int) -> PRNGKeyArray:
+    """Of τ^(0) of the first of `count` samples of the probe at an iteration."""
+    return sources(samples(probe, number, count)[0], 1).inner[0]
+
+
 def share_one(of: Sources, others: Sources, j: Int[Array, ""] | int) -> Sources:
     """`others`, but with τ^(j) drawn as in `of`."""
     here = jnp.arange(len(others.inner)) == j

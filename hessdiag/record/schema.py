@@ -50,6 +50,15 @@ spectra; ritz_error; unroll inner_step start ritz; 1; its error
 spectra; density_grid; unroll inner_step grid; 1; eigenvalue of the Hessian of the inner loss
 spectra; density; unroll inner_step grid; 1; smoothed spectral density
 spectra; cumulative half; unroll inner_step grid; 1; share of eigenvalues at or below
+leaves; leaf_size; leaf; 1; parameters of the leaf
+leaves; leaf_lowest error; leaf; 1; lowest eigenvalue of the leaf's block of the Hessian
+leaves; leaf_highest error; leaf; 1; highest eigenvalue of the leaf's block of the Hessian
+leaves; leaf_converged; leaf; 1; both ends of the block met the tolerance
+leaves; leaf_trace half; leaf; 1; trace of the leaf's block
+leaves; leaf_share half; leaf; 1; that trace over that of the chosen leaves together
+leaves; leaves_lowest error; ; 1; lowest eigenvalue of the block of the chosen leaves together
+leaves; leaves_highest error; ; 1; highest eigenvalue of that block
+leaves; leaf_matvecs; ; 1; products spent on chosen leaves
 edges; edge; operator_unroll; 1; sharpness up to which the optimiser is stable
 edges; edge_sharpness error; operator_unroll; 1; highest eigenvalue of alpha P^-1 Hessian
 edges; edge_share error; operator_unroll; 1; sharpness over the optimiser's edge

@@ -33,6 +33,8 @@ def require_sound_problem(system: System, name: str) -> None:
 def _repeats(name: str, member: str, function: Callable, operands: tuple[Any, ...]) -> bool:
     try:
         return spectra.repeats(function, *operands)
+    except UsageError:
+        raise
     except KeyError as error:
         raise UsageError(
             f"--env: {member} of {name!r} asks for {error}, which is not there; allowed: the "

@@ -72,3 +72,11 @@ def test_the_learning_rate_is_annealed_to_zero():
         state, info = learner.step(state, jax.random.key(t))
         rates.append(float(info.learning_rate))
     np.testing.assert_allclose(rates, 1e-3 * (1 - np.arange(10) / 10), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("keep", "updates"), [("0", 10), ("1", 10), ("n", 30)])
+def test_a_linear_schedule_ends_with_training(keep, updates):
+    flags = {"n": 3, "learning.schedule": "linear", "learning.keep": keep}
+    rate = Learner(resolve({**FLAGS, **flags})).system.update.rate
+    assert rate(updates - 1) == pytest.approx(rate(0) / updates)
+    assert rate(updates) == 0
