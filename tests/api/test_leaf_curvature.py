@@ -54,7 +54,7 @@ def rows(found):
 
 @pytest.fixture(scope="module")
 def everywhere():
-    return probe(where=lambda path: True)(*STATE, progress=False)
+    return probe(where=lambda _: True)(*STATE, progress=False)
 
 
 def test_all_leaves_together_are_the_hessian_of_the_first_inner_step(everywhere):
@@ -116,8 +116,8 @@ def test_without_where_there_is_no_table_and_no_product_more(everywhere):
     assert int(everywhere.probes.leaf_matvecs.squeeze()) > 0
 
 
-@pytest.mark.parametrize("where", ["middle", lambda path: False, 3])
+@pytest.mark.parametrize("where", ["middle", lambda _: False, 3])
 def test_no_leaf_is_refused_in_one_line(where):
-    with pytest.raises(UsageError, match="^where=") as raised:
+    with pytest.raises(UsageError, match=r"^where=") as raised:
         probe(where=where)(*STATE, progress=False)
     assert "\n" not in str(raised.value)
