@@ -28,7 +28,7 @@ from hessdiag.train.settings import Settings, flatten
 from .display import make_display
 from .dry_run import print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
-from .tracking import tracked
+from .tracking import tracked, tracked_study
 from .workers import Workers
 
 
@@ -100,6 +100,7 @@ def drive_study(
     command: str,
     workers: Workers,
     together: int | None,
+    trackers: Sequence[str],
     dry_run: bool,
     quiet: bool,
 ) -> int:
@@ -113,9 +114,11 @@ def drive_study(
         command: the command line.
         workers: where cells run.
         together: seeds that train as one program at the most, where that was said.
+        trackers: names of those that hear of every cell.
         dry_run: only to plan it.
         quiet: to print nothing but its path.
     """
+    require_installed(trackers)
     cells = grid.cells()
     set_up_compilation()
     seeds = together or TOGETHER
@@ -134,13 +137,18 @@ def drive_study(
         path, again = directory.path, naming({**grid.common, **grid.varied})
         again += ["--together", str(together)] if together else []
         again += itertools.chain.from_iterable(workers.flags().items())
+        again += itertools.chain.from_iterable(("--log", name) for name in trackers)
         display = _display(cells, directory, quiet=quiet)
-        with stoppable("study", "--resume", str(path), *again) as stop, display.screen:
+        with (
+            stoppable("study", "--resume", str(path), *again) as stop,
+            display.screen,
+            tracked_study(display, trackers, directory) as observer,
+        ):
             study = Study(
                 directory,
                 cells,
                 command=command,
-                observer=display,
+                observer=observer,
                 stop=stop,
                 publish=write_report,
                 conclude=lambda: write_report(path),

@@ -14,6 +14,13 @@ from .setting_options import assignment, given, setting_options
 
 CODE = ("learning.optimiser", "probe.explanations")  # may be somebody's own, as the problem
 FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM_FLAGS]
+LOG = click.option(
+    "--log",
+    "trackers",
+    multiple=True,
+    type=click.Choice(["csv", "tensorboard", "wandb", "trackio"]),
+    help="Where numbers go besides; may be repeated.",
+)
 
 
 @click.command()
@@ -22,13 +29,7 @@ FLAGGED = [*(setting for setting in DECLARED.values() if setting.flag), *PROBLEM
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")
-@click.option(
-    "--log",
-    "trackers",
-    multiple=True,
-    type=click.Choice(["csv", "tensorboard", "wandb", "trackio"]),
-    help="Where numbers go besides; may be repeated.",
-)
+@LOG
 @click.option("--quiet", is_flag=True, help="Print nothing but the report's path.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 def run(

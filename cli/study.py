@@ -11,7 +11,7 @@ import click
 from hessdiag.errors import UsageError
 from hessdiag.train.settings import DECLARED
 
-from .run import CODE
+from .run import CODE, LOG
 from .setting_options import assignment, given, setting_options
 from .workers import DASK, LOCAL, Workers
 
@@ -23,7 +23,7 @@ VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "see
 
 _KEEPS = (
     "--resume: a resumed study keeps its grid; allowed beside it: --together, --executor, "
-    "--workers, --scheduler, --dry-run, --quiet, "
+    "--workers, --scheduler, --log, --dry-run, --quiet, "
     "and --env, --optimiser or --set probe.explanations= of your own, to be imported"
 )
 
@@ -46,6 +46,7 @@ _KEEPS = (
 @click.option("--workers", type=int, help="Dask: processes here.  [half as many as cores]")
 @click.option("--scheduler", metavar="ADDRESS", help="Dask: tcp://HOST:PORT of one that runs.")
 @click.option("--together", type=int, help="Seeds that train as one program, at the most.  [8]")
+@LOG
 @click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
 def study(
@@ -59,6 +60,7 @@ def study(
     workers: int | None,
     scheduler: str | None,
     together: int | None,
+    trackers: tuple[str, ...],
     dry_run: bool,
     quiet: bool,
     **values: Any,
@@ -90,11 +92,13 @@ def study(
 
     where = Workers(executor, workers, scheduler)
     where.require_sense()
+    if trackers and executor == DASK:
+        raise UsageError("--log: runs on workers tell no tracker; allowed: with --executor local")
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others
 
-        others = {"--config": config, "--vary": vary, "--together": together, **where.flags()}
-        refuse_others(others | _typed(values))
+        others = {"--config": config, "--vary": vary, "--together": together, "--log": trackers}
+        refuse_others(others | where.flags() | _typed(values))
         return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
 
     from hessdiag.study.grid import Grid, planned
@@ -110,6 +114,7 @@ def study(
         command=shlex.join(["hessdiag", *sys.argv[1:]]),
         workers=where,
         together=together,
+        trackers=trackers,
         dry_run=dry_run,
         quiet=quiet,
     )

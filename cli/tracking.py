@@ -12,10 +12,28 @@ import xarray
 from hessdiag.analysis import findings
 from hessdiag.errors import printable
 from hessdiag.record.run_directory import RunDirectory, read_run
+from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.record.trackers import TRACKERS, Tracker
+from hessdiag.study.grid import Cell
+from hessdiag.study.task import StudyObserver
 from hessdiag.train.seed_run import Observer
 
 QUANTILES = 1000  # that stand for a spectral measure
+
+
+@contextmanager
+def tracked_study(
+    display: StudyObserver, names: Sequence[str], directory: StudyDirectory
+) -> Iterator[StudyObserver]:
+    """An observer of the study in `directory`, for the display and for a tracker of each name."""
+    if not names:
+        yield display
+        return
+    observer = TrackedStudy(display, names, directory)
+    try:
+        yield observer
+    finally:
+        observer.close()
 
 
 @contextmanager
@@ -29,6 +47,31 @@ def tracked(display: Observer, names: Sequence[str], path: Path) -> Iterator[Obs
         yield observer
     finally:
         observer.close()
+
+
+class TrackedStudy(StudyObserver):
+    """The same of a study: trackers of their own for every cell, closed when it no longer runs."""
+
+    def __init__(self, display: StudyObserver, names: Sequence[str], directory: StudyDirectory):
+        self._display, self._names, self._directory = display, names, directory
+        self._open: dict[str, Tracked] = {}
+        self.on_trouble = display.on_trouble
+
+    def on_cell(self, cell: Cell, status: CellStatus) -> None:
+        """Pass on; close what was open of a cell that has ended."""
+        self._display.on_cell(cell, status)
+        if status.state != "running" and cell.slug in self._open:
+            self._open.pop(cell.slug).close()
+
+    def observer_of(self, cell: Cell) -> Observer:
+        """Who watches the run of a cell."""
+        shown, path = self._display.observer_of(cell), self._directory.run_path(cell)
+        return self._open.setdefault(cell.slug, Tracked(shown, self._names, path))
+
+    def close(self) -> None:
+        """Nothing more comes of any cell."""
+        for tracked_cell in self._open.values():
+            tracked_cell.close()
 
 
 class Tracked(Observer):

@@ -5,6 +5,7 @@ import importlib.util
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from contextvars import Context
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,10 +98,11 @@ class WandbTracker:
         self._wandb = importlib.import_module("wandb")
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", "hessdiag"),
-            name=directory.name,
+            name=_name(directory),
             dir=str(directory),
             config=dict(about),
             resume="allow" if first else None,
+            reinit="create_new",  # seeds that train together have a run each
         )
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -121,10 +123,12 @@ class TrackioTracker:
 
     def __init__(self, directory: Path, first: int, about: Mapping[str, Any]):
         self._trackio = importlib.import_module("trackio")
+        alone = Context()  # where one is current, another ends it: seeds train together
         with redirect_stdout(StringIO()):  # it greets; the terminal is the display's
-            self._run = self._trackio.init(
+            self._run = alone.run(
+                self._trackio.init,
                 project="hessdiag",
-                name=directory.name,
+                name=_name(directory),
                 config=dict(about),
                 resume="allow" if first else "never",
                 embed=False,
@@ -143,7 +147,13 @@ class TrackioTracker:
     def close(self) -> None:
         """Nothing more comes."""
         with redirect_stdout(StringIO()):
-            self._trackio.finish()  # of this run: it is the current one
+            self._run.finish()
+
+
+def _name(directory: Path) -> str:
+    """What a tracker calls a run; that of a study's cell has the study's name before it."""
+    of_study = directory.parent.name == "cells"
+    return f"{directory.parents[1].name}/{directory.name}" if of_study else directory.name
 
 
 TRACKERS = {

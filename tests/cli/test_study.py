@@ -214,6 +214,8 @@ def test_a_toml_file_varies(cli, tmp_path):
             ("--executor", "dask", "--workers", "2", "--scheduler", "tcp://there:1"),
             "--workers: a scheduler has its own; allowed: one of the two",
         ),
+        (("--executor", "dask", "--log", "csv"), "--log: runs on workers tell no tracker"),
+        (("--log", "paper"), "'paper' is not one of 'csv'"),
         (("--executor", "slurm"), "'slurm' is not one of 'local', 'dask'"),
         (("--together", "many"), "'many' is not a valid integer"),
     ],

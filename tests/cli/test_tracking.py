@@ -19,13 +19,28 @@ def scalars(path):
         return {(int(r["iteration"]), r["name"]): float(r["value"]) for r in csv.DictReader(file)}
 
 
+@pytest.fixture(scope="module")
+def trackio(tmp_path_factory):
+    """Where Trackio keeps its database: it looks once, when it is imported."""
+    path = tmp_path_factory.mktemp("trackio")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRACKIO_DIR", str(path))
+        yield path / "hessdiag.db"
+
+
+def logged(path):
+    """(name of the run, step, numbers) of every call."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("select run_name, step, metrics from metrics order by id")
+        return [(run, step, json.loads(text)) for run, step, text in rows]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_report")
-def test_every_backend_holds_the_metrics_and_the_spectra(cli, tmp_path, monkeypatch):
+def test_every_backend_holds_the_metrics_and_the_spectra(cli, tmp_path, trackio, monkeypatch):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     run = tmp_path / "run"
     logs = [part for name in TRACKERS for part in ("--log", name)]
     done = cli(*TINY_RUN, *logs, "--quiet", "--out", run)
@@ -56,13 +71,40 @@ def test_every_backend_holds_the_metrics_and_the_spectra(cli, tmp_path, monkeypa
     assert b"meta_gradient_norm" in offline.read_bytes()
     assert b"spectrum/hessian_step_0" in offline.read_bytes()
 
-    with closing(sqlite3.connect(tmp_path / "trackio" / "hessdiag.db")) as database:
-        rows = database.execute("select step, metrics from metrics order by id").fetchall()
-    told = [(step, json.loads(text)) for step, text in rows]
+    told = [(step, numbers) for run, step, numbers in logged(trackio) if run == "run"]
     name = "meta_gradient_norm"
     kept = {step: numbers[name] for step, numbers in told if name in numbers}
     assert [kept[step] for step in range(len(lines))] == norms
     assert any("spectrum/hessian_step_0" in numbers for _, numbers in told)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_report")
+def test_seeds_that_train_together_have_trackers_of_their_own(cli, tmp_path, trackio, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    study = tmp_path / "study"
+    tiny = ("--env", "mrp", "--set", "train.iterations=3", "--set", "probe.points=0")
+    logs = [part for name in TRACKERS for part in ("--log", name)]
+    done = cli("study", *tiny, "--n", "1", "--seed", "0:2", *logs, "--quiet", "--out", study)
+    assert done.code == 0
+    assert "--log" not in done.err
+
+    name, told = "meta_gradient_norm", {}
+    for cell in sorted((study / "cells").iterdir()):
+        lines = [json.loads(line) for line in (cell / "metrics.jsonl").read_text().splitlines()]
+        told[f"study/{cell.name}"] = norms = [line[name] for line in lines]
+        assert [scalars(cell)[step, name] for step in range(3)] == norms
+        assert len([*(cell / "tensorboard").iterdir()]) == 1
+        (offline,) = (cell / "wandb").glob("offline-run-*/run-*.wandb")
+        assert name.encode() in offline.read_bytes()
+    first, second = told.values()
+    assert first != second
+
+    kept: dict[str, list[float]] = {}
+    for run, _, numbers in logged(trackio):
+        if run in told:
+            kept.setdefault(run, []).append(numbers[name])
+    assert kept == told
 
 
 def test_a_resumed_run_goes_on_in_the_same_table(tmp_path):
