@@ -123,21 +123,18 @@ def drive_study(
     set_up_compilation()
     seeds = together or TOGETHER
     if dry_run:
-        waiting = _waiting(cells, directory)
-        left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
-        print_plan([*filter(None, left)])
+        print_plan(_left(cells, directory, seeds))
         return 0
     with workers.executor() as executor:
         if directory is None:
             source = provenance(command, compiler_self_test=require_sound_compiler())
-            path = out or now_under_reports(name)
-            directory = StudyDirectory.create(path, grid, source, name=name)
+            directory = StudyDirectory.create(
+                out or now_under_reports(name), grid, source, name=name
+            )
         elif _waiting(cells, directory):
             directory.note_resumption(command)
-        path, again = directory.path, naming({**grid.common, **grid.varied})
-        again += ["--together", str(together)] if together else []
-        again += itertools.chain.from_iterable(workers.flags().items())
-        again += itertools.chain.from_iterable(("--log", name) for name in trackers)
+        path = directory.path
+        again = _again(grid, workers.flags(), together, trackers)
         display = _display(cells, directory, quiet=quiet)
         with (
             stoppable("study", "--resume", str(path), *again) as stop,
@@ -160,6 +157,23 @@ def drive_study(
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
     return 1 if failed or study.missing_reports else 0
+
+
+def _left(cells: Sequence[Cell], directory: StudyDirectory | None, seeds: int) -> list[list[Cell]]:
+    """What is not finished, in the groups that train as one program."""
+    waiting = _waiting(cells, directory)
+    left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
+    return [*filter(None, left)]
+
+
+def _again(
+    grid: Grid, flags: Mapping[str, str], together: int | None, trackers: Sequence[str]
+) -> list[str]:
+    """What a command that goes on with a study says besides."""
+    told = naming({**grid.common, **grid.varied})
+    told += ["--together", str(together)] if together else []
+    pairs = [*flags.items(), *(("--log", name) for name in trackers)]
+    return [*told, *itertools.chain.from_iterable(pairs)]
 
 
 def _waiting(cells: Sequence[Cell], directory: StudyDirectory | None) -> set[str]:

@@ -91,9 +91,7 @@ def study(
         raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 
     where = Workers(executor, workers, scheduler)
-    where.require_sense()
-    if trackers and executor == DASK:
-        raise UsageError("--log: runs on workers tell no tracker; allowed: with --executor local")
+    where.require_sense(trackers)
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others
 

@@ -1,6 +1,7 @@
 """Where the cells of a study run: in this process, or on Dask workers."""
 
 import contextlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,8 +25,12 @@ class Workers(NamedTuple):
         told = {"--executor": self.kind, "--workers": self.number, "--scheduler": self.scheduler}
         return {flag: str(value) for flag, value in told.items() if value not in (None, LOCAL)}
 
-    def require_sense(self) -> None:
+    def require_sense(self, trackers: Sequence[str] = ()) -> None:
         """Refuse, in a line, what does not go together."""
+        if self.kind != LOCAL and trackers:
+            raise UsageError(
+                "--log: runs on workers tell no tracker; allowed: with --executor local"
+            )
         if self.kind == LOCAL:
             for flag, value in self.flags().items():
                 raise UsageError(f"{flag}: {value} is not allowed; allowed: with --executor dask")
