@@ -159,6 +159,11 @@ def drive_study(
     return 1 if failed or study.missing_reports else 0
 
 
+def _made(grid: Grid, path: Path, name: str, command: str) -> StudyDirectory:
+    source = provenance(command, compiler_self_test=require_sound_compiler())
+    return StudyDirectory.create(path, grid, source, name=name)
+
+
 def _left(cells: Sequence[Cell], directory: StudyDirectory | None, seeds: int) -> list[list[Cell]]:
     """What is not finished, in the groups that train as one program."""
     waiting = _waiting(cells, directory)
