@@ -127,10 +127,7 @@ def drive_study(
         return 0
     with workers.executor() as executor:
         if directory is None:
-            source = provenance(command, compiler_self_test=require_sound_compiler())
-            directory = StudyDirectory.create(
-                out or now_under_reports(name), grid, source, name=name
-            )
+            directory = _made(grid, out or now_under_reports(name), name, command)
         elif _waiting(cells, directory):
             directory.note_resumption(command)
         path = directory.path
