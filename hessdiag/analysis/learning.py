@@ -31,16 +31,23 @@ def learning_table(of: Configuration) -> pd.DataFrame:
 
 def final_table(of: Configuration) -> pd.DataFrame:
     """Every series at the end of training: mean over its last part, then over seeds."""
-    names = [str(name) for name in _series(of.runs[0])]
-    ends = [
-        _last(_series(cell.run))[names].to_numpy(float)
-        for cell in of.cells
-        if cell.run and cell.status.state == "finished" and len(cell.run.metrics)
-    ]
-    numbers = np.reshape(ends, (-1, len(names)))
-    values = xr.DataArray(numbers, dims=("seed", "series"), coords={"series": names})
+    ends = ends_by_seed(of)
+    axes = {"series": [*ends.columns]}
+    values = xr.DataArray(ends.to_numpy(float), dims=("seed", "series"), coords=axes)
     average = over_seeds(values.expand_dims("iteration"), confidence=of.confidence)
     return table(_named(average, "final"), "series")
+
+
+def ends_by_seed(of: Configuration) -> pd.DataFrame:
+    """The end of every series, a row per seed whose run has finished."""
+    names = [str(name) for name in _series(of.runs[0])]
+    ends = {
+        cell.seed: _last(_series(cell.run))[names].to_numpy(float)
+        for cell in of.cells
+        if cell.run and cell.status.state == "finished" and len(cell.run.metrics)
+    }
+    numbers = np.reshape([*ends.values()], (-1, len(names)))
+    return pd.DataFrame(numbers, index=pd.Index([*ends], name="seed"), columns=names)
 
 
 def _named(average: xr.Dataset, name: str) -> xr.Dataset:

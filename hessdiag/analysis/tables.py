@@ -13,6 +13,7 @@ from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
 from hessdiag.analysis.measured import Configuration
+from hessdiag.analysis.paired import paired_table
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
 from hessdiag.analysis.published_curves import curve_table
 from hessdiag.analysis.quality import quality_table
@@ -37,7 +38,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "published curves": curve_table,
 }
 OF_TRAININGS = (*MEASURED, "standings", "joint", "published")
-NAMES = (*OF_TRAININGS, "errors", "slopes", "claims")
+NAMES = (*OF_TRAININGS, "paired", "errors", "slopes", "claims")
 """Of all tables; one without rows is empty."""
 
 Tables = Mapping[str, pd.DataFrame]
@@ -50,6 +51,7 @@ def all_tables(configurations: Sequence[Configuration], varied: Sequence[str]) -
     """
     each = [_of_configuration(configuration, varied) for configuration in configurations]
     held = {name: stacked([tables[name] for tables in each]) for name in OF_TRAININGS}
+    held["paired"] = paired_table(configurations, varied)
     return {name: held.get(name, pd.DataFrame()) for name in NAMES}
 
 

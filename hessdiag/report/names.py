@@ -1,5 +1,6 @@
 """What people call configurations, operators, cuts and settings."""
 
+import itertools
 import re
 import tomllib
 from collections.abc import Mapping
@@ -7,6 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+_LIBRARY = re.compile(r"^(gymnax|jumanji):|-(MinAtar|bsuite|misc|v\d+)$")
 _NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
@@ -50,12 +52,19 @@ def configuration(code: str) -> str:
         steps = f"{n}-step" if kind == "n-step" else f"{kind} of {n}"
         steps = f"{n}-step bootstrapped" if kind == "bootstrapped" else steps
         words.append("fixed η" if n == "0" else steps)
-    for key, value in parts.items():
-        is_named = key in ("env", "optimiser", "estimator")
-        setting = named("settings", key).replace("_", " ")
-        switch = {"True": setting, "False": f"no {setting}"}.get(value, f"{setting} = {value}")
-        words.append(named("values", value) if is_named else switch)
+    words += itertools.starmap(value_of, parts.items())
     return ", ".join(words)
+
+
+def value_of(key: str, value: str) -> str:
+    """A setting's value: `optimiser`, `adam` is Adam; `remat`, `False` is no remat."""
+    if key == "env":
+        return named("values", _LIBRARY.sub("", value))
+    if key in ("optimiser", "estimator"):
+        return named("values", value)
+    setting = named("settings", key).replace("_", " ")
+    switch = {"True": setting, "False": f"no {setting}"}.get(value, f"{setting} = {value}")
+    return texts("names")["switches"].get(f"{key}={value}", switch)
 
 
 def number(count: float) -> str:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from hessdiag.analysis import Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, plain
 from hessdiag.report.select import (
+    Frame,
     bounds,
     column,
     cuts,
@@ -27,6 +28,7 @@ from hessdiag.report.words import (
     claims,
     leading,
     part,
+    setting_values,
     templates,
     wanted,
 )
@@ -49,9 +51,15 @@ class Card(NamedTuple):
 def kicker(findings: Findings) -> str:
     """What this is, in one line."""
     problem = str(findings.about.get("summary", "")).partition(";")[0]
-    problem = f"{len(measured(findings))} systems" if is_across(findings) else problem
+    systems = len(measured(findings)) if is_across(findings) else _problems(findings)
+    problem = f"{systems} systems" if systems > 1 else problem
     parts = (f"hessdiag {findings.kind}", findings.name, problem, scale(findings))
     return " · ".join(filter(None, parts))
+
+
+def _problems(findings: Findings) -> int:
+    """How many problems a study is of."""
+    return len(findings.settings.get("env", [""]))
 
 
 def scale(findings: Findings) -> str:
@@ -111,6 +119,8 @@ def _paper_growth(findings: Findings, name: str) -> str:
 def _early(findings: Findings) -> str:
     """How far training went, with the paper's return beside it where that is far off."""
     headline = str(findings.about.get("headline", ""))
+    if _problems(findings) > 1:
+        return _by_configuration(rows(findings, "final", series=headline))
     ends = rows(findings, "final", series=headline, configuration=leading(findings))
     if not any(map(math.isfinite, column(ends, "final"))):
         return f"{names.title(scale(findings))}." if findings.kind == "run" else ""
@@ -121,6 +131,17 @@ def _early(findings: Findings) -> str:
     seeds = findings.scale.get("seeds", 1)
     runs = f"{names.number(seeds)} seed{'s' if seeds > 1 else ''}"
     return f"{metric.capitalize()} {plain(final, digits=2)} at the end, {runs}."
+
+
+def _by_configuration(ends: Frame) -> str:
+    """What training ended with, where that is of several problems."""
+    known = ends[ends["final"].notna()] if len(ends) else ends
+    told = [
+        f"{names.configuration(end['configuration'])} {plain(end['final'], digits=2)}"
+        for end in known.to_dict("records")
+    ]
+    metric = names.title(names.parameter(known["series"].iloc[0])) if told else ""
+    return f"{metric} at the end: {'; '.join(told)}." if told else ""
 
 
 def cards(findings: Findings) -> list[Card]:
@@ -183,6 +204,9 @@ def _slopes(findings: Findings) -> Iterator[Card]:
 def _final(findings: Findings) -> Iterator[Card]:
     """What training ended with, a card per configuration."""
     headline = findings.about.get("headline", "")
+    if len(pairs := rows(findings, "paired", series=headline)):
+        yield from map(_pair, pairs.to_dict("records"))
+        return
     ends = rows(findings, "final", series=headline)
     papers = column(ends, "published")
     for code, paper, *final in zip(
@@ -191,6 +215,16 @@ def _final(findings: Findings) -> Iterator[Card]:
         beside = f" · paper {paper:.4g}" if paper == paper else ""
         label = f"{names.parameter(headline)}, {names.configuration(code)}"
         yield Card(label, plain(final[0]), f"{interval(*final[1:])}{beside}")
+
+
+def _pair(pair: Mapping[str, Any]) -> Card:
+    """What a setting changes."""
+    ends = pair["difference"], pair["difference_low"], pair["difference_high"]
+    _, old = setting_values(pair)
+    where = names.configuration(pair["configuration"])
+    tone = "good" if ends[1] > 0 else "bad" if ends[2] < 0 else ""
+    label = f"{names.parameter(pair['series'])}, {where} minus {old}"
+    return Card(label, plain(ends[0], digits=2), interval(*ends[1:]), tone)
 
 
 def notes(findings: Findings) -> list[str]:

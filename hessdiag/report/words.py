@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from hessdiag.analysis import Answer, Findings, Quantity
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, percent, plain, share
-from hessdiag.report.select import column, cuts, is_across, longest, measured, rows
+from hessdiag.report.select import Frame, column, cuts, is_across, longest, measured, rows
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 _COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
@@ -150,7 +151,10 @@ def _counted(findings: Findings) -> str:
 def _trained(findings: Findings) -> str:
     """What training ended with, where no meta-gradient was measured."""
     headline = str(findings.about.get("headline", ""))
+    if len(pairs := rows(findings, "paired", series=headline)):
+        return _compared(pairs, names.parameter(headline))
     ends = rows(findings, "final", series=headline)
+    ends = ends[ends["final"].notna()] if len(ends) else ends
     if not len(ends):
         return f"Nothing is measured yet in {findings.name}"
     words = []
@@ -158,6 +162,27 @@ def _trained(findings: Findings) -> str:
         name = f" ({names.configuration(end['configuration'])})" if len(ends) > 1 else ""
         words.append(f"{plain(end['final'], digits=2)}{name}")
     return f"{names.title(names.parameter(headline))} ends at {' to '.join(words)}"
+
+
+def _compared(pairs: Frame, metric: str) -> str:
+    """In how many pairs a setting of two values surely changes the end of training."""
+    pairs = pairs[pairs["setting"] == pairs["setting"].iloc[0]]
+    new, old = setting_values(pairs.iloc[0])
+    higher, lower = sum(pairs["difference_low"] > 0), sum(pairs["difference_high"] < 0)
+    if len(pairs) == 1:
+        how = "higher" if higher else "lower" if lower else "not surely higher or lower"
+        return names.title(f"{metric} ends {how} with {new} than with {old}")
+    counts = [names.number(count) if count else "none" for count in (higher, lower)]
+    of = f"of {names.number(len(pairs))} comparisons"
+    told = f"{metric} ends surely higher with {new} than with {old} in {counts[0]} {of}"
+    return names.title(f"{told}, lower in {counts[1]}")
+
+
+def setting_values(pair: Mapping[str, Any]) -> tuple[str, str]:
+    """What the two values of a paired setting are called, the later configuration's first."""
+    key = str(pair["setting"]).rpartition(".")[2]
+    new, old = (names.value_of(key, str(pair[name])) for name in ("value", "other"))
+    return new, old
 
 
 def sentences(findings: Findings) -> list[tuple[str, list[str], str]]:

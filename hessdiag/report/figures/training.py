@@ -1,6 +1,7 @@
 """Over training: metrics and hyper-parameters, and where in training the noise grows."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ _PANELS_OF_A_RUN = 5  # of hyper-parameters
 _POINTS = 1000
 _LONG = 22  # characters of a name of which a narrow figure takes two side by side
 _PAPER = "Bonnet et al. 2022"
+Looks = Mapping[str, Mapping[str, Any]]  # by configuration
 _DASHED: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.0, "marker": "D"}
 _DASHED |= {"markersize": 2.5, "markerfacecolor": PAPER}
 
@@ -90,10 +92,13 @@ def _of_study(findings: Findings, slug: str, series: Sequence[str]) -> FigureSpe
 
 
 def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
+    systems = _systems(findings) if len(series) == 1 else {}
+    if len(systems) > 1:
+        return _draw_systems(findings, series[0], systems)
     columns, height, width = (1, 3.2, 5.4) if len(series) == 1 else (2, 2.5, 9.6)
     figure, axes = canvas.panels(len(series), columns=columns, height=height, width=width)
     for axis, name in zip(axes, series, strict=True):
-        _draw_curves(axis, findings, name, findings.configurations)
+        _draw_curves(axis, findings, name, looks(findings, findings.configurations))
     if len(findings.configurations) > 1:
         if len(rows(findings, "published curves")):
             axes[0].plot([], [], color=MUTED, label=f"{_PAPER}, published", **_DASHED)
@@ -102,16 +107,42 @@ def _draw_learning(findings: Findings, series: Sequence[str]) -> Figure:
     return figure
 
 
-def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Iterable[str]) -> None:
+def _systems(findings: Findings) -> dict[str, list[str]]:
+    """The configurations that have begun by their problem, where that is varied."""
+    found: dict[str, list[str]] = {}
+    begun = {*rows(findings, "learning").get("configuration", ())}
+    for code in findings.configurations:
+        if code in begun and (match := re.search(r"(?:^| )env=(\S+)", code)):
+            found.setdefault(match[1], []).append(code)
+    return found
+
+
+def _draw_systems(findings: Findings, series: str, systems: Mapping[str, list[str]]) -> Figure:
+    """A panel per problem, whose numbers do not compare."""
+    figure, axes = canvas.panels(len(systems), columns=3, height=2.8)
+    for axis, (system, codes) in zip(axes, systems.items(), strict=True):
+        problem = names.value_of("env", system)
+        shown = {
+            code: look | {"label": look["label"].removeprefix(f"{problem}, ")}
+            for code, look in looks(findings, codes).items()
+        }
+        _draw_curves(axis, findings, series, shown)
+        axis.set_title(problem)
+        canvas.legend(axis, below=2)
+    axes[0].set_ylabel(names.parameter(series))
+    return figure
+
+
+def _draw_curves(axis: Axes, findings: Findings, series: str, shown: Looks) -> None:
     """One series over training, a line with its band per configuration."""
     means = [np.empty(0)]
-    for code, look in looks(findings, shown).items():
+    for code, look in shown.items():
         part = rows(findings, "learning", series=series, configuration=code)
         x, mean, deviation = columns(part, "iteration", "mean", "deviation")
         low, high = mean - np.nan_to_num(deviation), mean + np.nan_to_num(deviation)
         floor = np.nanmin(mean, initial=np.inf)
         low = np.where(low > 0, low, floor / 2) if 0 < floor < np.inf else low
-        canvas.line_with_band(axis, x, (mean, low, high), linewidth=1.5, **(look | {"marker": ""}))
+        canvas.line_with_band(axis, x, (mean, low, high), linewidth=1.5, **{**look, "marker": ""})
         paper = rows(findings, "published curves", series=series, configuration=code)
         axis.plot(*columns(paper, "iteration", "mean"), color=look["color"], **_DASHED)
         means += [mean, column(paper, "mean")]
