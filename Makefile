@@ -40,8 +40,9 @@ format: $(READY)  ## Put the code into the house's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## Make docs/settings.md, and the site in docs/_build/html.
+docs: $(READY)  ## Make docs/settings.md, the list of problems, and the site in docs/_build/html.
 	$(BIN)/python tools/settings_page.py > docs/settings.md
+	$(BIN)/python tools/problems_list.py > hessdiag/problems/list.txt
 	$(BIN)/sphinx-build -b html -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 	@echo site: docs/_build/html/index.html
 

@@ -1,7 +1,6 @@
 """The commands that train nothing: `report`, `show` and `envs`."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -38,35 +37,11 @@ def show(directory: Path, everything: bool, machine: bool) -> None:
 @click.command()
 def envs() -> None:
     """List the built-in problems with their settings and defaults."""
-    import dataclasses
+    import hessdiag
 
-    from hessdiag import problems
-
-    for name in problems.BUILT_IN:
-        problem = problems.make(name, {})
-        click.echo(f"{name}: {problem.about.summary}")
-        for key, default in problems.settings_of(name).items():
-            click.echo(f"    problem.{key} = {default!r}")
-        for key, default in dataclasses.asdict(problem.learning).items():
-            click.echo(f"    learning.{key} = {default!r}")
-        click.echo(f"    meta-parameters: {_starts(problem)}")
-    for library in problems.LIBRARIES:
+    # A file, for the problems themselves would take seconds to import.
+    listed = Path(hessdiag.__file__).parent / "problems" / "list.txt"
+    click.echo(listed.read_text(encoding="utf-8").rstrip())
+    for library in ("jumanji", "gymnax"):
         click.echo(f"{library}:NAME: A2C in an environment of {library}, such as Snake's")
     click.echo("your own: hessdiag run --env module:factory")
-
-
-def _starts(problem: Any) -> str:
-    """Names and first values of meta-parameters, or of how many there are too many to read."""
-    import jax
-
-    from hessdiag.meta.system import named_entries
-
-    parameters = getattr(problem, "meta_parameters", None)
-    if parameters is not None:
-        named = {parameter.name: parameter.start for parameter in parameters}
-    else:
-        eta = problem.init_eta(jax.random.key(0))
-        named = named_entries(eta)
-        if not named:
-            return f"{sum(leaf.size for leaf in jax.tree.leaves(eta))}, in tables"
-    return ", ".join(f"{name} = {value:g}" for name, value in named.items())

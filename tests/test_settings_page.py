@@ -1,4 +1,4 @@
-"""The page of settings is the one that the declarations make."""
+"""The page of settings, and the list of problems, are those that the declarations make."""
 
 import runpy
 from pathlib import Path
@@ -11,3 +11,8 @@ def test_the_page_is_up_to_date_and_has_every_setting():
     assert page == (ROOT / "docs" / "settings.md").read_text(), "make docs"
     for key in ("env", "probe.samples", "learning.optimiser", "problem.rows", "problem.states"):
         assert f"| `{key}` |" in page
+
+
+def test_the_list_of_problems_is_up_to_date():
+    text = runpy.run_path(str(ROOT / "tools" / "problems_list.py"))["text"]()
+    assert text + "\n" == (ROOT / "hessdiag" / "problems" / "list.txt").read_text(), "make docs"

@@ -28,7 +28,7 @@ NAMES = (
 )
 
 
-QUICK = ("--help", "run --help", "study -h", "show -h", "report -h", "envs -h", "--version")
+QUICK = ("--help", "run --help", "study -h", "show -h", "report -h", "envs -h", "envs", "--version")
 ASK_ALL = """
 import contextlib, io, json, sys
 from hessdiag.cli.main import main
