@@ -122,13 +122,14 @@ def drive_study(
     cells = grid.cells()
     set_up_compilation()
     seeds = together or TOGETHER
+    left = _left(cells, directory, seeds)
     if dry_run:
-        print_plan(_left(cells, directory, seeds))
+        print_plan(left)
         return 0
-    with workers.executor() as executor:
+    with workers.executor(len(left)) as executor:
         if directory is None:
             directory = _made(grid, out or now_under_reports(name), name, command)
-        elif _waiting(cells, directory):
+        elif left:
             directory.note_resumption(command)
         path = directory.path
         again = _again(grid, workers.flags(), together, trackers)
@@ -163,7 +164,11 @@ def _made(grid: Grid, path: Path, name: str, command: str) -> StudyDirectory:
 
 def _left(cells: Sequence[Cell], directory: StudyDirectory | None, seeds: int) -> list[list[Cell]]:
     """What is not finished, in the groups that train as one program."""
-    waiting = _waiting(cells, directory)
+    waiting = {
+        cell.slug
+        for cell in cells
+        if directory is None or directory.status(cell).state != "finished"
+    }
     left = [[c for c in group if c.slug in waiting] for group in groups(cells, seeds)]
     return [*filter(None, left)]
 
@@ -176,11 +181,6 @@ def _again(
     told += ["--together", str(together)] if together else []
     pairs = [*flags.items(), *(("--log", name) for name in trackers)]
     return [*told, *itertools.chain.from_iterable(pairs)]
-
-
-def _waiting(cells: Sequence[Cell], directory: StudyDirectory | None) -> set[str]:
-    """The slugs of the cells that are not finished."""
-    return {c.slug for c in cells if directory is None or directory.status(c).state != "finished"}
 
 
 def _display(cells: Sequence[Cell], directory: StudyDirectory, *, quiet: bool) -> StudyDisplay:

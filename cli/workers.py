@@ -39,12 +39,12 @@ class Workers(NamedTuple):
         if self.number is not None and self.number < 1:
             raise UsageError(f"--workers: {self.number} is not allowed; allowed: 1 or more")
 
-    def executor(self) -> AbstractContextManager["Executor"]:
-        """What runs tasks, while it is entered."""
+    def executor(self, tasks: int) -> AbstractContextManager["Executor"]:
+        """What runs so many tasks, while it is entered; none need no workers."""
         from hessdiag.report import write_report
         from hessdiag.study.dask_executor import dask_executor
         from hessdiag.study.study import local
 
-        if self.kind == LOCAL:
+        if self.kind == LOCAL or not tasks:
             return contextlib.nullcontext(local)
         return dask_executor(self.number, self.scheduler, write_report)

@@ -32,6 +32,8 @@ def test_a_small_study_and_its_resumption(cli, tmp_path):
     assert again.code == 0
     assert again.out.splitlines()[:2] == ["[1/2] n=1 seed=0 finished", "[2/2] n=1 seed=1 finished"]
     assert "resumed" not in json.loads((path / "study.json").read_text()), "nothing was left"
+    nowhere = ("--executor", "dask", "--scheduler", "tcp://127.0.0.1:1")
+    assert cli("study", "--resume", path, *nowhere).code == 0, "and no worker is asked for"
     _assert_report_is_made_again(cli, path)
 
 
