@@ -103,7 +103,9 @@ def iteration(probe: xr.Dataset) -> int:
 
 def finite(probe: xr.Dataset) -> xr.Dataset:
     """A probe that can be drawn: NaN, which leaves a gap, in place of infinities."""
-    return probe.map(lambda a: a.where(np.isfinite(a)) if a.dtype.kind == "f" else a, True)
+    floats = {str(name): a for name, a in probe.data_vars.items() if a.dtype.kind == "f"}
+    finite = {name: np.where(np.isfinite(a.values), a.values, np.nan) for name, a in floats.items()}
+    return probe.assign({name: a.copy(data=finite[name]) for name, a in floats.items()})
 
 
 def long_rows(
