@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from hessdiag.analysis import Findings
 from hessdiag.report import names
 from hessdiag.report.numbers import factor, interval, plain
@@ -204,11 +206,11 @@ def _slopes(findings: Findings) -> Iterator[Card]:
 def _final(findings: Findings) -> Iterator[Card]:
     """What training ended with, a card per configuration."""
     headline = findings.about.get("headline", "")
-    if len(pairs := rows(findings, "paired", series=headline)):
+    ends = rows(findings, "final", series=headline)
+    papers, pairs = column(ends, "published"), rows(findings, "paired", series=headline)
+    if len(pairs) and not np.isfinite(papers).any():
         yield from map(_pair, pairs.to_dict("records"))
         return
-    ends = rows(findings, "final", series=headline)
-    papers = column(ends, "published")
     for code, paper, *final in zip(
         ends.get("configuration", ()), papers, *bounds(ends, "final"), strict=True
     ):
