@@ -39,6 +39,7 @@ _FAR = 2.0  # from a factor of the published value on, it is said in the lead
 _CUTS = {"no-hessian": "without the Hessian path", "no-memory": "without the optimiser's memory"}
 _LESS = 0.15  # of the logarithm of the growth: what removes more makes less noise
 _MOST = 4  # cards of ends of training
+_MOST_ENDS = 6  # in a sentence
 
 
 class Card(NamedTuple):
@@ -121,7 +122,7 @@ def _paper_growth(findings: Findings, name: str) -> str:
 def _early(findings: Findings) -> str:
     """How far training went, with the paper's return beside it where that is far off."""
     headline = str(findings.about.get("headline", ""))
-    if _problems(findings) > 1:
+    if len(findings.configurations) > 1 and not measured(findings):
         return _by_configuration(rows(findings, "final", series=headline))
     ends = rows(findings, "final", series=headline, configuration=leading(findings))
     if not any(map(math.isfinite, column(ends, "final"))):
@@ -136,14 +137,16 @@ def _early(findings: Findings) -> str:
 
 
 def _by_configuration(ends: Frame) -> str:
-    """What training ended with, where that is of several problems."""
+    """What training ended with, where several are compared; of more than six it is in a table."""
     known = ends[ends["final"].notna()] if len(ends) else ends
     told = [
-        f"{names.configuration(end['configuration'])} {plain(end['final'], digits=2)}"
+        f"{names.configuration(end['configuration'])} {plain(end['final'])}"
         for end in known.to_dict("records")
     ]
-    metric = names.title(names.parameter(known["series"].iloc[0])) if told else ""
-    return f"{metric} at the end: {'; '.join(told)}." if told else ""
+    if not told or len(told) > _MOST_ENDS:
+        return ""
+    metric = names.title(names.parameter(known["series"].iloc[0]))
+    return f"{metric} at the end: {'; '.join(told)}."
 
 
 def cards(findings: Findings) -> list[Card]:
