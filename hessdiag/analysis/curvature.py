@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hessdiag.analysis.finite import largest, median
 from hessdiag.analysis.measured import ALL, PHASES, Configuration
 
 PAPER = "paper, I + H"
@@ -49,11 +50,11 @@ def _rows(probes: xr.Dataset) -> Iterator[dict[str, Any]]:
 def _sizes(
     operator: str, quantity: str, values: xr.DataArray, errors: xr.DataArray
 ) -> dict[str, Any]:
-    largest = int(np.nanargmax(values.values))
+    most, its_error = largest(values.values, errors.values)
     return {
         "operator": operator,
         "quantity": quantity,
-        "median": float(np.nanmedian(values.values)),
-        "largest": float(values.values.flat[largest]),
-        "largest_error": float(errors.values.flat[largest]),
+        "median": median(values.values),
+        "largest": most,
+        "largest_error": its_error,
     }

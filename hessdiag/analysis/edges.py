@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
+from hessdiag.analysis.finite import largest, median
 from hessdiag.analysis.measured import ALL, PHASES, Configuration
 from hessdiag.analysis.questions import Measured, answer, exact
 
@@ -21,23 +22,22 @@ def edge_table(of: Configuration) -> pd.DataFrame:
         probes = of.probes.isel(probe=(of.probes.when == when) | (when == ALL))
         shares, errors = probes.edge_share.values.ravel(), probes.edge_share_error.values.ravel()
         if np.isfinite(shares).any():
-            largest = int(np.nanargmax(shares))
-            row = {"when": when, "edge": float(np.nanmedian(probes.edge))}
-            row |= {"share": float(np.nanmedian(shares)), "largest": float(shares[largest])}
-            row |= {"largest_error": float(errors[largest]), "spectra": int(shares.size)}
-            rows.append(row | {"batch_share": float(np.nanmedian(probes.batch_sharpness)) / 2})
+            most, its_error = largest(shares, errors)
+            row = {"when": when, "edge": median(probes.edge.values), "share": median(shares)}
+            row |= {"largest": most, "largest_error": its_error, "spectra": int(shares.size)}
+            rows.append(row | {"batch_share": median(probes.batch_sharpness.values) / 2})
     return pd.DataFrame(rows)
 
 
 def below_edge(of: Measured) -> Answer:
     """Whether every probe lay surely below the edge."""
     for row in of.rows["edges"]:
-        largest, error = row["largest"], row["largest_error"]
-        low, high = largest - error, largest + error
+        sharpest, error = row["largest"], row["largest_error"]
+        low, high = sharpest - error, sharpest + error
         numbers = {
             "edge_of": exact(row["edge"]),
             "share_median": exact(row["share"]),
-            "share": Quantity(largest, low, high, "bound", row["spectra"]),
+            "share": Quantity(sharpest, low, high, "bound", row["spectra"]),
         }
         if high < 1:
             return answer(HOLDS, "below", numbers=numbers)

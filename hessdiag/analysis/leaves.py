@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hessdiag.analysis.finite import largest, median
 from hessdiag.analysis.measured import Configuration
 
 TOGETHER = "all of them together"
@@ -22,7 +23,7 @@ def leaf_table(of: Configuration) -> pd.DataFrame:
     for name in of.probes.leaf.values:
         block = of.probes.sel(leaf=name)
         numbers = {"parameters": int(np.nanmax(block.leaf_size)), **_ends(block, "leaf", rates)}
-        share = float(np.nanmedian(block.leaf_share))
+        share = median(block.leaf_share.values)
         rows.append({"leaf": str(name), **numbers, "share": share})
     together = {"leaf": TOGETHER, "parameters": sum(row["parameters"] for row in rows)}
     return pd.DataFrame([*rows, together | _ends(of.probes, "leaves", rates)])
@@ -36,19 +37,13 @@ def _ends(block: xr.Dataset, prefix: str, rates: xr.DataArray) -> dict[str, floa
     alpha = rates.values.ravel()
     sides = np.concatenate([-alpha * lowest, alpha * highest - 2])
     errors = np.concatenate([alpha * low_error, alpha * high_error])
-    negative, its_error = _largest(-lowest, low_error)
+    negative, its_error = largest(-lowest, low_error)
     return {
         **_named("lowest", (-negative, its_error)),
-        **_named("highest", _largest(highest, high_error)),
-        **_named("radius_minus_one", _largest(sides, errors)),
+        **_named("highest", largest(highest, high_error)),
+        **_named("radius_minus_one", largest(sides, errors)),
     }
 
 
 def _named(name: str, number: tuple[float, float]) -> dict[str, float]:
     return {name: number[0], f"{name}_error": number[1]}
-
-
-def _largest(values: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
-    """The largest of the finite ones with its error; NaN where there is none."""
-    largest = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
-    return float(values[largest]), float(errors[largest])

@@ -91,9 +91,16 @@ def paper_formula(findings: Findings, configuration: str) -> tuple[np.ndarray, n
 
 
 def probes(findings: Findings, *variables: str) -> list[xr.Dataset]:
-    """The probes of the first run that hold all of the variables, none of them empty."""
+    """The probes of the first run that hold some number of every one of the variables."""
     first = next(iter(findings.probes.values()), ())
-    return [p for p in first if all(name in p and p[name].size for name in variables)]
+    return [probe for probe in first if all(_is_there(probe, name) for name in variables)]
+
+
+def _is_there(probe: xr.Dataset, name: str) -> bool:
+    if name not in probe:
+        return False
+    values = probe[name].values
+    return bool(np.isfinite(values).any()) if values.dtype.kind == "f" else values.size > 0
 
 
 def iteration(probe: xr.Dataset) -> int:

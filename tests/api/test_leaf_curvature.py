@@ -35,13 +35,12 @@ def batches(key):
 def probe(**changes):
     options = {"samples": 4, "resamples": 100, "operators": ("paper",), "products": False}
     return hessdiag.Probe(
-        inner_loss=inner_loss,
         optimiser=optax.sgd(RATE),
         learning_rate=RATE,
         outer_loss=outer_loss,
         batches=batches,
         n=1,
-        **{**options, **changes},
+        **{"inner_loss": inner_loss, **options, **changes},
     )
 
 
@@ -121,3 +120,31 @@ def test_no_leaf_is_refused_in_one_line(where):
     with pytest.raises(UsageError, match=r"^where=") as raised:
         probe(where=where)(*STATE, progress=False)
     assert "\n" not in str(raised.value)
+
+
+@jax.custom_jvp
+def swirl(w):
+    """Half the square of w, whose gradient is said to be a map that is not symmetric."""
+    return 0.5 * jnp.sum(w**2)
+
+
+@swirl.defjvp
+def _(primals, tangents):
+    skewed = jnp.eye(3) + 0.9 * jnp.eye(3, k=1)
+    return swirl(*primals), jnp.vdot(skewed @ primals[0], tangents[0])
+
+
+def test_what_is_not_symmetric_is_no_number_and_loses_no_probe(tmp_path):
+    def loss(params, eta, batch):
+        return inner_loss(params, eta, batch) + swirl(params["last"])
+
+    measure = probe(inner_loss=loss, where="last")
+    found = measure.record(tmp_path / "run", *STATE, step=0, progress=False)
+    assert found is not None
+    assert (tmp_path / "run" / "report.html").is_file()
+    probed = found.probes.isel(cell=0, iteration=0)
+    assert np.isnan(probed.hessian_max.isel(unroll=0, inner_step=0))
+    assert np.isnan(probed.leaves_highest)
+    assert [*probed.leaf_size.values] == [3]
+    assert np.isnan(rows(found).loc["last"].highest)
+    assert np.isfinite(probed["mean"]).all()
