@@ -17,6 +17,7 @@ _COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
 _CHANGES = ("memory-cut", "hessian-cut", "mix", "sources")  # the most telling first
 CLAIMS_IN_TITLE = 2  # in a title
 _TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
+_WHOLE = 0.95  # of published curves: what covers more is told as all
 _PARTS = {0.2: "little", 0.29: "a quarter", 0.42: "a third", 0.58: "half", 0.72: "two thirds"}
 
 
@@ -134,7 +135,16 @@ def reproduced(findings: Findings) -> Answer | None:
         counts |= {f"{word}_met": of - lost, f"{word}_of": of} if of else {}
     numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
     status = FAILS if missed else HOLDS
-    return Answer("reproduced", each[0].configuration, status, numbers=numbers)
+    labels = {"reached": reached} if (reached := _reached(findings)) else {}
+    return Answer("reproduced", each[0].configuration, status, numbers=numbers, labels=labels)
+
+
+def _reached(findings: Findings) -> str:
+    """How much of published curves our trainings cover, `2,920 of 29,200`; empty if all."""
+    published = column(rows(findings, "published curves"), "iteration")
+    ours = max(findings.scale.get("iterations", ()), default=0)
+    last = published.max(initial=0.0)
+    return f"{ours:,} of {last:,.0f}" if 0 < ours < _WHOLE * last else ""
 
 
 def _counted(findings: Findings) -> str:
