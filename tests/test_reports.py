@@ -60,10 +60,16 @@ HEADLINES = {
     "lirpg-growth": "growth",
     "across": "growth",
     "lola": "errors",
+    "minatar": "learning",
     "outer-critic": "learning",
     "outer-critic-normalised": "learning",
     "outer-critic-snake": "learning",
 }
+
+
+def test_problems_whose_returns_do_not_compare_have_panels_of_their_own():
+    spec = specs(read("minatar"))[0]
+    assert len(spec.draw().subfigs) == len(read("minatar").settings["env"]) == 3
 
 
 @pytest.mark.parametrize("name", HEADLINES)

@@ -179,12 +179,14 @@ def _compared(pairs: Frame, metric: str) -> str:
     pairs = pairs[pairs["setting"] == pairs["setting"].iloc[0]]
     new, old = setting_values(pairs.iloc[0])
     higher, lower = sum(pairs["difference_low"] > 0), sum(pairs["difference_high"] < 0)
+    of, against = names.number(len(pairs)), f"with {new} than with {old}"
+    if not higher and not lower:
+        where = f" in all {of} comparisons" if len(pairs) > 1 else ""
+        return f"Whether {metric} ends higher {against} is undecided{where}"
     if len(pairs) == 1:
-        how = "higher" if higher else "lower" if lower else "not surely higher or lower"
-        return names.title(f"{metric} ends {how} with {new} than with {old}")
+        return names.title(f"{metric} ends {'higher' if higher else 'lower'} {against}")
     counts = [names.number(count) if count else "none" for count in (higher, lower)]
-    of = f"of {names.number(len(pairs))} comparisons"
-    told = f"{metric} ends surely higher with {new} than with {old} in {counts[0]} {of}"
+    told = f"{metric} ends surely higher {against} in {counts[0]} of {of} comparisons"
     return names.title(f"{told}, lower in {counts[1]}")
 
 
