@@ -68,7 +68,8 @@ class Bootstrapped:
     one the outer loss, with an optimiser memory of its own. It is a constant.
 
     Attributes:
-        updates: L, how many updates make the target, the outer one included.
+        updates: L, how many updates make the target, the outer one included. Of none, θ^(i) is its
+            own target: nothing moves η.
     """
 
     updates: int = 1
@@ -91,6 +92,8 @@ class Bootstrapped:
 
     def _target(self, system: System, state, eta, env_state, keys, memory):
         """(θ̃, the optimiser's memory after the outer update, the environments' state)."""
+        if self.updates == 0:
+            return state.params, memory, env_state
         for j in range(self.updates - 1):
             env_state, trajectories = system.rollout(state.params, eta, env_state, keys[j])
             state = system.update(state, trajectories, eta)

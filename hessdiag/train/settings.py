@@ -67,7 +67,7 @@ class Settings:
         (-2.0, 0.0), "where the cut stable-hessian keeps eigenvalues of H"
     )
     stable_matvecs: int = setting(16, "products per inner step to find the others with", least=2)
-    target_updates: int = setting(1, "updates behind a bootstrapped target", least=1)
+    target_updates: int = setting(1, "updates behind a bootstrapped target", least=0)
     perturbation: float = setting(0.1, "σ of what evolution strategies add to η", above=0)
     monte_carlo: int = setting(1, "meta-gradients averaged per iteration", "--monte-carlo", least=1)
     remat: bool = setting(True, "recompute inner steps to save memory", "--remat/--no-remat")

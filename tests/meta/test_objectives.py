@@ -50,6 +50,16 @@ def test_one_update_ahead_is_the_outer_gradient_times_the_rate(case):
     assert float(value) > 0
 
 
+def test_a_target_of_no_updates_moves_nothing(case):
+    estimator = ESTIMATORS["bootstrapped"](Options(n=2, target_updates=0))
+    memory = Bootstrapped(0).init(case.system, case.state.params)
+    step = jax.jit(lambda start: estimator(case.system, start, case.key, memory))(case.start)
+    plain = ESTIMATORS["n-step"](Options(n=2))
+    moved = jax.jit(lambda start: plain(case.system, start, case.key, ()))(case.start)
+    assert np.all(np.asarray(step.meta_gradient) == 0)
+    assert np.any(np.asarray(moved.meta_gradient) != 0)
+
+
 def test_bootstrapped_meta_gradients_are_those_of_the_divergence(case):
     """Through the inner updates, by autodiff of a plain replay with the target held."""
     system, key = case.system, case.key

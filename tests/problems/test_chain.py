@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from gymnax.environments.bsuite.discounting_chain import DiscountingChain
 
 from hessdiag import problems
 from hessdiag.errors import UsageError
@@ -53,6 +54,21 @@ def test_settings_are_the_papers():
     many = jax.vmap(lambda key: made.start(None, key)[0]["w"])(jax.random.split(jax.random.key(1)))
     assert params["b"].tolist() == [0.0] * 5
     assert 0.003 < float(np.std(many)) < 0.012  # 0.0071
+
+
+@pytest.mark.parametrize("arm", range(chain.ARMS))
+def test_every_step_is_that_of_gymnax(arm):
+    """Observation, reward and end, of gymnax's own environment and of the oracle's."""
+    theirs, ours = DiscountingChain(mapping_seed=oracle.MAPPING_SEED), oracle.Chain()
+    key, told = jax.random.key(0), theirs.default_params
+    seen, state = theirs.reset_env(key, told)
+    np.testing.assert_allclose(ours.observation(), seen)
+    for t in range(chain.STEPS):
+        action = arm if t == 0 else (arm + t) % chain.ARMS
+        seen, state, reward, done, _ = theirs.step_env(key, state, jnp.asarray(action), told)
+        observation, own_reward, own_done = ours.step(action)
+        np.testing.assert_allclose(observation, seen, rtol=1e-6)
+        assert (own_reward, own_done) == (pytest.approx(float(reward)), bool(done))
 
 
 def test_gamma_lies_between_its_ends():
