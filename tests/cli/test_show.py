@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from hessdiag.record.digests import sealed
+
 REPORTS = Path(__file__).parents[2] / "reports"
 STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/report.html"))
 
@@ -47,7 +49,7 @@ def test_show_says_which_runs_failed(cli, tmp_path):
     copy = Path(shutil.copytree(REPORTS / "fig4", tmp_path / "fig4"))
     results = json.loads((copy / "results.json").read_text())
     results["cells"][0] |= {"state": "failed", "message": "NaN in [the] loss"}
-    (copy / "results.json").write_text(json.dumps(results))
+    (copy / "results.json").write_text(json.dumps(sealed(results)))
     screen = cli("show", copy).out
     assert "NaN in [the] loss" in screen
     assert "1 of 15" in screen
