@@ -81,6 +81,14 @@ def check_table(findings: Findings) -> Table | None:
     return Table(["check", "what", "how many", "in", "what to do"], rows) if rows else None
 
 
+def leaves(findings: Findings) -> Table | None:
+    """The curvature of chosen leaves, where it was measured."""
+    frame: Frame = findings.tables.get("leaves", pd.DataFrame())
+    if not len(frame):
+        return None
+    return measured_table("leaves", frame, names.texts("names")["tables"]["leaves"])
+
+
 def differences(findings: Findings) -> Table | None:
     """A row per setting in which what is compared differs."""
     cells: Frame = findings.cells
@@ -132,6 +140,8 @@ def _cell(row: Mapping[Any, Any], name: str) -> str:
         return with_error(value, row[f"{name}_error"])
     if value is None or value != value:
         return MISSING
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     if f"{name}_deviation" in row:
         return f"{plain(value)} ± {plain(row[f'{name}_deviation'], digits=2)}"
     return plain(float(value))

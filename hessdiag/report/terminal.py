@@ -8,7 +8,7 @@ from hessdiag.analysis import Findings, to_document
 from hessdiag.errors import printable
 from hessdiag.record.documents import as_written
 from hessdiag.report.summary import cards, kicker, lead, limits, notes
-from hessdiag.report.tables import Table, check_table, decided, folded
+from hessdiag.report.tables import Table, check_table, decided, folded, leaves
 from hessdiag.report.words import changes, sentences, title
 
 MOST = 25  # lines of the first screen
@@ -23,7 +23,8 @@ def first_screen(findings: Findings, *, width: int = 100) -> list[str]:
     advice = [f"- {change}" for change in changes(findings)]
     beyond = [f"limits: {limit}" for limit in limits(findings) if limit not in prose][:2]
     checked = _fitting(check_table(findings), width)[1:]
-    told = [*numbers, *_fitting(decided(findings), width), *advice, *beyond, *checked]
+    shown = [*_fitting(decided(findings), width), *_fitting(leaves(findings), width)]
+    told = [*numbers, *shown, *advice, *beyond, *checked]
     lines += map(printable, told)
     return lines if len(lines) <= MOST else [*lines[: MOST - 1], "… (--full shows the rest)"]
 
