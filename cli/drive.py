@@ -11,10 +11,13 @@ from typing import Any
 
 import click
 
+from hessdiag.analysis import findings
+from hessdiag.errors import printable
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.record.trackers import require_installed
 from hessdiag.report import write_report
+from hessdiag.report.words import title
 from hessdiag.study.grid import TOGETHER, Cell, Grid, groups
 from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
@@ -151,10 +154,18 @@ def drive_study(
                 executor=executor,
             )
             failed = study.go()
-    click.echo(path)
+    tell_end(path, quiet=quiet)
     if failed:
         click.echo(f"hessdiag: {failed} of {len(cells)} cells failed", err=True)
     return 1 if failed or study.missing_reports else 0
+
+
+def tell_end(path: Path, *, quiet: bool) -> None:
+    """What a study found, where its report is, and its path; the last alone where it is quiet."""
+    if not quiet and (path / "report.html").is_file():
+        click.echo(printable(title(findings(path))))
+        click.echo(path / "report.html")
+    click.echo(path)
 
 
 def _made(grid: Grid, path: Path, name: str, command: str) -> StudyDirectory:

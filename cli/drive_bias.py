@@ -21,7 +21,7 @@ from hessdiag.report import write_report
 from hessdiag.train.launch import require_trusted
 from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
 
-from .drive import now_under_reports, stoppable
+from .drive import now_under_reports, stoppable, tell_end
 from .words import duration
 
 
@@ -59,7 +59,7 @@ def drive_bias(
     with stoppable("study", "--resume", str(path)) as stop:
         progress = _Progress(quiet=quiet)
         BiasStudy(directory, plan, stop, progress, lambda: write_report(path)).go()
-    click.echo(path)
+    tell_end(path, quiet=quiet)
     return 0
 
 

@@ -16,7 +16,7 @@ from hessdiag.train.presets import resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-FINDINGS = README.partition("## Two commands")[0]
+FINDINGS = README.partition("## What was found")[2].partition("## Two commands")[0]
 
 
 def blocks(language: str) -> list[str]:
@@ -61,11 +61,47 @@ def test_the_toml_example_is_accepted(tmp_path):
 
 @pytest.mark.slow
 def test_the_library_example_runs():
-    (example,) = blocks("python")
+    _, example = blocks("python")
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for words in ("smallest eigenvalue", "trace", "augmented", "Norm of the product"):
         assert words in done.stdout
+
+
+LOOP = """
+import hessdiag, jax, jax.numpy as jnp, optax
+def inner_loss(params, eta, batch):
+    return jnp.exp(eta) * jnp.mean((params - batch) ** 2)
+def outer_loss(params, eta, batch):
+    return jnp.mean((params - batch) ** 2)
+def batches(key):
+    return jax.random.normal(key, (8,))
+optimiser = optax.adam(1e-2)
+params, eta = jnp.ones(8), jnp.zeros(())
+opt_state = optimiser.init(params)
+"""
+
+
+@pytest.mark.slow
+def test_the_first_lines_of_python_run_in_a_loop():
+    first, _ = blocks("python")
+    done = subprocess.run([sys.executable, "-c", LOOP + first], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "own loop" in done.stdout
+
+
+def test_the_first_screen_says_what_the_report_says():
+    found = findings(ROOT / "reports/mechanism")
+    expected = told(found, "optimiser=adam")
+    first = README.partition("## What was found")[0]
+    for name in (
+        "noise of 5 steps over one",
+        "without the Hessian path",
+        "without the optimiser's memory",
+    ):
+        assert expected[name].partition("×")[0] in first
+    assert expected["paper's formula predicts"].removesuffix("×") in first
+    assert len(first.splitlines()) <= 35
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/conformance.md"])

@@ -11,7 +11,9 @@ import pytest
 from hessdiag.cli import drive, dry_run  # pyright: ignore[reportMissingImports]
 from hessdiag.cli.words import duration  # pyright: ignore[reportMissingImports]
 
+from hessdiag.analysis import findings
 from hessdiag.record.study_directory import StudyDirectory
+from hessdiag.report.words import title
 from hessdiag.study.calibration import Estimate
 from hessdiag.study.grid import TOGETHER, Grid
 from hessdiag.train.interrupt import Interrupted
@@ -23,7 +25,8 @@ def test_a_small_study_and_its_resumption(cli, tmp_path):
     path = tmp_path / "study"
     done = cli("study", *TINY, "--n", "1", "--seed", "0:2", "--out", path)
     assert done.code == 0
-    assert done.out.splitlines()[-1] == str(path)
+    assert done.out.splitlines()[-2:] == [str(path / "report.html"), str(path)]
+    assert done.out.splitlines()[-3] == title(findings(path)), "the finding"
     assert "[2/2] n=1 seed=1 finished" in done.out
     assert (path / "cells" / "n1-seed1" / "report.html").is_file()
     for name in ("report.html", "results.json", "figures/hyper-parameters.csv"):
