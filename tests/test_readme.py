@@ -77,6 +77,8 @@ def outer_loss(params, eta, batch):
 def batches(key):
     return jax.random.normal(key, (8,))
 optimiser = optax.adam(1e-2)
+loop = dict(inner_loss=inner_loss, outer_loss=outer_loss, batches=batches, optimiser=optimiser)
+loop["learning_rate"] = 1e-2
 params, eta = jnp.ones(8), jnp.zeros(())
 opt_state = optimiser.init(params)
 """
