@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from hessdiag.analysis import findings
+from hessdiag.analysis import of_results
 from hessdiag.errors import printable
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
@@ -162,8 +162,8 @@ def drive_study(
 
 def tell_end(path: Path, *, quiet: bool) -> None:
     """What a study found, where its report is, and its path; the last alone where it is quiet."""
-    if not quiet and (path / "report.html").is_file():
-        click.echo(printable(title(findings(path))))
+    if not quiet and (path / "results.json").is_file():
+        click.echo(printable(title(of_results(path))))
         click.echo(path / "report.html")
     click.echo(path)
 

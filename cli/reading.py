@@ -42,6 +42,3 @@ def envs() -> None:
     # A file, for the problems themselves would take seconds to import.
     listed = Path(hessdiag.__file__).parent / "problems" / "list.txt"
     click.echo(listed.read_text(encoding="utf-8").rstrip())
-    for library in ("jumanji", "gymnax"):
-        click.echo(f"{library}:NAME: A2C in an environment of {library}, such as Snake's")
-    click.echo("your own: hessdiag run --env module:factory")

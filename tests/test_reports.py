@@ -67,6 +67,14 @@ HEADLINES = {
 }
 
 
+def test_trainings_that_stop_early_say_how_far_published_curves_were_followed():
+    reached = {"outer-critic-snake": {"reached": "2,920 of 29,200"}, "outer-critic": {}}
+    for name, labels in reached.items():
+        told = words.reproduced(read(name))
+        assert told is not None
+        assert told.labels == labels
+
+
 def test_problems_whose_returns_do_not_compare_have_panels_of_their_own():
     spec = specs(read("minatar"))[0]
     assert len(spec.draw().subfigs) == len(read("minatar").settings["env"]) == 3

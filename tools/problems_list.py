@@ -11,8 +11,13 @@ from hessdiag.meta.system import named_entries
 
 
 def text() -> str:
-    """Every problem with its settings, their defaults, and its meta-parameters."""
-    return "\n".join(line for name in problems.BUILT_IN for line in _lines(name))
+    """Every problem with its settings and meta-parameters, and how others are named."""
+    built_in = (line for name in problems.BUILT_IN for line in _lines(name))
+    others = (
+        f"{library}:NAME: A2C in an environment of {library}, such as Snake's"
+        for library in problems.LIBRARIES
+    )
+    return "\n".join([*built_in, *others, "your own: hessdiag run --env module:factory"])
 
 
 def _lines(name: str) -> Iterator[str]:

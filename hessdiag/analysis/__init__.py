@@ -2,7 +2,7 @@
 
 from hessdiag.analysis.checks import CODES
 from hessdiag.analysis.findings import Answer, Check, Findings, Quantity
-from hessdiag.analysis.results import findings, of_run, to_document
+from hessdiag.analysis.results import findings, of_results, of_run, to_document
 from hessdiag.analysis.side_by_side import side_by_side
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Findings",
     "Quantity",
     "findings",
+    "of_results",
     "of_run",
     "side_by_side",
     "to_document",

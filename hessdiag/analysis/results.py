@@ -55,6 +55,15 @@ def _findings(directory: Path, muted: Collection[str]) -> Findings:
         raise UsageError(
             f"{directory}: neither a run nor a study (config.json and study.json are missing)"
         )
+    return of_results(directory, muted=muted)
+
+
+def of_results(directory: Path, *, muted: Collection[str] = ()) -> Findings:
+    """What the results.json of a study says, without its cells.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
     results = read_document(directory / "results.json", "tables", "cells", "about", "provenance")
     return from_document(results, muted=muted)
 

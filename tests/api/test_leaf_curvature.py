@@ -108,6 +108,11 @@ def test_a_subset_is_kept_with_the_run(tmp_path, everywhere):
     assert part.sel(iteration=0) <= whole * (1 + 1e-6)  # a principal block
 
 
+def test_the_first_screen_has_a_row_for_each_leaf(everywhere):
+    begins = {line.split()[0] for line in str(everywhere).splitlines() if line.split()}
+    assert {"first.bias", "first.kernel", "last"} <= begins
+
+
 def test_without_where_there_is_no_table_and_no_product_more(everywhere):
     plain = probe()(*STATE, progress=False)
     assert not len(plain.frame("leaves"))
