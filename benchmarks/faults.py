@@ -1,7 +1,8 @@
 """Faults: kills at random moments, and single files damaged; what comes of them is counted.
 
-`python -m benchmarks.faults [--kills N] [--damages N] [--seed S]` makes a tiny run and a tiny
-study, harms copies of them, goes on, and compares every metric and probe bit for bit.
+`python -m benchmarks.faults [--kills N] [--reports N] [--damages N] [--disks N] [--seed S]` makes a
+tiny run and a tiny study, harms copies of them, goes on, and compares every metric and probe bit
+for bit. Kills are so many by each of three signals, of a run and of a study each.
 """
 
 import argparse
@@ -46,22 +47,30 @@ UNHARMED, RECOVERED, NEARLY = "as before", "recovered bit for bit", "told, equal
 OUTCOMES = (UNHARMED, RECOVERED, NEARLY, "refused in one line", "silently different", "traceback")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 DERIVED = {"report.html", "figures", "tables", ".lock", "timings.jsonl"}  # or clocks
+AS_INSTALLED = (
+    "import sys; from hessdiag.cli.main import main; sys.argv[0] = 'hessdiag'; "
+    "__name__ == '__main__' and main()"
+)
 HERE = (  # the command with an empty page for a report
     "import sys; from hessdiag.cli.main import main; from benchmarks.faults import read_only; "
-    "read_only(); sys.argv[0] = 'hessdiag'; main()"
+    "read_only(); sys.argv[0] = 'hessdiag'; __name__ == '__main__' and main()"
 )
 
 
+def empty_page(path: Path) -> Path:
+    """A report that reads all there is, and draws nothing, which takes most of the time."""
+    (read_run if (path / "config.json").is_file() else read_study)(path)
+    (path / "report.html").write_text("")
+    return path / "report.html"
+
+
 def read_only() -> None:
-    """Reports read all there is, and draw nothing, which takes most of the time."""
+    """Reports are empty pages, in the processes of a study, too."""
     from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
 
-    def write(path: Path) -> Path:
-        (read_run if (path / "config.json").is_file() else read_study)(path)
-        (path / "report.html").write_text("")
-        return path / "report.html"
+    from hessdiag import report
 
-    drive.write_report = write
+    drive.write_report = report.write_report = empty_page
 
 
 class Case(NamedTuple):
@@ -136,44 +145,86 @@ def outcome(code: int, err: str, is_alike: bool, otherwise: str) -> str:
 # --- kills -----------------------------------------------------------------------------------
 
 
-def kill(words: tuple[object, ...], number: int, after: float, begun: Path) -> int:
-    """Send a signal to a command some time after its directory has begun; its exit code."""
+class Killed(NamedTuple):
+    """A process that got a signal, if it had not ended before."""
+
+    code: int
+    in_time: bool
+
+
+def kill(words: tuple[object, ...], number: int, after: float) -> Killed:
+    """Send a signal to a command some time after it has begun."""
     process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while process.poll() is None and not begun.exists():
-        time.sleep(0.002)
-    end = time.monotonic() + after
-    while process.poll() is None and time.monotonic() < end:
-        time.sleep(0.002)
-    if process.poll() is None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=after)
+    in_time = process.poll() is None
+    if in_time:
         process.send_signal(number)
     process.communicate(timeout=300)
-    return process.returncode
+    return Killed(process.returncode, in_time)
 
 
-def kills(folder: Path, count: int, rng: random.Random) -> Iterator[Case]:
-    """Of runs and studies, and of their resumes."""
-    bases = {}
-    for kind, (words, mark) in KINDS.items():
-        whole, began = folder / kind, time.monotonic()
-        assert done(*words, "--out", whole)[0] == 0
-        bases[kind] = words, mark, time.monotonic() - began, results(whole)
-    for k in range(count):
-        kind, path = _kind(k), folder / f"killed-{k}"
-        words, mark, seconds, expected = bases[kind]
-        number, after = rng.choice(SIGNALS), rng.uniform(0, 0.6 * seconds)
-        kill((*words, "--out", path), number, after, path / mark)
-        told = f"{number.name} {after:.2f} s"
+def kills(folder: Path, kind: str, count: int, rng: random.Random) -> Iterator[Case]:
+    """So many kills by each signal: of a run or a study, then of what goes on with it, and so on.
+
+    After a few of them it goes on undisturbed, and all it holds is compared.
+    """
+    words, mark = KINDS[kind]
+    whole, began = folder / kind, time.monotonic()
+    assert done(*words, "--out", whole)[0] == 0
+    seconds, expected = time.monotonic() - began, results(whole)
+    signals = [number for number in SIGNALS for _ in range(count)]
+    rng.shuffle(signals)
+    while signals:
+        path, told = folder / f"killed-{kind}-{len(signals)}", []
         resume = (words[0], "--resume", path, "--quiet")
-        if rng.random() < 0.5 and (path / mark).exists():
-            kill(resume, rng.choice(SIGNALS), rng.uniform(0, seconds), path / mark)
-            told += ", its resume, too"
-        code, _, err = done(*(resume if (path / mark).exists() else (*words, "--out", path)))
+        while signals and len(told) < 5:
+            number, after = signals.pop(), rng.uniform(0, seconds)
+            has_begun = (path / mark).exists()
+            if not kill(resume if has_begun else (*words, "--out", path), number, after).in_time:
+                signals.append(number)
+                break
+            told.append((number, has_begun, after))
+        has_begun = (path / mark).exists()
+        code, _, err = done(*(resume if has_begun else (*words, "--out", path)))
         left = [*path.rglob("*.tmp"), *path.rglob("*checkpoint-tmp*")]
-        same = alike(results(path), expected) and not left
-        yield Case(
-            f"kill of a {kind}", outcome(code, err, same, RECOVERED), f"{told}: {err[-300:]}"
-        )
+        what = outcome(code, err, alike(results(path), expected) and not left, RECOVERED)
+        life = ", ".join(f"{number.name} {after:.2f} s" for number, _, after in told)
+        for number, again, _ in told:
+            what_of = f"{kind}, going on" if again else kind
+            yield Case(f"{number.name} of a {what_of}", what, f"{life}: {err[-300:]}")
         shutil.rmtree(path, ignore_errors=True)
+
+
+def killed_reports(folder: Path, count: int, rng: random.Random) -> Iterator[Case]:
+    """So many kills by each signal of a report, which is then made again."""
+    path = folder / "reported"
+    assert done(*RUN, "--out", path)[0] == 0
+    make = [sys.executable, "-c", AS_INSTALLED, "report", path]
+    began = time.monotonic()
+    subprocess.run(make, check=True, capture_output=True)
+    seconds, page = time.monotonic() - began, _made(path)
+    for number in [number for _ in range(count) for number in SIGNALS]:
+        after = rng.uniform(0, seconds)
+        process = subprocess.Popen(make, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=after)
+        process.send_signal(number)
+        process.communicate(timeout=300)
+        whole = (path / "report.html").read_bytes() == page["report.html"]
+        same, err = whole, "the page is not whole"
+        if number == SIGNALS[-1]:  # after one of each
+            ended = subprocess.run(make, capture_output=True, text=True)
+            same, err = whole and _made(path) == page, ended.stderr
+        what = RECOVERED if same else OUTCOMES[-2]
+        yield Case(f"{number.name} of a report", what, f"{after:.2f} s: {err[-300:]}")
+
+
+def _made(path: Path) -> dict[str, bytes]:
+    """What a report consists of, and what else lies there."""
+    files = [path / "report.html", *path.glob("figures/*"), *path.glob("tables/*")]
+    left = [file for file in path.rglob("*.tmp")]
+    return {str(file.relative_to(path)): file.read_bytes() for file in [*files, *left]}
 
 
 def _kind(number: int) -> str:
@@ -338,10 +389,12 @@ def table(counts: dict[str, Counter]) -> str:
 def main() -> None:
     """Count what comes of faults; whatever is different or a traceback is told."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("--kills", 40), ("--damages", 400), ("--disks", 20), ("--seed", 0)):
+    counts_of = {"--kills": 4, "--reports": 4, "--damages": 400, "--disks": 20, "--seed": 0}
+    for name, default in counts_of.items():
         parser.add_argument(name, type=int, default=default)
     asked = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # what was counted so far is told
+        signal.signal(number, signal.default_int_handler)
     rng = random.Random(asked.seed)
     counts: dict[str, Counter] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -351,7 +404,8 @@ def main() -> None:
         cases = [
             *([full_disks(folder, asked.disks, rng, call)] if asked.disks else []),
             *([damages(folder, asked.damages, rng, call)] if asked.damages else []),
-            *([kills(folder, asked.kills, rng)] if asked.kills else []),
+            *(kills(folder, kind, asked.kills, rng) for kind in KINDS if asked.kills),
+            *([killed_reports(folder, asked.reports, rng)] if asked.reports else []),
         ]
         with contextlib.suppress(KeyboardInterrupt):
             for source in cases:

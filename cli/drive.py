@@ -18,7 +18,8 @@ from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.record.trackers import require_installed
 from hessdiag.report import write_report
 from hessdiag.report.words import title
-from hessdiag.study.grid import TOGETHER, Cell, Grid, groups
+from hessdiag.study.grid import Cell, Grid, groups
+from hessdiag.study.split import Split
 from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import naming, reopen, start
@@ -102,7 +103,6 @@ def drive_study(
     *,
     command: str,
     workers: Workers,
-    together: int | None,
     trackers: Sequence[str],
     dry_run: bool,
     quiet: bool,
@@ -116,7 +116,6 @@ def drive_study(
         out: of a new one.
         command: the command line.
         workers: where cells run.
-        together: seeds that train as one program at the most, where that was said.
         trackers: names of those that hear of every cell.
         dry_run: only to plan it.
         quiet: to print nothing but its path.
@@ -124,18 +123,19 @@ def drive_study(
     require_installed(trackers)
     cells = grid.cells()
     set_up_compilation()
-    seeds = together or TOGETHER
-    left = _left(cells, directory, seeds)
+    kept = Split.kept(directory.document) if directory else None
+    split = workers.split(cells, kept, trackers)
+    left = _left(cells, directory, split.together)
     if dry_run:
         print_plan(left)
         return 0
-    with workers.executor(len(left)) as executor:
+    with workers.executor(split, len(left)) as executor:
         if directory is None:
-            directory = _made(grid, out or now_under_reports(name), name, command)
+            directory = _made(grid, out or now_under_reports(name), name, command, split)
         elif left:
             directory.note_resumption(command)
         path = directory.path
-        again = _again(grid, workers.flags(), together, trackers)
+        again = _again(grid, workers.flags(), trackers)
         display = _display(cells, directory, quiet=quiet)
         with (
             stoppable("study", "--resume", str(path), *again) as stop,
@@ -150,7 +150,7 @@ def drive_study(
                 stop=stop,
                 publish=write_report,
                 conclude=lambda: write_report(path),
-                together=seeds,
+                together=split.together,
                 executor=executor,
             )
             failed = study.go()
@@ -168,9 +168,9 @@ def tell_end(path: Path, *, quiet: bool) -> None:
     click.echo(path)
 
 
-def _made(grid: Grid, path: Path, name: str, command: str) -> StudyDirectory:
+def _made(grid: Grid, path: Path, name: str, command: str, split: Split) -> StudyDirectory:
     source = provenance(command, compiler_self_test=require_sound_compiler())
-    return StudyDirectory.create(path, grid, source, name=name)
+    return StudyDirectory.create(path, grid, source, name=name, split=split._asdict())
 
 
 def _left(cells: Sequence[Cell], directory: StudyDirectory | None, seeds: int) -> list[list[Cell]]:
@@ -184,12 +184,9 @@ def _left(cells: Sequence[Cell], directory: StudyDirectory | None, seeds: int) -
     return [*filter(None, left)]
 
 
-def _again(
-    grid: Grid, flags: Mapping[str, str], together: int | None, trackers: Sequence[str]
-) -> list[str]:
+def _again(grid: Grid, flags: Mapping[str, str], trackers: Sequence[str]) -> list[str]:
     """What a command that goes on with a study says besides."""
     told = naming({**grid.common, **grid.varied})
-    told += ["--together", str(together)] if together else []
     pairs = [*flags.items(), *(("--log", name) for name in trackers)]
     return [*told, *itertools.chain.from_iterable(pairs)]
 

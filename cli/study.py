@@ -41,11 +41,19 @@ _KEEPS = (
     "--executor",
     type=click.Choice([LOCAL, DASK]),
     default=LOCAL,
-    help="Where cells run: in this process, or on Dask workers.  [local]",
+    help="Where cells run: in processes here, or on Dask workers.  [local]",
 )
-@click.option("--workers", type=int, help="Dask: processes here.  [half as many as cores]")
+@click.option(
+    "--workers",
+    type=int,
+    help="Processes here that run cells.  [one per core; dask: one per two cores]",
+)
 @click.option("--scheduler", metavar="ADDRESS", help="Dask: tcp://HOST:PORT of one that runs.")
-@click.option("--together", type=int, help="Seeds that train as one program, at the most.  [8]")
+@click.option(
+    "--together",
+    type=int,
+    help="Seeds that train as one program, at the most.  [8, or fewer for more processes]",
+)
 @LOG
 @click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
@@ -87,15 +95,13 @@ def study(
     given_code = {**common, **varied}
     if resume is not None and (config or out or name or set(given_code) - {"env", *CODE}):
         raise UsageError(_KEEPS)
-    if together is not None and together < 1:
-        raise UsageError(f"--together: {together} is not allowed; allowed: 1 or more")
 
-    where = Workers(executor, workers, scheduler)
+    where = Workers(executor, workers, scheduler, together)
     where.require_sense(trackers)
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others
 
-        others = {"--config": config, "--vary": vary, "--together": together, "--log": trackers}
+        others = {"--config": config, "--vary": vary, "--log": trackers}
         refuse_others(others | where.flags() | _typed(values))
         return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
 
@@ -111,7 +117,6 @@ def study(
         out,
         command=shlex.join(["hessdiag", *sys.argv[1:]]),
         workers=where,
-        together=together,
         trackers=trackers,
         dry_run=dry_run,
         quiet=quiet,

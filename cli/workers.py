@@ -1,50 +1,81 @@
-"""Where the cells of a study run: in this process, or on Dask workers."""
+"""Where the cells of a study run: in processes here, or on Dask workers."""
 
 import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
+from hessdiag.cores import usable_cores
 from hessdiag.errors import UsageError
 
 if TYPE_CHECKING:  # JAX takes seconds, and `--help` is to answer at once
+    from hessdiag.study.grid import Cell
+    from hessdiag.study.split import Split
     from hessdiag.study.study import Executor
 
 LOCAL, DASK = "local", "dask"
 
 
 class Workers(NamedTuple):
-    """What --executor, --workers and --scheduler say."""
+    """What --executor, --workers, --scheduler and --together say."""
 
     kind: str = LOCAL
     number: int | None = None
     scheduler: str | None = None
+    together: int | None = None  # seeds that train as one program at the most
 
     def flags(self) -> dict[str, str]:
         """As typed, but for what is the default."""
         told = {"--executor": self.kind, "--workers": self.number, "--scheduler": self.scheduler}
+        told["--together"] = self.together
         return {flag: str(value) for flag, value in told.items() if value not in (None, LOCAL)}
 
     def require_sense(self, trackers: Sequence[str] = ()) -> None:
         """Refuse, in a line, what does not go together."""
-        if self.kind != LOCAL and trackers:
+        if trackers and (self.kind != LOCAL or (self.number or 1) > 1):
             raise UsageError(
-                "--log: runs on workers tell no tracker; allowed: with --executor local"
+                "--log: runs on workers tell no tracker; allowed: with --executor local and "
+                "--workers 1"
             )
-        if self.kind == LOCAL:
-            for flag, value in self.flags().items():
-                raise UsageError(f"{flag}: {value} is not allowed; allowed: with --executor dask")
+        if self.kind == LOCAL and self.scheduler is not None:
+            raise UsageError(
+                f"--scheduler: {self.scheduler} is not allowed; allowed: with --executor dask"
+            )
         if self.number is not None and self.scheduler is not None:
             raise UsageError("--workers: a scheduler has its own; allowed: one of the two")
-        if self.number is not None and self.number < 1:
-            raise UsageError(f"--workers: {self.number} is not allowed; allowed: 1 or more")
+        for flag, number in (("--workers", self.number), ("--together", self.together)):
+            if number is not None and number < 1:
+                raise UsageError(f"{flag}: {number} is not allowed; allowed: 1 or more")
 
-    def executor(self, tasks: int) -> AbstractContextManager["Executor"]:
+    def split(
+        self, cells: Sequence["Cell"], kept: "Split | None", trackers: Sequence[str]
+    ) -> "Split":
+        """How cells are spread over this machine; as was kept, but for what is said anew."""
+        from hessdiag.study.split import Split
+
+        together = self.together or (kept.together if kept else None)
+        if kept is not None and self.kind == LOCAL and self.number is None and not trackers:
+            return kept._replace(together=together or kept.together)
+        number = 1 if self.kind == DASK or trackers else self.number or _processes()
+        return Split.of(cells, workers=number, usable=len(usable_cores()), together=together)
+
+    def executor(self, split: "Split", tasks: int) -> AbstractContextManager["Executor"]:
         """What runs so many tasks, while it is entered; none need no workers."""
         from hessdiag.report import write_report
         from hessdiag.study.dask_executor import dask_executor
+        from hessdiag.study.processes import processes
         from hessdiag.study.study import local
 
-        if self.kind == LOCAL or not tasks:
+        if self.kind == DASK and tasks:
+            return dask_executor(self.number, self.scheduler, write_report)
+        number = split.processes(tasks, usable=len(usable_cores()))
+        if not number:
             return contextlib.nullcontext(local)
-        return dask_executor(self.number, self.scheduler, write_report)
+        return processes(number, split.cores, write_report)
+
+
+def _processes() -> int:
+    """How many run cells where nothing is said: one per core, or one for an accelerator."""
+    import jax
+
+    return len(usable_cores()) if jax.default_backend() == "cpu" else 1

@@ -120,6 +120,15 @@ def _is_cell(entry: Any) -> bool:
     )
 
 
+def _is_split(split: Any) -> bool:
+    """Whether it says how many seeds train together, and on how many cores."""
+    least = {"together": 1, "cores": 0}
+    return isinstance(split, dict) and all(
+        key in least and type(number) is int and number >= least[key]
+        for key, number in split.items()
+    )
+
+
 def _require_cell(run: RunRecord, entry: Mapping[str, Any]) -> None:
     """Refuse a run that is of another cell."""
     said = {"seed": entry["seed"], "train.iterations": entry["iterations"]}
@@ -136,9 +145,17 @@ class StudyDirectory:
 
     @classmethod
     def create(
-        cls, path: Path, grid: Any, provenance: Mapping[str, Any], *, name: str = "study"
+        cls,
+        path: Path,
+        grid: Any,
+        provenance: Mapping[str, Any],
+        *,
+        name: str = "study",
+        split: Mapping[str, int] | None = None,
     ) -> "StudyDirectory":
         """Make the directory of a `Grid`, where no cells are yet; the name is that of its report.
+
+        `split` says how cells are spread over cores, where that is to be kept.
 
         Raises:
             UsageError: it exists already, or cannot be written.
@@ -159,6 +176,7 @@ class StudyDirectory:
             "varied": {key: list(values) for key, values in grid.varied.items()},
             "cells": cells,
             "provenance": dict(provenance),
+            **({"split": dict(split)} if split else {}),
         }
         make_study(path, document)
         return cls(path)
@@ -183,6 +201,8 @@ class StudyDirectory:
             raise damaged(file, "cells is no list of cells")
         if not all(isinstance(values, list) for values in lists):
             raise damaged(file, "varied has what is no list")
+        if not _is_split(document.get("split", {})):
+            raise damaged(file, "split is not one of cells")
         return document
 
     @property

@@ -1,5 +1,6 @@
 """What an executor runs: cells that train as one program, and all they need to be run anywhere."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from hessdiag.record.digests import difference
 from hessdiag.record.documents import damaged
+from hessdiag.record.lock import is_held
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
 from hessdiag.study.grid import Cell
 from hessdiag.train.interrupt import Failure, StopRequest, told
@@ -16,6 +18,7 @@ from hessdiag.train.seed_run import Observer, SeedRun
 from hessdiag.train.settings import flatten
 
 Statuses = Mapping[str, CellStatus]
+_RELEASE_SECONDS = 60
 
 
 class StudyObserver:
@@ -60,6 +63,7 @@ class Task:
         """
         study = StudyDirectory(self.directory)
         observer, stop = observer or StudyObserver(), stop or StopRequest()
+        self._await_release(study)
         waiting = [cell for cell in self.cells if study.status(cell).state != "finished"]
         for cell in waiting:
             before = study.status(cell)
@@ -67,6 +71,13 @@ class Task:
             observer.on_cell(cell, CellStatus("running", before.iteration))
         _Training(study, self.command, observer, stop).run(waiting)
         return {cell.slug: study.status(cell) for cell in self.cells}
+
+    def _await_release(self, study: StudyDirectory) -> None:
+        """Wait for a worker that was lost with the task: until it is gone it holds directories."""
+        until = time.monotonic() + _RELEASE_SECONDS
+        for cell in self.cells:
+            while is_held(study.run_path(cell)) and time.monotonic() < until:
+                time.sleep(_RELEASE_SECONDS / 600)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+from hessdiag.cli import drive, workers  # pyright: ignore[reportMissingImports]
 from hessdiag.cli.main import main  # pyright: ignore[reportMissingImports]
 
 from tests.train.compilation_cache import compilation_cache
@@ -68,6 +68,12 @@ def spawn():
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run that nothing interrupted, without a report; tests must not change it."""
     return fresh(tmp_path_factory.mktemp("whole") / "run", TINY)
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of studies run in this process, which shares what it compiles, unless it is said."""
+    monkeypatch.setattr(workers, "_processes", lambda: 1)
 
 
 @pytest.fixture

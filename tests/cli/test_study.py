@@ -206,7 +206,8 @@ def test_a_toml_file_varies(cli, tmp_path):
         (("--resume", "x", "--n", "1"), "--resume: a resumed study keeps its grid"),
         (("--resume", "nowhere"), "nowhere/study.json: missing"),
         (("--together", "0"), "--together: 0 is not allowed; allowed: 1 or more"),
-        (("--workers", "2"), "--workers: 2 is not allowed; allowed: with --executor dask"),
+        (("--workers", "0"), "--workers: 0 is not allowed; allowed: 1 or more"),
+        (("--workers", "2", "--log", "csv"), "--log: runs on workers tell no tracker"),
         (
             ("--scheduler", "tcp://there:1"),
             "--scheduler: tcp://there:1 is not allowed; allowed: with --executor dask",
