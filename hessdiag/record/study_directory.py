@@ -245,6 +245,11 @@ class StudyDirectory:
         page, summary = (self.run_path(cell) / name for name in ("report.html", "summary.json"))
         return page.exists() and page.stat().st_mtime_ns >= summary.stat().st_mtime_ns
 
+    def lacks_report(self, cell: Cell) -> bool:
+        """Whether there is a run whose report is older."""
+        has_begun = (self.run_path(cell) / "config.json").is_file()
+        return has_begun and not self.is_reported(cell)
+
     def record_failure(self, cell: Cell, message: str, details: str) -> None:
         """Remember why a cell failed, in one line and as a traceback, if its run could not."""
         file = self._failure(cell.slug)

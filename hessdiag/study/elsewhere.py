@@ -83,7 +83,7 @@ class Elsewhere(ABC):
                     left -= 1
                     yield task, end.statuses or _failed(task, end.failure or self._lost(task))
             self._look(observer)
-            if stop.signal_number is not None:
+            if stop.is_made():
                 stop_file.write_text(str(stop.signal_number))
 
     def _is_to_be_sent_again(self, task: Task, end: End) -> bool:
@@ -127,30 +127,28 @@ class _StopFile(StopRequest):
         super().__init__()
         self._path, self._looked = path, 0.0
 
-    def check(self) -> None:
-        """Raise `Interrupted` where the file is there; looks once in a while."""
+    def is_made(self) -> bool:
+        """Whether the file is there; looks once in a while."""
         if time.monotonic() - self._looked >= SECONDS_APART:
             self._looked = time.monotonic()
             with contextlib.suppress(FileNotFoundError):
                 self.signal_number = int(self._path.read_text() or self.SIGNALS[0])
-        super().check()
+        return super().is_made()
 
 
 def on_worker(task: Task, publish: Publish) -> Statuses:
-    """A task to its end, or to where it was stopped, and the reports of what it finished.
+    """A task to its end, or to where it was stopped, and the reports of what it began.
 
     One that had not begun does not begin.
     """
-    stop = _StopFile(_stop_file(task))
+    stop, study = _StopFile(_stop_file(task)), StudyDirectory(task.directory)
     with contextlib.suppress(Interrupted):
         stop.check()
         set_up_compilation()
-        statuses = task(stop=stop)
-        study = StudyDirectory(task.directory)
-        for cell in task.cells:
-            if statuses[cell.slug].state == "finished":
-                with told(lambda _: None):  # the study makes those that are missing, and says so
-                    publish(study.run_path(cell))
+        task(stop=stop)
+    for cell in filter(study.lacks_report, task.cells):
+        with told(lambda _: None):  # the study makes those that are missing, and says so
+            publish(study.run_path(cell))
     return _states(task)
 
 

@@ -67,7 +67,7 @@ class Study:
         try:
             for task, statuses in self.executor(self._tasks(), self.observer, self.stop):
                 for cell in task.cells:
-                    if self._is_unreported(cell):
+                    if self.directory.lacks_report(cell):  # executors make reports, too
                         self._publish(cell)
                     self.observer.on_cell(cell, statuses[cell.slug])
                 self._reports.of_study(at_once=False)
@@ -76,11 +76,6 @@ class Study:
             raise
         self._reports.of_study(at_once=True)
         return sum(self.directory.status(cell).state == "failed" for cell in self.cells)
-
-    def _is_unreported(self, cell: Cell) -> bool:
-        """Whether there is a run whose report is older; some executors make reports, too."""
-        has_begun = (self.directory.run_path(cell) / "config.json").is_file()
-        return has_begun and not self.directory.is_reported(cell)
 
     def _tasks(self) -> Iterator[Task]:
         """What is left to do, configuration by configuration."""

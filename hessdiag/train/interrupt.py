@@ -32,10 +32,14 @@ class StopRequest:
     def __exit__(self, *_):
         self._restore()
 
+    def is_made(self) -> bool:
+        """Whether a stop was requested."""
+        return self.signal_number is not None
+
     def check(self) -> None:
         """Raise `Interrupted` where a stop was requested; call it at safe points."""
-        if self.signal_number is not None:
-            raise Interrupted(self.signal_number)
+        if self.is_made():
+            raise Interrupted(self.signal_number or self.SIGNALS[0])
 
     def _heed(self, number: int, _frame: FrameType | None) -> None:
         self.signal_number = number

@@ -168,7 +168,7 @@ class Run:
             except NotFiniteError as error:
                 run.fail(error)
         minutes = (time.monotonic() - self._saved) / 60.0
-        stopping = self._stop.signal_number is not None
+        stopping = self._stop.is_made()
         if stopping or minutes >= self._settings.train.checkpoint_minutes:
             self._save(together)
         for number, run in enumerate(together.runs):
