@@ -1,0 +1,1 @@
+"""Faults: kills, full disks, damaged files; what comes of them is counted."""
