@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from hessdiag.analysis import of_results
+from hessdiag.devices import local_devices
 from hessdiag.errors import printable
 from hessdiag.record.provenance import provenance, utc_now
 from hessdiag.record.study_directory import StudyDirectory
@@ -43,27 +44,31 @@ def drive_run(
     resume: Path | None,
     *,
     command: str,
+    devices: int | None = None,
     trackers: Sequence[str] = (),
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Start a run in a new directory, or go on with the one in `resume`, to its end."""
     require_installed(trackers)
+    sharing = local_devices(devices)
+    how = {"command": command, "devices": sharing}
     if resume is not None:
         set_up_compilation()
-        settings, directory = reopen(resume, command=command, trusted=flags)
+        settings, directory = reopen(resume, trusted=flags, **how)
     else:
         settings = resolve(flags, config)  # bad input is refused at once
         set_up_compilation()
-        directory = start(settings, out or _default_path(settings), command=command)
+        directory = start(settings, out or _default_path(settings), **how)
     path = directory.path
     display = make_display(quiet=quiet, as_json=as_json)
+    again = [*naming(flatten(settings)), *(["--devices", str(devices)] if devices else [])]
     with (
-        stoppable("run", "--resume", str(path), *naming(flatten(settings))) as stop,
+        stoppable("run", "--resume", str(path), *again) as stop,
         display.shown(settings, path, lambda: write_report(path)),
         tracked(display, trackers, path) as observer,
     ):
-        Run([SeedRun(settings, directory, observer)], stop=stop).go()
+        Run([SeedRun(settings, directory, observer)], stop=stop, devices=sharing).go()
 
 
 def _default_path(settings: Settings) -> Path:
@@ -130,10 +135,9 @@ def drive_study(
         print_plan(left)
         return 0
     with workers.executor(split, len(left)) as executor:
-        if directory is None:
-            directory = _made(grid, out or now_under_reports(name), name, command, split)
-        elif left:
+        if directory is not None and left:
             directory.note_resumption(command)
+        directory = directory or _made(grid, out or now_under_reports(name), name, command, split)
         path = directory.path
         again = _again(grid, workers.flags(), trackers)
         display = _display(cells, directory, quiet=quiet)
@@ -152,6 +156,7 @@ def drive_study(
                 conclude=lambda: write_report(path),
                 together=split.together,
                 executor=executor,
+                devices=workers.devices,
             )
             failed = study.go()
     tell_end(path, quiet=quiet)

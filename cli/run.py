@@ -22,6 +22,8 @@ LOG = click.option(
     help="Where numbers go besides; may be repeated.",
 )
 
+DEVICES = click.option("--devices", type=int, help="Devices that share the work.  [all]")
+
 
 @click.command()
 @setting_options(FLAGGED)
@@ -29,6 +31,7 @@ LOG = click.option(
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory to make.")
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")
+@DEVICES
 @LOG
 @click.option("--quiet", is_flag=True, help="Print nothing but the report's path.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
@@ -37,6 +40,7 @@ def run(
     assignments: tuple[str, ...],
     out: Path | None,
     resume: Path | None,
+    devices: int | None,
     trackers: tuple[str, ...],
     quiet: bool,
     as_json: bool,
@@ -63,8 +67,8 @@ def run(
     if resume is not None and beside:
         raise UsageError(
             f"--resume: cannot be combined with {', '.join(beside)}; a resumed run keeps its "
-            "settings (allowed beside it: --log, --quiet, --json, and --env, --optimiser or --set "
-            "probe.explanations= of your own, to be imported)"
+            "settings (allowed beside it: --devices, --log, --quiet, --json, and --env, "
+            "--optimiser or --set probe.explanations= of your own, to be imported)"
         )
 
     from .drive import drive_run
@@ -76,6 +80,7 @@ def run(
         out,
         resume,
         command=command,
+        devices=devices,
         trackers=trackers,
         quiet=quiet,
         as_json=as_json,

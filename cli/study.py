@@ -11,19 +11,19 @@ import click
 from hessdiag.errors import UsageError
 from hessdiag.train.settings import DECLARED
 
-from .run import CODE, LOG
+from .run import CODE, DEVICES, LOG
 from .setting_options import assignment, given, setting_options
 from .workers import DASK, LOCAL, Workers
 
 if TYPE_CHECKING:
     from hessdiag.record.study_directory import StudyDirectory
 
-COMMON = [DECLARED[key] for key in ("env", "preset")]
+COMMON = [DECLARED[key] for key in ("env", "preset", "precision")]
 VARIED = [DECLARED[key] for key in ("n", "estimator", "learning.optimiser", "seed")]
 
 _KEEPS = (
-    "--resume: a resumed study keeps its grid; allowed beside it: --together, --executor, "
-    "--workers, --scheduler, --log, --dry-run, --quiet, "
+    "--resume: a resumed study keeps its grid; allowed beside it: --together, --devices, "
+    "--executor, --workers, --scheduler, --log, --dry-run, --quiet, "
     "and --env, --optimiser or --set probe.explanations= of your own, to be imported"
 )
 
@@ -54,6 +54,7 @@ _KEEPS = (
     type=int,
     help="Seeds that train as one program, at the most.  [8, or fewer for more processes]",
 )
+@DEVICES
 @LOG
 @click.option("--dry-run", is_flag=True, help="Print the cells, with time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the study's path.")
@@ -68,6 +69,7 @@ def study(
     workers: int | None,
     scheduler: str | None,
     together: int | None,
+    devices: int | None,
     trackers: tuple[str, ...],
     dry_run: bool,
     quiet: bool,
@@ -96,7 +98,7 @@ def study(
     if resume is not None and (config or out or name or set(given_code) - {"env", *CODE}):
         raise UsageError(_KEEPS)
 
-    where = Workers(executor, workers, scheduler, together)
+    where = Workers(executor, workers, scheduler, together, devices)
     where.require_sense(trackers)
     if _is_of_bias(name, resume):
         from .drive_bias import drive_bias, refuse_others

@@ -17,17 +17,18 @@ LOCAL, DASK = "local", "dask"
 
 
 class Workers(NamedTuple):
-    """What --executor, --workers, --scheduler and --together say."""
+    """What --executor, --workers, --scheduler, --together and --devices say."""
 
     kind: str = LOCAL
     number: int | None = None
     scheduler: str | None = None
     together: int | None = None  # seeds that train as one program at the most
+    devices: int | None = None  # that share the work of a cell
 
     def flags(self) -> dict[str, str]:
         """As typed, but for what is the default."""
         told = {"--executor": self.kind, "--workers": self.number, "--scheduler": self.scheduler}
-        told["--together"] = self.together
+        told |= {"--together": self.together, "--devices": self.devices}
         return {flag: str(value) for flag, value in told.items() if value not in (None, LOCAL)}
 
     def require_sense(self, trackers: Sequence[str] = ()) -> None:
@@ -43,7 +44,8 @@ class Workers(NamedTuple):
             )
         if self.number is not None and self.scheduler is not None:
             raise UsageError("--workers: a scheduler has its own; allowed: one of the two")
-        for flag, number in (("--workers", self.number), ("--together", self.together)):
+        counts = {"--workers": self.number, "--together": self.together, "--devices": self.devices}
+        for flag, number in counts.items():
             if number is not None and number < 1:
                 raise UsageError(f"{flag}: {number} is not allowed; allowed: 1 or more")
 
@@ -61,11 +63,14 @@ class Workers(NamedTuple):
 
     def executor(self, split: "Split", tasks: int) -> AbstractContextManager["Executor"]:
         """What runs so many tasks, while it is entered; none need no workers."""
+        from hessdiag.devices import local_devices
         from hessdiag.report import write_report
         from hessdiag.study.dask_executor import dask_executor
         from hessdiag.study.processes import processes
         from hessdiag.study.study import local
 
+        if self.kind == LOCAL:
+            local_devices(self.devices)  # refuses more than there are
         if self.kind == DASK and tasks:
             return dask_executor(self.number, self.scheduler, write_report)
         number = split.processes(tasks, usable=len(usable_cores()))

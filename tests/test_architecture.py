@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 _MACHINERY = {"meta", "inner", "problems", "rl", "spectra"}
 _TRAINING = _MACHINERY | {"probes", "train", "study", "statistics", "record"}
-LEAVES = {"errors", "declared", "learning", "cores"}  # modules of no part, which all may import
+LEAVES = {"errors", "declared", "devices", "learning", "cores"}  # of no part, which all may import
 BELOW = {  # what each part may import besides itself and those
     "rl": set(),
     "spectra": set(),

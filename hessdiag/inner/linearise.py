@@ -13,8 +13,6 @@ from hessdiag.inner.step import InnerStep
 from hessdiag.inner.update import Eta, InnerState, InnerUpdate
 from hessdiag.spectra import Space, linearise
 
-PRECISE = jax.default_matmul_precision("highest")
-
 
 def linearised_step(
     update: InnerUpdate,
@@ -48,7 +46,7 @@ def linearised_step(
         value, (gradient, to_eta) = jax.value_and_grad(loss, argnums=(0, 1))(theta, moving)
         return gradient, to_eta, value
 
-    with PRECISE:
+    with update.precisely:
         (gradient, _, value), products = linearise(gradients, theta)
     clipping = with_finite_roots(lambda g: space.ravel(update.clipped(space.unravel(g))))
     clipped, clip = linearise(clipping, gradient)
@@ -59,10 +57,9 @@ def linearised_step(
         change, after = update.change(before, space.unravel(clipped), eta, batch)
         return space.ravel(change), held_memory(after, space.dtype)[0]
 
-    with PRECISE:
+    with update.precisely:
         read = reads(update.optimiser, state.params, state.opt_state, state.params)
         response = _response(with_finite_roots(respond), theta, memory, clipped, read=read)
-    is_learned = eta is not None and (update.optimiser_of is not None or bool(read))
     of_eta = with_finite_roots(lambda eta: respond(theta, memory, clipped, eta))
     return InnerStep(
         learning_rate=None if update.learning_rate is None else update.rate(state.step),
@@ -73,10 +70,11 @@ def linearised_step(
         _clip=clip,
         _respond=response,
         _move_targets=_moving_targets(update, space, theta, eta, batch) if semi_gradient else None,
-        _by_eta=linearise(of_eta, eta)[1] if is_learned else None,
+        _by_eta=_response_to_eta(update, of_eta, eta, read=read),
         params=space,
         memory=memory_space,
         moments=moments_of(state.opt_state),
+        precision=update.precision,
     )
 
 
@@ -101,9 +99,15 @@ def _response(respond, *at, read: frozenset[str]):
     return response
 
 
+def _response_to_eta(update: InnerUpdate, respond, eta: Eta | None, *, read: frozenset[str]):
+    """The derivative of an optimiser's response in η; None where η is not in it."""
+    is_learned = eta is not None and (update.optimiser_of is not None or bool(read))
+    return linearise(respond, eta)[1] if is_learned else None
+
+
 def _moving_targets(update: InnerUpdate, space: Space, theta, eta, batch):
     """The derivative of the semi-gradient, its targets moving."""
     assert update.semi_gradient is not None
     field = update.semi_gradient
-    with PRECISE:
+    with update.precisely:
         return linearise(lambda p: space.ravel(field(space.unravel(p), eta, batch)), theta)[1]

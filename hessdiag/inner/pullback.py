@@ -113,6 +113,7 @@ def outliers(
     )
 
 
+@jax.default_matmul_precision("highest")
 def without(
     outliers: Outliers, v: Float[Array, " d"], product: Float[Array, " d"]
 ) -> Float[Array, " d"]:

@@ -7,6 +7,7 @@ that a product of any of them costs one product of the Hessian.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,7 @@ class InnerStep:
         params: The space of the parameters.
         memory: The space of the optimiser's state, floating-point leaves only.
         moments: Which entries of the memory are its first and second moments (`moments_of`).
+        precision: Of matrix products inside the operators' own (`InnerUpdate.precision`).
     """
 
     learning_rate: Float[Array, ""] | None
@@ -48,11 +50,12 @@ class InnerStep:
     params: Space = field(metadata={"static": True})
     memory: Space = field(metadata={"static": True})
     moments: tuple[tuple[str, tuple[int, int]], ...] = field(metadata={"static": True}, default=())
+    precision: str = field(metadata={"static": True}, default="highest")
 
     @property
     def hessian(self) -> Operator:
         """Hessian of the inner loss."""
-        return symmetric_on(self.params, lambda v: self._products(v)[0])
+        return symmetric_on(self.params, self._precisely(lambda v: self._products(v)[0]))
 
     def products(self, w: Float[Array, " d"]) -> tuple[Float[Array, " d"], Float[Array, " m"]]:
         """Hessian times w, and the derivative of <g, w> in eta, at the price of one product.
@@ -60,7 +63,7 @@ class InnerStep:
         This is the transposed derivative of g in (theta, eta), as second derivatives are symmetric.
         Empty in eta where the step was linearised without it.
         """
-        to_params, to_eta, _ = jax.default_matmul_precision("highest")(self._products)(w)
+        to_params, to_eta, _ = self._precisely(self._products)(w)
         return to_params, to_eta
 
     def back_through_optimiser(
@@ -120,10 +123,9 @@ class InnerStep:
         if self.learning_rate is None or self._move_targets is None:
             raise ValueError("this inner step has no learning rate or no semi-gradient")
         move, rate = self._move_targets, self.learning_rate
-        precisely = jax.default_matmul_precision("highest")
 
-        product = precisely(lambda v: -rate * move(v))
-        back = precisely(lambda u: -rate * jax.linear_transpose(move, self.gradient)(u)[0])
+        product = self._precisely(lambda v: -rate * move(v))
+        back = self._precisely(lambda u: -rate * jax.linear_transpose(move, self.gradient)(u)[0])
         return identity_plus(Operator(product, back, self.params, self.params))
 
     @property
@@ -212,6 +214,10 @@ class InnerStep:
         """Cotangents of (theta, s, c(g)) from those of (u, s')."""
         primals = (self.gradient, self._no_memory, self.gradient)
         return jax.linear_transpose(self._respond, *primals)((to_change, to_memory))
+
+    @property
+    def _precisely(self) -> Any:
+        return jax.default_matmul_precision(self.precision)
 
     @property
     def _no_memory(self) -> Float[Array, " k"]:

@@ -52,6 +52,8 @@ class InnerUpdate:
             targets too; None where the loss has none.
         optimiser_of: η → the optimiser, where η is in the update itself, as in a learned optimiser;
             `optimiser` is then one of them, for its first state. None where it is not.
+        precision: of matrix products where the update is differentiated, as
+            `jax.default_matmul_precision` takes it; CPUs know the highest alone.
     """
 
     loss: Callable[[Any, Any, Any], Float[Array, ""]]
@@ -60,6 +62,12 @@ class InnerUpdate:
     clip: Callable[[Any], Any] | None = None
     semi_gradient: Callable[[Any, Any, Any], Any] | None = None
     optimiser_of: Callable[[Eta], Optimiser] | None = None
+    precision: str = "highest"
+
+    @property
+    def precisely(self) -> Any:
+        """Context and decorator in which matrix products are made at its precision."""
+        return jax.default_matmul_precision(self.precision)
 
     def init(self, params: Any) -> InnerState:
         """The state before the first update.

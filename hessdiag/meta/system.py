@@ -35,6 +35,7 @@ class System:
         learning_rate: Schedule,
         *,
         clip: Any = None,
+        precision: str = InnerUpdate.precision,
     ) -> "System":
         """The system of a problem and an optimiser; arguments as in `InnerUpdate`."""
         space = Space.like(jax.eval_shape(problem.init_eta, jax.random.key(0)))
@@ -48,7 +49,8 @@ class System:
             return jax.grad(with_targets)(params, params, hyper, trajectories)
 
         moving = None if with_targets is None else semi_gradient
-        return cls(problem, InnerUpdate(loss, optimiser, learning_rate, clip, moving), space)
+        parts = (loss, optimiser, learning_rate, clip, moving)
+        return cls(problem, InnerUpdate(*parts, precision=precision), space)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.errors import NotFiniteError
 
 Progress = Callable[[int], None]
@@ -26,11 +27,28 @@ class Chunks:
         sample: a state and a key to any pytree; pure and jit-able.
         size: samples computed at once: bounds memory.
         what: what they are called, whose first leaf has to be finite.
+        devices: each draws `size` samples of a chunk at once.
     """
 
-    def __init__(self, sample: Callable[[Any, PRNGKeyArray], Any], size: int, what: str):
-        self.program = jax.jit(sample if size == 1 else jax.vmap(sample, in_axes=(None, 0)))
-        self._size, self._what = size, what
+    def __init__(
+        self,
+        sample: Callable[[Any, PRNGKeyArray], Any],
+        size: int,
+        what: str,
+        devices: Devices = ONE,
+    ):
+        on_one = sample if size == 1 else jax.vmap(sample, in_axes=(None, 0))
+
+        def share(keys: PRNGKeyArray, state: Any) -> Any:
+            if size > 1:
+                return on_one(state, keys)
+            return jax.tree.map(lambda leaf: leaf[None], on_one(state, keys[0]))
+
+        def on_all(state: Any, keys: PRNGKeyArray) -> Any:
+            return devices.spread(share, keys, state)
+
+        self.program = jax.jit(on_one if devices.number == 1 else on_all)
+        self._size, self._what, self._devices = size * devices.number, what, devices
 
     def calls(self, number: int) -> int:
         """How often the program is called for so many samples."""
@@ -38,7 +56,7 @@ class Chunks:
 
     def lowered(self, state: Any, keys: PRNGKeyArray) -> Lowered:
         """What drawing with these keys will run, to be compiled."""
-        return self.program.lower(state, self._chunk(keys, 0))
+        return self.program.lower(self._devices.copies(state), self._chunk(keys, 0))
 
     def _chunk(self, keys: PRNGKeyArray, start: int) -> PRNGKeyArray:
         """The keys of the chunk that begins there; the last chunk is filled up."""
@@ -63,7 +81,7 @@ class Chunks:
             What waits for the samples. Outside the context no more are drawn.
         """
         num, size, double = len(keys), self._size, bool(jax.config.jax_enable_x64)
-        starts = range(0, num, size)
+        starts, state = range(0, num, size), self._devices.copies(state)
 
         def draw(start: int) -> Any:
             with jax.enable_x64(double):  # a setting of each thread

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.inner import Cut
 from hessdiag.meta import Start, System
 from hessdiag.probes.settings import ProbeSettings
@@ -25,3 +26,9 @@ class Measured:
     mixing: Sequence[np.ndarray]  # those of eq. 10, for predictions for an average over horizons
     headline: str  # the estimator of `weights` that training uses, or comes closest to
     memory: float | None  # decay β₁ of the optimiser's first moment; None where it has none
+    devices: Devices = ONE  # that share samples and start vectors
+
+    @property
+    def precisely(self) -> Any:
+        """Decorator of what is measured: matrix products are made at the system's precision."""
+        return self.system.update.precisely

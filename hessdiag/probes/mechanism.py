@@ -48,9 +48,15 @@ class MechanismProbe:
         self._nested = settings.nested
         programs = (partial(_decompose, horizons=self.horizons), _outer_growth, _by_source)
         self._decompose, self._outer_growth, self._by_source = (
-            Chunks(partial(program, measured), settings.chunk, _WHAT) for program in programs
+            Chunks(
+                measured.precisely(partial(program, measured)),
+                settings.chunk,
+                _WHAT,
+                measured.devices,
+            )
+            for program in programs
         )
-        self._sensitivities = jax.jit(partial(_sensitivities, measured))
+        self._sensitivities = jax.jit(measured.precisely(partial(_sensitivities, measured)))
         self._parts = (
             (self._decompose, self._samples),
             (self._outer_growth, self._samples),
@@ -103,10 +109,11 @@ class MechanismProbe:
 def meta_gradients_of(measured: Measured) -> Chunks:
     """What samples meta-gradients (n, m); one compiled program for all chunks and probes."""
 
+    @measured.precisely
     def sample(state: Any, key: PRNGKeyArray):
         return meta.all_horizons(measured.system, measured.start(state, key), key, n=measured.n)
 
-    return Chunks(sample, measured.settings.chunk, "the meta-gradients")
+    return Chunks(sample, measured.settings.chunk, "the meta-gradients", measured.devices)
 
 
 def relative_reach(parts: Terms) -> np.ndarray:

@@ -22,7 +22,7 @@ class SpectralProbe:
     def __init__(self, measured: Measured):
         settings = measured.settings
         self._n = measured.n
-        self._points = jax.jit(lambda state, key: _points(measured, state, key))
+        self._points = jax.jit(measured.precisely(lambda state, key: _points(measured, state, key)))
         moving = "semi-gradient" in settings.operators
         names = {field.name for field in fields(InnerLoopSettings)} - {"paths", "edges"}
         shared = {name: getattr(settings, name) for name in names}
@@ -30,6 +30,7 @@ class SpectralProbe:
         whole = InnerLoop(
             lambda point: linearised_step(measured.system.update, *point, semi_gradient=moving),
             InnerLoopSettings(**shared, paths=paths, edges=True),
+            measured.devices,
         )
         num_whole = min(settings.operator_unrolls, settings.unrolls)
         hessians = whole.of_hessians_alone()

@@ -18,41 +18,54 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def provenance(command: str, *, compiler_self_test: Any = None) -> dict[str, Any]:
-    """What a reader needs to make the same run again; no self-test is None."""
+def provenance(
+    command: str,
+    *,
+    compiler_self_test: Any = None,
+    devices: int = 1,
+    precision: str = "highest",
+) -> dict[str, Any]:
+    """What a reader needs to make the same run again.
+
+    Args:
+        command: the command line.
+        compiler_self_test: its outcome; None where there was none.
+        devices: how many shared the work.
+        precision: of matrix products, where there is a choice: CPUs know the highest alone.
+    """
     return {
         "command": command,
         "created": utc_now().isoformat(timespec="seconds"),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
         "platform": f"{platform.system()} {platform.machine()}",
-        **_device(),
+        **_device(devices, precision),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "compiler_self_test": compiler_self_test,
         "git_revision": _git_revision(),
     }
 
 
-def with_resumption(document: Mapping[str, Any], command: str) -> dict[str, Any]:
-    """A run's or a study's document, with where it was gone on with at the end of `resumed`."""
-    return {**document, "resumed": [*document.get("resumed", ()), provenance(command)]}
+def with_resumption(document: Mapping[str, Any], command: str, **how: Any) -> dict[str, Any]:
+    """A run's or a study's document, with where it was gone on with at the end of `resumed`.
 
-
-def _device() -> dict[str, str]:
-    """What computes; nothing where JAX, which reading records does without, was not loaded.
-
-    On CPU products are full float32 whatever is asked for; elsewhere only Hessian products ask.
+    `how` is what `provenance` takes besides.
     """
+    return {**document, "resumed": [*document.get("resumed", ()), provenance(command, **how)]}
+
+
+def _device(devices: int, precision: str) -> dict[str, Any]:
+    """What computes; nothing where JAX, which reading records does without, was not loaded."""
     jax = sys.modules.get("jax")
     if jax is None:
         return {}
     backend = jax.default_backend()
-    elsewhere = "highest in Hessian-vector products, the backend's default elsewhere"
     return {
         "backend": backend,
         "device": jax.devices()[0].device_kind,
+        "devices": devices,
         "precision": str(jax.numpy.zeros(()).dtype),
-        "matmul_precision": "highest" if backend == "cpu" else elsewhere,
+        "matmul_precision": "highest" if backend == "cpu" else precision,
     }
 
 

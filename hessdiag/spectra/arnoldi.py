@@ -91,6 +91,7 @@ def arnoldi(
     )
 
 
+@jax.default_matmul_precision("highest")
 def outermost_vector(decomposition: ArnoldiDecomposition, *, shift: float | Scalar = 0.0) -> Vector:
     """The unit real part of the outermost Ritz vector, of a run with this shift and its basis."""
     run = decomposition

@@ -148,6 +148,7 @@ def _recorded(space: Krylov, step: Step) -> _Record:
     )
 
 
+@jax.default_matmul_precision("highest")
 def end_vector(decomposition: LanczosDecomposition, end: Literal["lowest", "highest"]) -> Vector:
     """The unit Ritz vector of an end, from a run that kept its basis, to start a similar run."""
     run = decomposition
@@ -155,6 +156,7 @@ def end_vector(decomposition: LanczosDecomposition, end: Literal["lowest", "high
     return _eigenpairs(run, run)[1][:, 0 if end == "lowest" else run.active - 1] @ run.basis
 
 
+@jax.default_matmul_precision("highest")
 def ritz_vectors(
     decomposition: LanczosDecomposition,
 ) -> tuple[Float[Array, " cap"], Float[Array, "cap d"], Float[Array, " cap"]]:

@@ -41,6 +41,7 @@ class Study:
     conclude: Callable[[], object] = lambda: None  # that of the study, from cells that have begun
     together: int = TOGETHER  # seeds that train as one program at the most; bounds memory
     executor: Executor = local
+    devices: int | None = None  # that share the work of a task; None: all there are
 
     def __post_init__(self):
         self._reports = Reports(self.publish, self.conclude, self.observer.on_trouble)
@@ -84,7 +85,7 @@ class Study:
             waiting = tuple(cell for cell in cells if not self._was_finished(cell))
             if waiting:
                 self._reports.note()
-                yield Task(self.directory.path, waiting, self.command)
+                yield Task(self.directory.path, waiting, self.command, self.devices)
 
     def _was_finished(self, cell: Cell) -> bool:
         """Whether nothing is left to do; a kill may have left the report to be made."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hessdiag.devices import local_devices
 from hessdiag.record.digests import difference
 from hessdiag.record.documents import damaged
 from hessdiag.record.lock import is_held
@@ -49,6 +50,7 @@ class Task:
     directory: Path  # of the study
     cells: tuple[Cell, ...]  # that differ by their seed alone
     command: str  # the command line, for the provenance of every run
+    devices: int | None = None  # how many share the work, where it is done; None: all there are
 
     def __call__(
         self, observer: StudyObserver | None = None, stop: StopRequest | None = None
@@ -69,7 +71,7 @@ class Task:
             before = study.status(cell)
             study.forget_failure(cell)
             observer.on_cell(cell, CellStatus("running", before.iteration))
-        _Training(study, self.command, observer, stop).run(waiting)
+        _Training(study, self, observer, stop).run(waiting)
         return {cell.slug: study.status(cell) for cell in self.cells}
 
     def _await_release(self, study: StudyDirectory) -> None:
@@ -83,7 +85,7 @@ class Task:
 @dataclass(frozen=True)
 class _Training:
     study: StudyDirectory
-    command: str
+    task: Task
     observer: StudyObserver
     stop: StopRequest
 
@@ -96,19 +98,21 @@ class _Training:
         failures: list[Failure] = []
         if runs:
             with told(failures.append):
-                Run(list(runs.values()), stop=self.stop).go()
+                devices = local_devices(self.task.devices)
+                Run(list(runs.values()), stop=self.stop, devices=devices).go()
         for failure in failures:
             self._part([cell for cell in cells if cell.slug in runs], runs, failure)
 
     def _open(self, cell: Cell, *, is_first: bool) -> SeedRun:
         """Its run; the seeds of a configuration share their problem, which is checked once."""
         path, settings = self.study.run_path(cell), cell.settings
+        how = {"command": self.task.command, "devices": local_devices(self.task.devices)}
         if path.exists():
-            settings, directory = reopen(path, command=self.command)
+            settings, directory = reopen(path, **how)
             if apart := difference(flatten(settings), flatten(cell.settings)):
                 raise damaged(path / "config.json", f"{apart}, as study.json says")
         else:
-            directory = start(settings, path, command=self.command, check_problem=is_first)
+            directory = start(settings, path, check_problem=is_first, **how)
         return SeedRun(settings, directory, self.observer.observer_of(cell))
 
     def _part(self, cells: Sequence[Cell], runs: Mapping[str, SeedRun], failure: Failure) -> None:

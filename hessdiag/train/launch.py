@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
 from hessdiag.meta.system import shown
@@ -39,9 +40,16 @@ OUR_CHOICES = (
 
 
 def start(
-    settings: Settings, path: Path, *, command: str, check_problem: bool = True
+    settings: Settings,
+    path: Path,
+    *,
+    command: str,
+    check_problem: bool = True,
+    devices: Devices = ONE,
 ) -> RunDirectory:
     """Make the directory of a new run at `path`; `command` is what the user typed.
+
+    Provenance notes how many devices are to share it.
 
     Raises:
         UsageError: it exists or cannot be written; or the problem is checked, the user's own, and
@@ -54,7 +62,12 @@ def start(
     first = jax.eval_shape(learner.init, jax.random.key(0))
     config = {
         "settings": dataclasses.asdict(settings),
-        "provenance": provenance(command, compiler_self_test=require_sound_compiler()),
+        "provenance": provenance(
+            command,
+            compiler_self_test=require_sound_compiler(),
+            devices=devices.number,
+            precision=settings.precision,
+        ),
         "meta_parameters": _meta_parameters(learner.system),
         "problem": {
             "description": about.summary,
@@ -85,7 +98,11 @@ IMPORTED = ("env", "learning.optimiser", "probe.explanations")
 
 
 def reopen(
-    path: Path, *, command: str, trusted: Mapping[str, Any] | None = None
+    path: Path,
+    *,
+    command: str,
+    trusted: Mapping[str, Any] | None = None,
+    devices: Devices = ONE,
 ) -> tuple[Settings, RunDirectory]:
     """The settings and the directory of a run to go on with; its config keeps note of `command`.
 
@@ -113,8 +130,9 @@ def reopen(
     except UsageError as error:
         raise damaged(path / "config.json", error) from error
     if directory.summary().get("status") != "finished":
+        how = {"devices": devices.number, "precision": settings.precision}
         with locked(path):
-            directory.write_json("config.json", with_resumption(config, command))
+            directory.write_json("config.json", with_resumption(config, command, **how))
     return settings, directory
 
 

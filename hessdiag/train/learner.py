@@ -1,5 +1,6 @@
 """One training iteration as a pure function, and the programs that a run compiles."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from hessdiag import problems
+from hessdiag.devices import ONE, Devices
 from hessdiag.inner import (
     Cut,
     InnerState,
@@ -56,10 +58,11 @@ class Learner:
     state and a key; `step_together` the same for several seeds, one program, vmapped `probe.chunk`
     at once. `keys_at` gives the keys of an iteration, from one key or several and its number.
     `advance` and `advance_together` are several iterations as one program, from the keys of runs:
-    see `_advance`.
+    see `_advance`. Of several devices each plays some of the environments, or trains some of the
+    seeds; `placed` and `placed_together` put states where these programs want them.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, devices: Devices = ONE):
         learning, self._name = settings.learning, settings.env
         problem = problems.make(settings.env, settings.problem)
         self.problem = problems.with_transform(problem, learning.transform)
@@ -71,7 +74,9 @@ class Learner:
             inner_optimiser(learning.optimiser, rate, **constants(learning)),
             rate,
             clip=clip_to_norm(learning.clip_norm) if learning.clip_norm > 0 else None,
+            precision=settings.precision,
         )
+        self.devices = devices
         self.estimator = ESTIMATORS[settings.estimator](options)
         self._starts_again = learning.keep == "0"
         self.carries = bool(getattr(self.problem, "carries", False))
@@ -81,12 +86,44 @@ class Learner:
             clip_norm=learning.meta_clip_norm,
             eps_root=learning.meta_eps_root,
         )
-        self.step = jax.jit(self._step)
-        self.step_together = jax.jit(partial(_together, self._step, self._chunk))
-        self.advance = jax.jit(self._advance)
-        self.advance_together = jax.jit(self._advance_together)
         self.keys_at = jax.jit(streams.iteration)
         self.init = jax.jit(self._init)
+        self._places = self._places_of_environments(getattr(problem, "batch_size", None))
+        ends: dict[str, Any] = {}
+        if self._places is not None:
+            ends["out_shardings"] = (self._places, None)
+        self.step = jax.jit(self._step, **ends)
+        self.step_together = jax.jit(partial(self._together, self._step))
+        self.advance = jax.jit(self._advance, **ends)
+        self.advance_together = jax.jit(partial(self._together, self._advance))
+
+    def placed(self, state: TrainState) -> TrainState:
+        """One run's state with its environments spread over devices, where they can be."""
+        return state if self._places is None else jax.device_put(state, self._places)
+
+    def placed_together(self, states: Sequence[TrainState]) -> TrainState:
+        """The states of several seeds, stacked, and spread over devices."""
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+        return self.devices.dividing(len(states)).split(stacked)
+
+    def _places_of_environments(self, batch: Any) -> TrainState | None:
+        """Where each array of a state lies; None where there is no batch to share out.
+
+        The arrays of environments are those whose leading axis is the batch. How a program is
+        split, the compiler finds out from where these are.
+        """
+        devices = self.devices.dividing(batch if isinstance(batch, int) and batch > 0 else 1)
+        if devices.number == 1:
+            return None
+        form = jax.eval_shape(self._init, jax.random.key(0))
+
+        def is_played(leaf) -> bool:
+            return leaf.ndim > 0 and leaf.shape[0] == batch
+
+        if not any(map(is_played, jax.tree.leaves(form.env_state))):
+            return None
+        places = devices.places(form, lambda _: False)
+        return places._replace(env_state=devices.places(form.env_state, is_played))
 
     def start(self, state: TrainState, key: PRNGKeyArray) -> Start:
         """Where the unroll of a sample starts: where training is, or again."""
@@ -108,8 +145,10 @@ class Learner:
 
     def _step(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Info]:
         """Keep what is kept of the unroll; move η along the meta-gradient (eq. 5, 8, 9)."""
-        start = self.start(state, key)
-        step = self.estimator(self.system, start, key, state.memory)
+        with self.system.update.precisely:
+            start = self.start(state, key)
+            step = self.estimator(self.system, start, key, state.memory)
+            metrics = dict(self.problem.metrics(start.inner.params, step.trajectories))
         eta, meta_opt_state = state.eta, state.meta_opt_state
         if self.estimator.options.n > 0:
             change, meta_opt_state = self._meta_optimiser.update(step.meta_gradient, meta_opt_state)
@@ -123,7 +162,7 @@ class Learner:
             learning_rate=jnp.asarray(self.system.update.rate(start.inner.step)),
             inner_loss=step.inner_loss,
             outer_loss=step.outer_loss,
-            metrics=dict(self.problem.metrics(start.inner.params, step.trajectories)),
+            metrics=metrics,
             eta=state.eta,
             hyper=named_entries(self.system.hyper(state.eta)),
             meta_gradient=step.meta_gradient,
@@ -156,12 +195,16 @@ class Learner:
             first, first + count, once, (state, nothing._replace(finite=so_far))
         )
 
-    def _advance_together(
-        self, states: TrainState, keys: PRNGKeyArray, first: Count, count: Count
+    def _together(
+        self, step: Callable[..., Any], states: TrainState, keys: PRNGKeyArray, *numbers: Count
     ) -> tuple[TrainState, Info]:
-        """The same of several seeds."""
-        advance = partial(self._advance, first=first, count=count)
-        return _together(advance, self._chunk, states, keys)
+        """A step of every seed; large ones are faster in turn on CPU (`benchmarks.lock_step`)."""
+        size = None if self._chunk == 1 else self._chunk
+
+        def share(of_seeds, *numbers):
+            return jax.lax.map(lambda seed: step(*seed, *numbers), of_seeds, batch_size=size)
+
+        return self.devices.dividing(len(keys)).spread(share, (states, keys), *numbers)
 
 
 def options_of(settings: Settings) -> Options:
@@ -189,12 +232,6 @@ def cut_of(name: str, settings: Settings) -> Cut:
         inside=settings.stable_interval,
         matvecs=settings.stable_matvecs,
     )
-
-
-def _together(step, chunk: int, states: TrainState, keys: PRNGKeyArray) -> tuple[TrainState, Info]:
-    """A step of every seed; large ones are faster in turn on CPU (`benchmarks.lock_step`)."""
-    size = None if chunk == 1 else chunk
-    return jax.lax.map(lambda operands: step(*operands), (states, keys), batch_size=size)
 
 
 def _finite(step: MetaStep, eta, n: int) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.inner import constants_of
 from hessdiag.meta import ESTIMATORS, Estimator, Options, Start, Sweep, System, Validation
 from hessdiag.probes.measured import Measured
@@ -21,11 +22,15 @@ def probe_of(learner: Learner, settings: Settings) -> Probe:
 def measured_by(learner: Learner, settings: Settings) -> Measured:
     """What it measures."""
     memory = constants_of(settings.learning.optimiser, **constants(settings.learning)).get("b1")
-    return measured_of(learner.system, learner.start, settings, memory)
+    return measured_of(learner.system, learner.start, settings, memory, learner.devices)
 
 
 def measured_of(
-    system: System, start: Callable[..., Start], settings: Settings, memory: float | None
+    system: System,
+    start: Callable[..., Start],
+    settings: Settings,
+    memory: float | None,
+    devices: Devices = ONE,
 ) -> Measured:
     """What probes of a system measure that starts where `start` says; see `Measured`."""
     names = settings.probe.counterfactuals
@@ -42,6 +47,7 @@ def measured_of(
         mixing=[mix_weights(i, settings.kappa) for i in range(1, n + 1)],
         headline=headline,
         memory=memory,
+        devices=devices,
     )
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.stages import Lowered
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.errors import NotFiniteError, UsageError
 from hessdiag.record.lock import locked
 from hessdiag.spectra import one_lapack_thread
@@ -27,15 +28,16 @@ class LockStep:
         self._learner = learner
         self._alone = len(runs) == 1
         if self._alone:
-            self._states, self._keys = states[0], runs[0].keys.train
+            self._states, self._keys = learner.placed(states[0]), runs[0].keys.train
         else:
-            self._states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+            self._states = learner.placed_together(states)
             self._keys = jnp.stack([run.keys.train for run in runs])
         self._before = self._states
 
     def state(self, number: int, *, before: bool = False) -> TrainState:
-        """The state of one of the runs; or `before` the last call."""
-        return self._one(self._before if before else self._states, number)
+        """The state of one of the runs, on one device; or `before` the last call."""
+        state = self._one(self._before if before else self._states, number)
+        return self._learner.devices.first(state)
 
     def advance(self, iteration: int, end: int, stride: int) -> list[Info]:
         """The iterations of every run until `end`; what each told of the last, on the host."""
@@ -61,14 +63,14 @@ class Run:
     Seeds share every compiled program, and train as one, `probe.chunk` of them vmapped. Runs that
     were killed at different iterations go on from the last one that all of them saved, so that
     resuming changes nothing; where there is none, the ones behind catch up first. `stop` is asked
-    at every safe point.
+    at every safe point. All devices work for one run, or for all of these.
     """
 
-    def __init__(self, runs: Sequence[SeedRun], *, stop: StopRequest):
+    def __init__(self, runs: Sequence[SeedRun], *, stop: StopRequest, devices: Devices = ONE):
         self._runs = list(runs)
         self._stop = stop
         self._settings = runs[0].settings
-        self._learner = Learner(self._settings)
+        self._learner = Learner(self._settings, devices=devices)
         self._prober = probe_of(self._learner, self._settings)
         self._saved = time.monotonic()
 
@@ -127,7 +129,8 @@ class Run:
         """Of the probes to come: a core idles while the first iteration is compiled."""
         run = self._runs[0]
         if run.has_probes_to_come:
-            yield from self._prober.lowered(states[run], run.keys)
+            state = self._learner.devices.first(states[run])
+            yield from self._prober.lowered(state, run.keys)
 
     def _loop(self, states: dict[SeedRun, TrainState]) -> None:
         for run in self._runs:

@@ -71,6 +71,12 @@ class Settings:
     perturbation: float = setting(0.1, "σ of what evolution strategies add to η", above=0)
     monte_carlo: int = setting(1, "meta-gradients averaged per iteration", "--monte-carlo", least=1)
     remat: bool = setting(True, "recompute inner steps to save memory", "--remat/--no-remat")
+    precision: str = setting(
+        "float32",
+        "of matrix products in training and probes, on accelerators",
+        "--precision",
+        choices=names_in("hessdiag.inner.precision", "PRECISIONS"),
+    )
     seed: int = setting(0, "seed of everything random", "--seed", least=0, most=2**32 - 1)
     preset: str = setting(
         "laptop",

@@ -208,6 +208,9 @@ def test_a_toml_file_varies(cli, tmp_path):
         (("--together", "0"), "--together: 0 is not allowed; allowed: 1 or more"),
         (("--workers", "0"), "--workers: 0 is not allowed; allowed: 1 or more"),
         (("--workers", "2", "--log", "csv"), "--log: runs on workers tell no tracker"),
+        (("--devices", "0"), "--devices: 0 is not allowed; allowed: 1 or more"),
+        (("--devices", "99"), "--devices: 99 is not allowed; allowed: 1"),
+        (("--precision", "double"), "precision (--precision): 'double' is not allowed"),
         (
             ("--scheduler", "tcp://there:1"),
             "--scheduler: tcp://there:1 is not allowed; allowed: with --executor dask",

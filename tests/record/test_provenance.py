@@ -20,9 +20,15 @@ def test_a_run_can_be_made_again_from_its_provenance():
     assert re.fullmatch(r"[0-9a-f]{12}(-dirty)?", record["git_revision"])
 
 
-def test_a_gpu_run_says_which_products_are_exact(monkeypatch):
+def test_a_gpu_run_says_how_exact_products_are_and_how_many_devices_shared_it(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert "Hessian-vector products, the backend's default" in provenance("x")["matmul_precision"]
+    assert provenance("x")["matmul_precision"] == "highest"
+    record = provenance("x", devices=4, precision="tensorfloat32")
+    assert (record["matmul_precision"], record["devices"]) == ("tensorfloat32", 4)
+
+
+def test_a_cpu_has_one_precision():
+    assert provenance("x", precision="bfloat16")["matmul_precision"] == "highest"
 
 
 def test_the_outcome_of_the_compilers_self_test_is_kept():

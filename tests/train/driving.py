@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.train.interrupt import StopRequest
 from hessdiag.train.launch import reopen, start
@@ -50,20 +51,30 @@ SNAKE = {
 }
 
 
-def fresh(path: Path, settings: Mapping[str, Any], observer: Observer | None = None) -> Path:
+def fresh(
+    path: Path,
+    settings: Mapping[str, Any],
+    observer: Observer | None = None,
+    devices: Devices = ONE,
+) -> Path:
     """Start a run in `path` and drive it to its end."""
     resolved = resolve(settings)
-    return _driven(resolved, start(resolved, path, command="hessdiag run"), observer)
+    directory = start(resolved, path, command="hessdiag run", devices=devices)
+    return _driven(resolved, directory, observer, devices)
 
 
-def resume(path: Path, observer: Observer | None = None) -> Path:
+def resume(path: Path, observer: Observer | None = None, devices: Devices = ONE) -> Path:
     """Drive the run in `path` on to its end."""
-    return _driven(*reopen(path, command="hessdiag run --resume"), observer)
+    opened = reopen(path, command="hessdiag run --resume", devices=devices)
+    return _driven(*opened, observer, devices)
 
 
-def _driven(settings: Settings, directory: RunDirectory, observer: Observer | None) -> Path:
+def _driven(
+    settings: Settings, directory: RunDirectory, observer: Observer | None, devices: Devices
+) -> Path:
     with StopRequest() as stop:
-        Run([SeedRun(settings, directory, observer or Observer())], stop=stop).go()
+        run = SeedRun(settings, directory, observer or Observer())
+        Run([run], stop=stop, devices=devices).go()
     return directory.path
 
 

@@ -16,11 +16,11 @@ def by_configuration(make: Callable[..., Any]) -> Callable[..., Any]:
     """Makes one for all settings that differ by their seed alone; they come last."""
     made = {}
 
-    def shared(*arguments):
+    def shared(*arguments, **options):
         settings: Settings = arguments[-1]
-        key = repr(dataclasses.replace(settings, seed=0))
+        key = repr((dataclasses.replace(settings, seed=0), options))
         if key not in made:
-            made[key] = make(*arguments)
+            made[key] = make(*arguments, **options)
         return made[key]
 
     return shared

@@ -10,6 +10,7 @@ from jax.stages import Lowered
 from jaxtyping import Array, Float, Int, Key
 
 from hessdiag import spectra
+from hessdiag.devices import ONE, Devices
 from hessdiag.inner.products import step_at
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
@@ -18,10 +19,13 @@ from hessdiag.probes.inner_loop.settings import InnerLoopSettings, Progress
 
 
 class Hessians:
-    """Measures Hessians; the program is compiled at first use, and serves all inner steps."""
+    """Measures Hessians; the program is compiled at first use, and serves all inner steps.
 
-    def __init__(self, settings: InnerLoopSettings):
-        self._settings = settings
+    Devices share the start vectors.
+    """
+
+    def __init__(self, settings: InnerLoopSettings, devices: Devices = ONE):
+        self._settings, self._devices = settings, devices.at_most(settings.starts)
         self._decompose = jax.jit(self._decomposed)
         self._dense = jax.jit(lambda steps, j: spectra.dense_matrix(step_at(steps, j).hessian))
 
@@ -33,34 +37,40 @@ class Hessians:
         All is NaN of a Hessian that is not symmetric to within rounding, but its defect.
         """
         hessians, lowest = [], jnp.zeros_like(steps.gradient[0])
+        on_each = self._devices.copies(steps)
         for j in range(len(steps.gradient)):
             if steps.params.size <= spectra.DENSE_LIMIT:
                 runs = symmetric_runs(spectra.matrix_spectrum, np.asarray(self._dense(steps, j)))
             else:
-                decompositions, lowest = self._decompose(steps, j, streams.numbered(key, j))
+                decompositions, lowest = self._decompose(on_each, j, streams.numbered(key, j))
                 runs = symmetric_runs(spectra.ritz_values_per_start, decompositions)
             rate = None if steps.learning_rate is None else float(steps.learning_rate[j])
             hessians.append(_spectrum(runs, steps.params.size, rate))
             progress()
-        return hessians, lowest
+        return hessians, self._devices.first(lowest)
 
     def lowered(self, steps: InnerStep, key: Key[Array, ""]) -> Iterator[Lowered]:
         """What `measure` will run, to be compiled."""
         if steps.params.size <= spectra.DENSE_LIMIT:
             yield self._dense.lower(steps, 0)
         else:
-            yield self._decompose.lower(steps, 0, key)
+            yield self._decompose.lower(self._devices.copies(steps), 0, key)
 
     def _decomposed(self, steps: InnerStep, j: Int[Array, ""], key: Key[Array, ""]):
-        operator, settings = step_at(steps, j).hessian, self._settings
-        starts = jax.random.normal(key, (settings.starts, operator.size), operator.dtype)
+        step, settings = step_at(steps, j), self._settings
+        shape = (settings.starts, step.params.size)
 
-        def without_basis(start):
-            least = settings.min_matvecs
-            run = spectra.lanczos(operator, start, min_matvecs=least, **settings.krylov)
-            return run._replace(basis=None), spectra.end_vector(run, "lowest")
+        def runs_of(starts, step):
+            operator, least = step.hessian, settings.min_matvecs
 
-        runs, lowest = jax.lax.map(without_basis, starts)
+            def without_basis(start):
+                run = spectra.lanczos(operator, start, min_matvecs=least, **settings.krylov)
+                return run._replace(basis=None), spectra.end_vector(run, "lowest")
+
+            return jax.lax.map(without_basis, starts)
+
+        starts = jax.random.normal(key, shape, step.params.dtype)
+        runs, lowest = self._devices.spread(runs_of, starts, step)
         return runs, lowest[0]
 
 

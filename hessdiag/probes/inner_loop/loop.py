@@ -11,6 +11,7 @@ import numpy as np
 from jax.stages import Lowered
 from jaxtyping import Array, Key, PyTree
 
+from hessdiag.devices import ONE, Devices
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.edges import Edges
@@ -29,16 +30,22 @@ class InnerLoop:
         linearise: A point of the inner loop (any pytree of arrays: parameters, optimiser state,
             batch, ...) -> its `InnerStep`; pure and jit-able.
         settings: What is measured.
+        devices: Share the start vectors of spectra.
     """
 
-    def __init__(self, linearise: Callable[[Any], InnerStep], settings: InnerLoopSettings):
+    def __init__(
+        self,
+        linearise: Callable[[Any], InnerStep],
+        settings: InnerLoopSettings,
+        devices: Devices = ONE,
+    ):
         self._settings = settings
         self._linearise = jax.jit(lambda points: jax.lax.map(linearise, points))
         self._is_alike = jax.jit(
             lambda steps: jnp.all(jax.lax.map(lambda step: step.updates_as_preconditioned, steps))
         )
-        self._hessians = Hessians(settings)
-        self._edges = Edges(settings)
+        self._hessians = Hessians(settings, devices)
+        self._edges = Edges(settings, devices)
         self._radii = Radii(settings)
         self._norms = Norms(settings)
         self._rounding = Rounding(self._linearise)

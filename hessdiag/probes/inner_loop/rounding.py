@@ -3,8 +3,9 @@
 Optimisers cancel: Adam's first response to a gradient is what two numbers of size alpha / |g| leave
 of each other, gradient accumulation leaves less still, and near a minimum a gradient has few
 digits. A product is then wrong by far more than its own eps, and by the same for every vector. So
-the loop is linearised again where the floats of its states are moved by about one eps each, which
-rounds everything anew, and the products are compared.
+the loop is linearised again where the floats of its states are moved by about one eps each, or by
+what coarser matrix products round, so that everything is rounded anew, and the products are
+compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from jax.stages import Lowered
 from jaxtyping import Array, Float, Key, PyTree
 
 from hessdiag import spectra
+from hessdiag.inner.precision import coarseness
 from hessdiag.inner.products import named_operator, product_over_steps, step_at
 from hessdiag.inner.step import InnerStep
 
@@ -56,7 +58,7 @@ class Rounding:
     def __init__(self, linearise: Callable[[Any], InnerStep]):
         self._linearise = linearise
         self._images = jax.jit(_images)
-        self._move = jax.jit(_moved)
+        self._move = jax.jit(_moved, static_argnames="coarse")
 
     def lowered(
         self,
@@ -67,7 +69,7 @@ class Rounding:
         key: Key[Array, ""],
     ) -> Iterator[Lowered]:
         """What `measure` will run, to be compiled; of these operators and products."""
-        yield self._move.lower(points, key)
+        yield self._move.lower(points, key, coarse=coarseness(steps.precision))
         radii = _vectors(steps, names, through_memory=True)
         asked = Asked(radii, radii, _vectors(steps, products, through_memory=False))
         yield self._images.lower(steps, asked)
@@ -78,8 +80,9 @@ class Rounding:
         """The noise of every product that is asked about."""
         images = jax.device_get(self._images(steps, asked))
         noise = jax.tree.map(lambda image: np.zeros(len(image)), images)
+        coarse = coarseness(steps.precision)
         for own_key in jax.random.split(key, NUM_MOVES):
-            again = self._images(self._linearise(self._move(points, own_key)), asked)
+            again = self._images(self._linearise(self._move(points, own_key, coarse=coarse)), asked)
             apart = jax.tree.map(_distance, images, jax.device_get(again))
             noise = jax.tree.map(lambda a, b: np.maximum(a, MAGNIFIED * b), noise, apart)
         return noise
@@ -126,8 +129,11 @@ def _images(steps: InnerStep, asked: Asked) -> Noise:
     return Noise(radii, products)
 
 
-def _moved(points: PyTree[Array], key: Key[Array, ""]) -> PyTree[Array]:
-    """The points with every float of their states one eps larger or smaller."""
+def _moved(points: PyTree[Array], key: Key[Array, ""], *, coarse: float) -> PyTree[Array]:
+    """The points with every float of their states one eps larger or smaller.
+
+    Floats that accelerators round more coarsely before they multiply them, by that much.
+    """
     state, *others = points
     leaves, structure = jax.tree.flatten(state)
     keys = jax.random.split(key, len(leaves))
@@ -136,7 +142,9 @@ def _moved(points: PyTree[Array], key: Key[Array, ""]) -> PyTree[Array]:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             return leaf
         signs = jax.random.rademacher(key, leaf.shape, leaf.dtype)
-        return leaf * (1 + jnp.finfo(leaf.dtype).eps * signs)
+        number = jnp.finfo(leaf.dtype)
+        unit = number.eps if number.bits > 32 else max(number.eps, coarse)
+        return leaf * (1 + unit * signs)
 
     return (structure.unflatten(list(map(moved, leaves, keys))), *others)
 
