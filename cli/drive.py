@@ -25,13 +25,14 @@ from hessdiag.study.study import Study
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.launch import naming, reopen, start
 from hessdiag.train.presets import resolve
+from hessdiag.train.room import fitted
 from hessdiag.train.run import Run
 from hessdiag.train.seed_run import SeedRun
 from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
 from hessdiag.train.settings import Settings, flatten
 
 from .display import make_display
-from .dry_run import print_plan
+from .dry_run import fitted_cells, fitted_groups, print_plan
 from .study_display import LiveStudyDisplay, PlainStudyDisplay, StudyDisplay
 from .tracking import tracked, tracked_study
 from .workers import Workers
@@ -46,19 +47,28 @@ def drive_run(
     command: str,
     devices: int | None = None,
     trackers: Sequence[str] = (),
+    dry_run: bool = False,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Start a run in a new directory, or go on with the one in `resume`, to its end."""
+    """Start a run in a new directory, or go on with the one in `resume`, to its end.
+
+    A dry run only tells what a new one would take. What does not fit into memory is refused.
+    """
     require_installed(trackers)
     sharing = local_devices(devices)
     how = {"command": command, "devices": sharing}
     if resume is not None:
         set_up_compilation()
         settings, directory = reopen(resume, trusted=flags, **how)
+        fitted(settings)
     else:
         settings = resolve(flags, config)  # bad input is refused at once
         set_up_compilation()
+        fits = fitted_cells([Cell("", "", {}, settings)], dry_run=dry_run)
+        if dry_run:
+            print_plan([fits])
+            return
         directory = start(settings, out or _default_path(settings), **how)
     path = directory.path
     display = make_display(quiet=quiet, as_json=as_json)
@@ -130,7 +140,7 @@ def drive_study(
     set_up_compilation()
     kept = Split.kept(directory.document) if directory else None
     split = workers.split(cells, kept, trackers)
-    left = _left(cells, directory, split.together)
+    left = fitted_groups(_left(cells, directory, split.together), workers, dry_run=dry_run)
     if dry_run:
         print_plan(left)
         return 0

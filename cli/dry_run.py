@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -9,19 +10,45 @@ from rich.table import Table
 from rich.text import Text
 
 from hessdiag.errors import printable
+from hessdiag.probes.chunks import unheard
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell
+from hessdiag.train.free_memory import free_memory
+from hessdiag.train.room import fitted, size
 from hessdiag.train.settings import probe_iterations
 
 from .words import duration
+from .workers import Workers
 
 PIPED = 160  # columns, where no terminal says
+
+
+def fitted_cells(cells: Sequence[Cell], *, dry_run: bool) -> list[Cell]:
+    """Cells that train as one program, with chunks that fit into memory.
+
+    A dry run tells of smaller ones; else the run itself does.
+
+    Raises:
+        UsageError: they do not fit.
+    """
+    tell = (lambda message: click.echo(printable(message), err=True)) if dry_run else unheard
+    probe = fitted(cells[0].settings, seeds=len(cells), tell=tell).probe
+    return [replace(cell, settings=replace(cell.settings, probe=probe)) for cell in cells]
+
+
+def fitted_groups(
+    groups: Sequence[list[Cell]], workers: Workers, *, dry_run: bool
+) -> list[list[Cell]]:
+    """The same of many; those that run where other memory is are left as they are."""
+    if workers.scheduler is not None:
+        return [*groups]
+    return [fitted_cells(cells, dry_run=dry_run) for cells in groups]
 
 
 def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
     """Print every cell with its estimate; one calibration per configuration and number of seeds."""
     number = sum(map(len, groups))
-    table = Table(title=f"{number} cells", title_justify="left")
+    table = Table(title=f"{number} cell{'s' * (number > 1)}", title_justify="left")
     for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
         name = heading == "cell"
         table.add_column(heading, justify="left" if name else "right", no_wrap=name)
@@ -56,5 +83,6 @@ def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
     console.print(table)
     console.print(
         f"about {duration(total)} on this machine, from a short calibration: spectra are counted "
-        "as if none converged early, and the compilation of their programs is not"
+        "as if none converged early, and the compilation of their programs is not; "
+        f"{size(free_memory())} of memory are free"
     )

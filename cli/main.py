@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from hessdiag.errors import CompilerError, NotFiniteError, UsageError, printable
+from hessdiag.errors import CompilerError, NotFiniteError, ShortageError, UsageError, printable
 
 from .compare import compare
 from .demo import demo
@@ -52,7 +52,7 @@ def main() -> None:
         _complain(error.format_message(), 2)
     except UsageError as error:
         _complain(str(error), 2)
-    except (CompilerError, NotFiniteError, OSError) as error:
+    except (CompilerError, NotFiniteError, ShortageError, OSError) as error:
         too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
         _complain(str(error), 2 if too_long else 1)
 

@@ -33,6 +33,7 @@ DEVICES = click.option("--devices", type=int, help="Devices that share the work.
 @click.option("--resume", type=click.Path(path_type=Path), help="Run directory to go on with.")
 @DEVICES
 @LOG
+@click.option("--dry-run", is_flag=True, help="Print what it takes, in time and memory; run none.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the report's path.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
 def run(
@@ -42,6 +43,7 @@ def run(
     resume: Path | None,
     devices: int | None,
     trackers: tuple[str, ...],
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
     **values: Any,
@@ -63,6 +65,7 @@ def run(
         *(set(flags) - set(trusted)),
         *(["--config"] if config else []),
         *(["--out"] if out else []),
+        *(["--dry-run"] if dry_run else []),
     ]
     if resume is not None and beside:
         raise UsageError(
@@ -82,6 +85,7 @@ def run(
         command=command,
         devices=devices,
         trackers=trackers,
+        dry_run=dry_run,
         quiet=quiet,
         as_json=as_json,
     )

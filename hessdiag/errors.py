@@ -18,5 +18,16 @@ class NotFiniteError(ArithmeticError):
     """Training produced a NaN or an infinity: the message says where it arose (exit code 1)."""
 
 
+class ShortageError(MemoryError):
+    """Memory ran out where nothing could be made smaller: the message says where (exit code 1)."""
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python's or of XLA's, on any device, says that memory ran out."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    )
+
+
 class CompilerError(ArithmeticError):
     """The installed compiler gets small programs wrong: what to do is said (exit code 1)."""

@@ -11,14 +11,22 @@ from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.devices import ONE, Devices
-from hessdiag.errors import NotFiniteError
+from hessdiag.errors import NotFiniteError, ShortageError, ran_out_of_memory
 
 Progress = Callable[[int], None]
 """Called after each chunk with the number of its samples; may raise to draw no more."""
 
+Tell = Callable[[str], object]
+"""Hears, in one line, of what was mended."""
+
+
+def unheard(message: str) -> None:
+    """Nobody hears it."""
+    del message
+
 
 class Chunks:
-    """Draws samples in chunks.
+    """Draws samples in chunks, which are halved where memory runs out.
 
     Attributes:
         program: a state and a chunk's keys to the chunk's samples; one key where chunks are of one.
@@ -49,6 +57,7 @@ class Chunks:
 
         self.program = jax.jit(on_one if devices.number == 1 else on_all)
         self._size, self._what, self._devices = size * devices.number, what, devices
+        self._each = size  # what a device computes at once of a chunk
 
     def calls(self, number: int) -> int:
         """How often the program is called for so many samples."""
@@ -64,17 +73,52 @@ class Chunks:
             return keys[start]
         return keys[np.arange(start, start + self._size) % len(keys)]
 
-    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Any:
+    def _drawn(self, state: Any, keys: PRNGKeyArray, start: int, tell: Tell) -> Any:
+        """The samples of the chunk that begins there, on the host.
+
+        Raises:
+            ShortageError: not even one of them fits into memory.
+        """
+        chunk = self._chunk(keys, start)
+        while True:
+            piece = self._each * self._devices.number
+            try:
+                if piece == self._size:
+                    return jax.device_get(self.program(state, chunk))
+                return self._in_pieces(state, chunk, piece)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out_of_memory(error):
+                    raise
+                if self._each == 1:
+                    raise ShortageError(f"{self._what} ran out of memory, one at a time") from error
+            self._each = -(-self._each // 2)
+            tell(f"{self._what} ran out of memory; going on with {self._each} at a time")
+
+    def _in_pieces(self, state: Any, chunk: PRNGKeyArray, piece: int) -> Any:
+        """All pieces have one size, for one program: the last one is filled up."""
+        starts = range(0, self._size, piece)
+        places = (np.arange(first, first + piece) % self._size for first in starts)
+        parts = [jax.device_get(self.program(state, chunk[some])) for some in places]
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: self._size], *parts)
+
+    def sample(
+        self, state: Any, keys: PRNGKeyArray, *, progress: Progress, tell: Tell = unheard
+    ) -> Any:
         """A sample per key from a state, stacked along axis 0 of every leaf, on the host.
+
+        `tell` hears of chunks that are halved.
 
         Raises:
             NotFiniteError: a sample is NaN or infinite.
+            ShortageError: not even one sample fits into memory.
         """
-        with self.meanwhile(state, keys) as wait:
+        with self.meanwhile(state, keys, tell=tell) as wait:
             return wait(progress)
 
     @contextmanager
-    def meanwhile(self, state: Any, keys: PRNGKeyArray) -> Iterator[Callable[[Progress], Any]]:
+    def meanwhile(
+        self, state: Any, keys: PRNGKeyArray, *, tell: Tell = unheard
+    ) -> Iterator[Callable[[Progress], Any]]:
         """Draw the same in another thread, which makes use of cores that idle here.
 
         Yields:
@@ -85,7 +129,7 @@ class Chunks:
 
         def draw(start: int) -> Any:
             with jax.enable_x64(double):  # a setting of each thread
-                return jax.device_get(self.program(state, self._chunk(keys, start)))
+                return self._drawn(state, keys, start, tell)
 
         def wait(progress: Progress) -> Any:
             chunks = []

@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from hessdiag import meta
 from hessdiag.meta import Terms, sources, streams
 from hessdiag.meta.terms import FEW
-from hessdiag.probes.chunks import Chunks, Progress
+from hessdiag.probes.chunks import Chunks, Progress, Tell, unheard
 from hessdiag.probes.measured import Measured
 
 SENSITIVITIES = 8  # samples of |∂θ^(i)/∂η|, which hardly vary
@@ -79,21 +79,27 @@ class MechanismProbe:
         """Compiled functions of a state and of a chunk's keys, and how often a probe calls each."""
         return [(part.program, part.calls(number)) for part, number in self._parts if number]
 
-    def sample(self, state: Any, keys: PRNGKeyArray, *, progress: Progress) -> Sampled:
+    def sample(
+        self, state: Any, keys: PRNGKeyArray, *, progress: Progress, tell: Tell = unheard
+    ) -> Sampled:
         """Terms of samples from a state with the given keys; the rest with the first of them.
+
+        `tell` hears of chunks that are halved.
 
         Raises:
             NotFiniteError: a term is NaN or infinite.
+            ShortageError: not even one sample fits into memory.
         """
         parts = growth = nested = norms = None
+        hearing: dict[str, Any] = {"progress": progress, "tell": tell}
         if self._samples:
-            parts = self._decompose.sample(state, keys, progress=progress)
-            growth = self._outer_growth.sample(state, keys, progress=progress)
+            parts = self._decompose.sample(state, keys, **hearing)
+            growth = self._outer_growth.sample(state, keys, **hearing)
             if growth.shape[-1] <= FEW:
                 few = [self._sensitivities(state, key) for key in keys[:SENSITIVITIES]]
                 norms = np.stack(jax.device_get(few))
         if self._nested:
-            nested = self._by_source.sample(state, keys[: self._nested], progress=progress)
+            nested = self._by_source.sample(state, keys[: self._nested], **hearing)
         return Sampled(parts, growth, nested, norms)
 
     def evidence(self, sampled: Sampled) -> dict[str, np.ndarray]:

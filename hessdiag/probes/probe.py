@@ -9,6 +9,7 @@ import xarray
 from jax.stages import Lowered
 
 from hessdiag.meta import streams
+from hessdiag.probes.chunks import Tell, unheard
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables, operator_names
 from hessdiag.probes.measured import Measured
@@ -45,16 +46,24 @@ class Probe:
         yield from self._mechanism.lowered(state, samples)
 
     def __call__(
-        self, state: Any, iteration: int, *, keys: streams.RunKeys, progress: Callable[[int], None]
+        self,
+        state: Any,
+        iteration: int,
+        *,
+        keys: streams.RunKeys,
+        progress: Callable[[int], None],
+        tell: Tell = unheard,
     ) -> xarray.Dataset:
         """Measure at the state before an iteration.
 
         Sample k draws the same randomness whatever n, so that horizons share it; spectra are
         measured on the unrolls of the first samples. `keys` are those of the run; `progress` is
-        called with the units done, and may raise to abandon the probe.
+        called with the units done, and may raise to abandon the probe. `tell` hears of chunks that
+        are halved, since memory ran out.
 
         Raises:
             NotFiniteError: a meta-gradient is NaN or infinite.
+            ShortageError: not even one sample fits into memory.
         """
         measured, settings = self._measured, self._measured.settings
         attributes = {
@@ -77,10 +86,12 @@ class Probe:
         start_vectors = streams.start_vectors(keys.lanczos, iteration)
         unrolls = samples[: settings.unrolls]
         summed = self._mechanism.covers_all_horizons  # sums of terms are what would be sampled
-        drawn = nullcontext() if summed else self._meta_gradients.meanwhile(state, samples)
+        drawn = (
+            nullcontext() if summed else self._meta_gradients.meanwhile(state, samples, tell=tell)
+        )
         with drawn as wait:
             spectra = self._spectra.measure(state, unrolls, start_vectors, progress=advance)
-            sampled = self._mechanism.sample(state, samples, progress=advance)
+            sampled = self._mechanism.sample(state, samples, progress=advance, tell=tell)
             meta_gradients = wait(advance) if wait else sampled.terms.meta_gradients[:, 0]
         seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
-from hessdiag.inner import linearised_step
+from hessdiag.inner import InnerStep, linearised_step
 from hessdiag.meta import sources, streams, unroll
 from hessdiag.probes.inner_loop import InnerLoop, InnerLoopSettings, InnerLoopSpectra
 from hessdiag.probes.inner_loop.settings import Progress
@@ -44,6 +44,11 @@ class SpectralProbe:
     def lowered(self, state: Any, key: PRNGKeyArray) -> Iterator[Lowered]:
         """What `measure` will run on states like this, to be compiled."""
         yield from self._loops[0].lowered(self._points(state, key), key)
+
+    def planned(self, state: Any, key: PRNGKeyArray) -> tuple[Any, InnerStep, Lowered]:
+        """The same of shapes, running nothing: the points, their linearised steps, a program."""
+        points = jax.eval_shape(self._points, state, key)
+        return points, *self._loops[0].planned(points, key)
 
     def measure(
         self, state: Any, keys: PRNGKeyArray, lanczos_key: PRNGKeyArray, *, progress: Progress

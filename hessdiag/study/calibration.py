@@ -1,7 +1,7 @@
 """How long seeds will take and how much memory, from a short calibration on this machine."""
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,10 @@ from jaxtyping import PRNGKeyArray
 from hessdiag.inner import linearised_step
 from hessdiag.meta import System
 from hessdiag.meta.streams import run_keys
-from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.study.timed import Program, timed
 from hessdiag.train.learner import Learner, TrainState
-from hessdiag.train.probe import measured_by
+from hessdiag.train.memory import needed
+from hessdiag.train.probe import measured_by, sampling_programs
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
 _STRIDE = 16  # iterations of a call that is timed, at most
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
     compile_seconds: float  # of the programs calibrated; more are compiled for spectra
     training_seconds: float  # of all iterations, of all seeds together
     probe_seconds: float  # of all probes of one seed
-    memory_bytes: int  # of the largest program; the process itself needs some hundred MiB more
+    memory_bytes: int  # beside what imports take
 
 
 def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
@@ -44,14 +44,14 @@ def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
         product = timed(jax.jit(partial(_product, learner.system)), state, key)
         calls.append((product, _spectra(settings, n)))
         keys = key if chunk == 1 else jax.random.split(key, chunk)
-        for program, number in _sampling(learner, settings):
+        for program, number in sampling_programs(measured_by(learner, settings)):
             calls.append((timed(program, state, keys), number))
     programs = [step, *(program for program, _ in calls)]
     return Estimate(
         compile_seconds=sum(program.compile_seconds for program in programs),
         training_seconds=settings.train.iterations * step.seconds,
         probe_seconds=probes * sum(program.seconds * number for program, number in calls),
-        memory_bytes=max(program.memory_bytes for program in programs),
+        memory_bytes=needed(settings, seeds=seeds),
     )
 
 
@@ -69,17 +69,6 @@ def _step(
     count = min(stride, _STRIDE)
     called = timed(program, state, keys, jnp.asarray(0), jnp.asarray(count))
     return called._replace(seconds=called.seconds / count)
-
-
-def _sampling(learner: Learner, settings: Settings) -> list[tuple[Any, int]]:
-    """The programs that sample meta-gradients and their parts, and the calls of each in a probe."""
-    measured = measured_by(learner, settings)
-    mechanism = MechanismProbe(measured)
-    programs = mechanism.programs
-    if not mechanism.covers_all_horizons:
-        chunks = meta_gradients_of(measured)
-        programs.append((chunks.program, chunks.calls(settings.probe.samples)))
-    return programs
 
 
 def _product(system: System, state: TrainState, key):

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from hessdiag.train.memory import program_bytes
+
 
 class Program(NamedTuple):
     """What was found of one."""
@@ -24,7 +26,4 @@ def timed(program: Any, *arguments: Any) -> Program:
         jax.block_until_ready(compiled(*arguments))
         moments.append(time.perf_counter())
     compiling, _, *seconds = (after - before for before, after in itertools.pairwise(moments))
-    memory = compiled.memory_analysis()
-    sizes = ("argument_size_in_bytes", "temp_size_in_bytes", "output_size_in_bytes")
-    memory_bytes = sum(int(getattr(memory, size, 0)) for size in sizes)
-    return Program(compiling, min(seconds), memory_bytes)
+    return Program(compiling, min(seconds), program_bytes(compiled))

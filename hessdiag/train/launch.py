@@ -17,8 +17,8 @@ from hessdiag.record.documents import damaged, dotted
 from hessdiag.record.lock import locked
 from hessdiag.record.provenance import provenance, with_resumption
 from hessdiag.record.run_directory import RunDirectory
-from hessdiag.rl.networks import count_parameters
 from hessdiag.train.learner import Learner
+from hessdiag.train.memory import sizes_of
 from hessdiag.train.presets import from_flat
 from hessdiag.train.problem_check import require_sound_problem
 from hessdiag.train.self_test import require_sound_compiler
@@ -59,7 +59,6 @@ def start(
     if check_problem and settings.env not in BUILT_IN:
         require_sound_problem(learner.system, settings.env)
     about = learner.problem.about
-    first = jax.eval_shape(learner.init, jax.random.key(0))
     config = {
         "settings": dataclasses.asdict(settings),
         "provenance": provenance(
@@ -73,7 +72,7 @@ def start(
             "description": about.summary,
             "headline": about.headline,
             "followed": [*about.followed],
-            "parameters": count_parameters(first.inner.params),
+            "parameters": sizes_of(settings).size,
         },
         "our_choices": [*about.choices, *OUR_CHOICES],
     }

@@ -1,6 +1,7 @@
 """The probe of a configuration's runs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from hessdiag.devices import ONE, Devices
 from hessdiag.inner import constants_of
 from hessdiag.meta import ESTIMATORS, Estimator, Options, Start, Sweep, System, Validation
 from hessdiag.probes.measured import Measured
+from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.probes.probe import Probe
 from hessdiag.statistics import mix_weights
 from hessdiag.train.learner import Learner, cut_of
@@ -49,6 +51,19 @@ def measured_of(
         memory=memory,
         devices=devices,
     )
+
+
+def sampling_programs(measured: Measured) -> list[tuple[Any, int]]:
+    """Functions of a state and a chunk's keys, compiled at first use; how often a probe calls each.
+
+    They sample meta-gradients and their parts.
+    """
+    mechanism = MechanismProbe(measured)
+    programs = mechanism.programs
+    if not mechanism.covers_all_horizons:
+        chunks = meta_gradients_of(measured)
+        programs.append((chunks.program, chunks.calls(measured.settings.samples)))
+    return programs
 
 
 def horizon_weights(n: int, kappa: float | None) -> dict[str, list]:

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 from jax.stages import Lowered
 
 from hessdiag.devices import ONE, Devices
-from hessdiag.errors import NotFiniteError, UsageError
+from hessdiag.errors import NotFiniteError, ShortageError, UsageError, ran_out_of_memory
 from hessdiag.record.lock import locked
 from hessdiag.spectra import one_lapack_thread
 from hessdiag.train.ahead import compiled_ahead
 from hessdiag.train.interrupt import Interrupted, StopRequest
 from hessdiag.train.learner import Info, Learner, TrainState
 from hessdiag.train.probe import probe_of
+from hessdiag.train.room import fitted
 from hessdiag.train.seed_run import SeedRun
 from hessdiag.train.settings import end_of_call
 
@@ -63,13 +64,18 @@ class Run:
     Seeds share every compiled program, and train as one, `probe.chunk` of them vmapped. Runs that
     were killed at different iterations go on from the last one that all of them saved, so that
     resuming changes nothing; where there is none, the ones behind catch up first. `stop` is asked
-    at every safe point. All devices work for one run, or for all of these.
+    at every safe point. All devices work for one run, or for all of these. Chunks are smaller than
+    the settings say where memory asks for it.
+
+    Raises:
+        UsageError: there is too little memory.
     """
 
     def __init__(self, runs: Sequence[SeedRun], *, stop: StopRequest, devices: Devices = ONE):
         self._runs = list(runs)
         self._stop = stop
-        self._settings = runs[0].settings
+        tell = runs[0].observer.on_trouble
+        self._settings = fitted(runs[0].settings, seeds=len(runs), tell=tell)
         self._learner = Learner(self._settings, devices=devices)
         self._prober = probe_of(self._learner, self._settings)
         self._saved = time.monotonic()
@@ -84,6 +90,7 @@ class Run:
         Raises:
             Interrupted: a stop was requested; everything is saved.
             NotFiniteError: no run reached its end.
+            ShortageError: memory ran out; a resume goes on from what is saved.
             UsageError: another process has one of the directories.
         """
         for run in self._runs:
@@ -100,12 +107,25 @@ class Run:
                 if run.goes_on:
                     run.summarise("interrupted")
             raise
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out_of_memory(error):
+                raise
+            raise self._shortage(error) from error
         finally:
             for run in self._runs:
                 run.checkpoints.close()
         errors = [run.failed for run in self._runs if run.failed]
         if len(errors) == len(self._runs):
             raise errors[-1]
+
+    def _shortage(self, error: Exception) -> ShortageError:
+        """What to say; every run can be gone on with."""
+        said = str(error) if isinstance(error, ShortageError) else "the device ran out of memory"
+        going = [run for run in self._runs if run.goes_on]
+        for run in going:
+            run.summarise("interrupted")
+        where = f"before iteration {going[0].iteration}, in {going[0].path}: " if going else ""
+        return ShortageError(f"{where}{said}; with more of it, --resume goes on from what is saved")
 
     def _begun(self) -> dict[SeedRun, TrainState]:
         """The states to go on from: of the newest iteration that all saved, if there is one."""

@@ -144,7 +144,13 @@ class SeedRun:
 
         progress(0)
         try:
-            dataset = prober(state, self.iteration, keys=self.keys, progress=progress)
+            dataset = prober(
+                state,
+                self.iteration,
+                keys=self.keys,
+                progress=progress,
+                tell=self.observer.on_trouble,
+            )
         except NotFiniteError as error:
             raise NotFiniteError(
                 f"{error} at iteration {self.iteration}; the state before that iteration is saved "

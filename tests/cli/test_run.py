@@ -5,8 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from hessdiag.cli import drive  # pyright: ignore[reportMissingImports]
+from hessdiag.cli import drive, dry_run  # pyright: ignore[reportMissingImports]
 
+from hessdiag.study.calibration import Estimate
+from hessdiag.train import room
 from tests.cli.arguments import TINY_RUN, UNPROBED_RUN, tiny_run
 from tests.train.driving import assert_same_run, metrics, probes
 
@@ -137,3 +139,51 @@ def test_names_of_directories_are_taken_as_they_are(cli, whole, tmp_path, name):
     done = cli("show", copy)
     assert (done.code, done.err) == (0, "")
     assert f"hessdiag run · {name} · " in done.out
+
+
+@pytest.fixture
+def calibrated(monkeypatch):
+    """What is calibrated: chunks; nothing is compiled."""
+    made = []
+
+    def calibrate(settings, *, seeds):
+        made.append((settings.probe.chunk, seeds))
+        return Estimate(10.0, 100.0, 1.0, 2**30)
+
+    monkeypatch.setattr(dry_run, "calibrate", calibrate)
+    return made
+
+
+def test_a_dry_run_tells_what_a_run_takes_and_makes_nothing(cli, calibrated, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = cli(*TINY_RUN, "--dry-run")
+    assert (done.code, done.err) == (0, "calibrating the run\n")
+    for words in ("1 cell ", "2 min", "1,024 MiB", "GiB of"):
+        assert words in done.out
+    assert calibrated == [(2, 1)]
+    assert list(tmp_path.iterdir()) == []
+    again = cli("run", "--resume", tmp_path, "--dry-run")
+    assert again.code == 2
+    assert "--resume: cannot be combined with --dry-run" in again.err
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_run_that_does_not_fit_is_refused_in_a_line(cli, calibrated, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(room, "free_memory", lambda: 2**30)
+    done = cli("run", "--env", "mrp", "--batch-size", 10**7, *more)
+    assert (done.code, done.out, calibrated) == (2, "", [])
+    assert re.fullmatch(
+        r"hessdiag: problem.batch_size \(--batch-size\): 10000000 needs at least \S+ GiB of "
+        r"memory, and 1.0 GiB are free; allowed: \d+ or fewer.*\n",
+        done.err,
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_tells_of_smaller_chunks_and_calibrates_those(cli, calibrated, monkeypatch):
+    monkeypatch.setattr(room, "free_memory", lambda: 10**6)
+    monkeypatch.setattr(room, "needed", lambda s, *, seeds: s.probe.chunk * seeds * 6 * 10**5)
+    done = cli(*TINY_RUN, "--dry-run")
+    assert done.err.startswith("probe.chunk (--chunk): 1 at once in place of 2, since 1.0 MiB of")
+    assert calibrated == [(1, 1)]

@@ -16,6 +16,7 @@ from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report.words import title
 from hessdiag.study.calibration import Estimate
 from hessdiag.study.grid import TOGETHER, Grid
+from hessdiag.train import room
 from hessdiag.train.interrupt import Interrupted
 
 TINY = ("--env", "mrp", "--set", "train.iterations=2", "--set", "probe.points=0")
@@ -106,6 +107,25 @@ def test_a_dry_run_of_a_study_to_go_on_with_is_about_what_is_left(cli, calibrati
     assert calibrations == [(1, 2)]
     assert "2 cells" in done.out
     assert "seed=1" not in done.out
+
+
+def test_a_dry_run_that_does_not_fit_is_refused_before_it_calibrates(
+    cli, calibrations, tmp_path, monkeypatch
+):
+    """And so is the study; what is named includes the seeds that train as one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(room, "free_memory", lambda: 12 * 2**20)
+    wide = (*TINY, "--set", "problem.hidden=300", "--n", "1", "--seed", "0:8")
+    for more in (["--dry-run"], []):
+        done = cli("study", *wide, *more)
+        assert done.code == 2
+        assert re.fullmatch(
+            r"hessdiag: together \(--together\): 8 needs at least \S+ MiB of memory, and 12 MiB "
+            r"are free; allowed: \d or fewer, or problem.hidden \d+ or fewer\n",
+            done.err,
+        )
+    assert calibrations == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -91,6 +91,15 @@ class InnerLoop:
         if names or products:
             yield from self._rounding.lowered(points, steps, names, products, key)
 
+    def planned(self, points: PyTree[Any], key: Key[Array, ""]) -> tuple[InnerStep, Lowered]:
+        """What `measure` holds of points of these shapes, and its program for Hessians; runs none.
+
+        Returns:
+            The linearised inner steps, as shapes; and the program, to be compiled.
+        """
+        steps = jax.eval_shape(self._linearise, points)
+        return steps, next(self._hessians.lowered(steps, key))
+
     def measure(
         self, points: PyTree[Array], key: Key[Array, ""], *, progress: Progress = lambda: None
     ) -> InnerLoopSpectra:
