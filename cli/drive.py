@@ -142,9 +142,9 @@ def drive_study(
     split = workers.split(cells, kept, trackers)
     left = fitted_groups(_left(cells, directory, split.together), workers, dry_run=dry_run)
     if dry_run:
-        print_plan(left)
+        print_plan(left, processes=workers.processes(split, left))
         return 0
-    with workers.executor(split, len(left)) as executor:
+    with workers.executor(split, left) as executor:
         if directory is not None and left:
             directory.note_resumption(command)
         directory = directory or _made(grid, out or now_under_reports(name), name, command, split)

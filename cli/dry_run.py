@@ -45,8 +45,11 @@ def fitted_groups(
     return [fitted_cells(cells, dry_run=dry_run) for cells in groups]
 
 
-def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
-    """Print every cell with its estimate; one calibration per configuration and number of seeds."""
+def print_plan(groups: Sequence[Sequence[Cell]], *, processes: int = 0) -> None:
+    """Print every cell with its estimate; one calibration per configuration and number of seeds.
+
+    Each is timed alone, on all cores; the whole is that of so many processes side by side.
+    """
     number = sum(map(len, groups))
     table = Table(title=f"{number} cell{'s' * (number > 1)}", title_justify="left")
     for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
@@ -81,8 +84,9 @@ def print_plan(groups: Sequence[Sequence[Cell]]) -> None:
             )
     console = Console(width=None if sys.stdout.isatty() else PIPED)
     console.print(table)
+    side_by_side = f" in {processes} processes" if processes > 1 else ""
     console.print(
-        f"about {duration(total)} on this machine, from a short calibration: spectra are counted "
+        f"about {duration(total / max(1, processes))} on this machine{side_by_side}, from a short calibration: spectra are counted "
         "as if none converged early, and the compilation of their programs is not; "
         f"{size(free_memory())} of memory are free"
     )

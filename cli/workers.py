@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from hessdiag.cores import usable_cores
 from hessdiag.errors import UsageError
 
@@ -61,8 +63,10 @@ class Workers(NamedTuple):
         number = 1 if self.kind == DASK or trackers else self.number or _processes()
         return Split.of(cells, workers=number, usable=len(usable_cores()), together=together)
 
-    def executor(self, split: "Split", tasks: int) -> AbstractContextManager["Executor"]:
-        """What runs so many tasks, while it is entered; none need no workers."""
+    def executor(
+        self, split: "Split", left: Sequence[Sequence["Cell"]]
+    ) -> AbstractContextManager["Executor"]:
+        """What runs these groups of cells, while it is entered; none need no workers."""
         from hessdiag.devices import local_devices
         from hessdiag.report import write_report
         from hessdiag.study.dask_executor import dask_executor
@@ -71,12 +75,26 @@ class Workers(NamedTuple):
 
         if self.kind == LOCAL:
             local_devices(self.devices)  # refuses more than there are
-        if self.kind == DASK and tasks:
+        if self.kind == DASK and left:
             return dask_executor(self.number, self.scheduler, write_report)
-        number = split.processes(tasks, usable=len(usable_cores()))
+        number = self.processes(split, left)
         if not number:
             return contextlib.nullcontext(local)
         return processes(number, split.cores, write_report)
+
+    def processes(self, split: "Split", left: Sequence[Sequence["Cell"]]) -> int:
+        """How many processes here run these groups of cells; none where this one does.
+
+        Fewer than there are cores for, where memory is short, which is said in a line.
+        """
+        from hessdiag.train.room import side_by_side
+
+        wanted = split.processes(len(left), usable=len(usable_cores()))
+        number = side_by_side([(cells[0].settings, len(cells)) for cells in left], wanted)
+        if number < wanted:
+            said = f"hessdiag: {number} of {wanted} processes, for more do not fit into memory"
+            click.echo(said, err=True)
+        return number
 
 
 def _processes() -> int:

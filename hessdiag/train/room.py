@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from hessdiag.declared import Setting, settings_of
@@ -10,7 +10,7 @@ from hessdiag.errors import UsageError
 from hessdiag.probes.chunks import Tell, unheard
 from hessdiag.problems import factory
 from hessdiag.train.free_memory import free_memory
-from hessdiag.train.memory import at_least, needed
+from hessdiag.train.memory import PROCESS, at_least, needed
 from hessdiag.train.presets import from_flat
 from hessdiag.train.settings import DECLARED, PROBLEM_FLAGS, Settings, flatten
 
@@ -52,6 +52,21 @@ def fitted(settings: Settings, *, seeds: int = 1, tell: Tell = unheard) -> Setti
         asked, said = DECLARED["probe.chunk"].name, settings.probe.chunk
         tell(f"{asked}: {chunk} at once in place of {said}, since {size(free)} of memory are free")
     return tried
+
+
+def side_by_side(programs: Sequence[tuple[Settings, int]], processes: int) -> int:
+    """How many of these processes fit into memory at once, one at the least.
+
+    Args:
+        programs: what any of them may run: settings, and how many seeds are together.
+        processes: how many are wanted.
+    """
+    free = free_memory()
+    least = max((at_least(settings, seeds=seeds) or 0 for settings, seeds in programs), default=0)
+    if processes <= 1 or processes * (PROCESS + MARGIN * least) <= free:
+        return processes
+    need = max(needed(settings, seeds=seeds) for settings, seeds in programs)
+    return max(1, min(processes, free // need))
 
 
 def _with_chunk(settings: Settings, chunk: int) -> Settings:
