@@ -86,7 +86,7 @@ def print_plan(groups: Sequence[Sequence[Cell]], *, processes: int = 0) -> None:
     console.print(table)
     side_by_side = f" in {processes} processes" if processes > 1 else ""
     console.print(
-        f"about {duration(total / max(1, processes))} on this machine{side_by_side}, from a short calibration: spectra are counted "
-        "as if none converged early, and the compilation of their programs is not; "
-        f"{size(free_memory())} of memory are free"
+        f"about {duration(total / max(1, processes))} on this machine{side_by_side}, from a short "
+        "calibration: spectra are counted as if none converged early, and the compilation of "
+        f"their programs is not; {size(free_memory())} of memory are free"
     )

@@ -92,6 +92,18 @@ def test_far_below_the_limit_nothing_is_compiled(free, uncompiled):
     assert asked == []
 
 
+def test_processes_are_fewer_where_memory_is_short(free, uncompiled):
+    asked, programs = uncompiled(3.0), [(resolve(TINY), 1), (resolve(TINY), 2)]
+    least = at_least(resolve(TINY), seeds=2) or 0
+    free(4 * (memory.PROCESS + room.MARGIN * least))
+    assert room.side_by_side(programs, 4) == 4
+    assert asked == [], "far below the limit"
+    for times, number in ((13.0, 4), (7.0, 2), (3.5, 1), (1.0, 1)):
+        free(times * least)
+        assert room.side_by_side(programs, 4) == number
+    assert room.side_by_side([], 0) == 0
+
+
 def test_a_chunk_is_made_smaller_where_that_is_enough(free, uncompiled):
     settings = resolve({**TINY, "probe.chunk": 16, "probe.n": 5})
     asked, told = uncompiled(2.0), []
