@@ -109,7 +109,9 @@ def test_commands_parse(page, line):
         for extra in re.findall(r"^\.\[(\w+)\]$", words[1]):
             assert extra in PROJECT["optional-dependencies"]
     elif words[0] == "-m":
-        source = (ROOT / words[1].replace(".", "/")).with_suffix(".py").read_text()
+        module = ROOT / words[1].replace(".", "/")
+        file = module / "__main__.py" if module.is_dir() else module.with_suffix(".py")
+        source = file.read_text()
         assert all(f'"{flag}"' in source for flag in words[2:] if flag.startswith("--"))
     elif name in ("python", "cd"):
         assert (ROOT / words[0]).exists()

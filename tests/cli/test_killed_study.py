@@ -26,6 +26,7 @@ SETTINGS = {
 GRID = Grid(SETTINGS, {"n": [1, 2], "seed": [0, 1]})
 COMMAND = [
     "study",
+    *("--workers", "1"),
     *("--env", "mrp", "--n", "1,2", "--seed", "0:2"),
     *(
         word

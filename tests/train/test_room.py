@@ -187,9 +187,9 @@ WIDE = {**MIDDLE, "probe.max_matvecs": 4, "problem.hidden": 1200}
 
 @pytest.mark.slow
 def test_the_estimate_is_what_a_run_is_seen_to_take(tmp_path):
-    """Within a factor of 1.5; measured were 0.8 to 1.4 times of it, in four runs."""
+    """Within a factor of two; measured were 0.8 to 1.4 times of it, in four runs."""
     command = [sys.executable, "-m", "tests.oracles.measured_memory", tmp_path, json.dumps(WIDE)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     expected, resident = map(int, done.stdout.split())
     assert expected > GIB / 2
-    assert 1 / 1.5 < resident / expected < 1.5
+    assert 0.5 < resident / expected < 2
