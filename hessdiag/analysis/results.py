@@ -96,10 +96,17 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 def from_document(document: Mapping[str, Any], *, muted: Collection[str] = ()) -> Findings:
     """Findings of the tables in results.json, where what is not finite is null, concluded again."""
     kept: dict[str, Any] = {name: document[name] for name in KEPT}
-    kept |= {name: tuple(kept[name]) for name in ("configurations", "varied", "choices")}
+    kept |= {name: _texts(kept[name]) for name in ("configurations", "varied", "choices")}
     tables = {name: frame(document["tables"].get(name, ())) for name in NAMES}
     outcome = Findings(**kept, cells=pd.DataFrame(document["cells"]), tables=tables)
     return concluded(outcome, muted=muted)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """A list of texts; of a text itself, every letter would be one."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("no list of texts")
+    return tuple(values)
 
 
 def concluded(outcome: Findings, *, muted: Collection[str] = ()) -> Findings:

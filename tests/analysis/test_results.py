@@ -162,3 +162,12 @@ def test_what_cannot_be_read_is_refused(written, tmp_path, name, text, words):
 def test_what_is_neither_is_refused(tmp_path):
     with pytest.raises(UsageError, match=rf"^{tmp_path}: neither a run nor a study"):
         findings(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["n=1", [1], {"n=1": 1}, None])
+def test_configurations_that_are_no_list_of_names_are_refused(written, tmp_path, names):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    document = json.loads((tmp_path / "results.json").read_text())
+    StudyDirectory(tmp_path).write_results(document | {"configurations": names})
+    with pytest.raises(UsageError, match="no list of texts"):
+        findings(tmp_path)

@@ -1,8 +1,11 @@
+import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from hessdiag.analysis import Findings, findings
 
@@ -31,3 +34,30 @@ def found() -> Findings:
 def run() -> Findings:
     """What the committed run on Snake found."""
     return found_in("snake-n5")
+
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = next(filter(None, map(shutil.which, _NAMES)), None)
+    if executable is None:
+        message = f"no browser: none of {', '.join(_NAMES)} is on the PATH"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()

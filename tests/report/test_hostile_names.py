@@ -79,6 +79,27 @@ def test_a_page_has_no_script(hostile):
         assert CONTROL.search(file.read_text(encoding="utf-8")) is None
 
 
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_a_browser_runs_nothing_and_asks_nobody(browser, hostile):
+    """All that is folded is opened, and everything that can be clicked is clicked."""
+    page = browser.new_page()
+    happened: list[str] = []
+    page.on("dialog", lambda dialog: (happened.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: happened.append(message.text))
+    page.on("pageerror", lambda error: happened.append(str(error)))
+    page.on("request", lambda asked: happened.append(asked.url))
+    address = write_report(hostile).as_uri()
+    page.goto(address)
+    page.eval_on_selector_all("details", "all => all.forEach(one => { one.open = true })")
+    page.eval_on_selector_all("label, summary", "all => all.forEach(one => one.click())")
+    page.wait_for_timeout(200)
+    assert happened == [address]
+    assert page.locator("script, img, iframe").count() == 0
+    assert "<script>alert(1)</script>" in page.inner_text("body")
+    page.close()
+
+
 def test_a_terminal_gets_no_orders(hostile):
     outcome = findings(hostile)
     for line in (*first_screen(outcome), *full(outcome), as_json(outcome)):

@@ -1,13 +1,11 @@
 """The page of a study and of a run: as text, and in a real browser."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from hessdiag.report import write_report
 from tests.report.conftest import committed
@@ -93,33 +91,6 @@ def test_files_are_those_of_the_page(made: tuple[Path, Document]) -> None:
     linked = {address for address in page.addresses if address.startswith("figures/")}
     assert {f"figures/{path.name}" for path in (folder / "figures").iterdir()} == linked
     assert (folder / "tables" / "spread.csv").stat().st_size > 1000
-
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, _NAMES)), None)
-    if executable is None:
-        message = f"no browser: none of {', '.join(_NAMES)} is on the PATH"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(_ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 SCREENS = [
