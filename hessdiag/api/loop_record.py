@@ -92,12 +92,20 @@ class LoopDirectory:
                     f"directory: {path} has {key} = {there.get(key)!r}, this loop {value!r}; "
                     "allowed: a new directory, or one of this loop"
                 )
-        metrics = path / "metrics.jsonl"
+        self._forget_from(step)
+
+    def _forget_from(self, step: int) -> None:
+        """Cut what is recorded; the summary counts nothing while that goes on."""
+        directory, metrics = self._directory, self._directory.path / "metrics.jsonl"
+        if summary := directory.summary():
+            directory.write_json("summary.json", summary | {"record": None})
         earlier = [line for line, record in read_lines(metrics) if record["iteration"] < step]
         write_atomically(metrics, "".join(earlier))
-        for probe in self._directory.probes():
-            if probe >= self._directory.probe_file(step):
+        for probe in directory.probes():
+            if probe >= directory.probe_file(step):
                 probe.unlink()
+        if probes := directory.read_probes():
+            self._summarise(probes)
 
     def note(self, step: int, eta: Any, metrics: Mapping[str, float]) -> None:
         """Keep η and the loop's own figures of merit at a step."""
@@ -113,9 +121,16 @@ class LoopDirectory:
         probes = directory.read_probes()
         settings = {"settings": self._loop.settings_after(probes)}
         directory.write_json("config.json", directory.read_json("config.json") | settings)
-        directory.write_json("summary.json", _summary(probes))
+        directory.sync_lines()
+        self._summarise(probes)
         write_report(directory.path)
         return read_run(directory.path)
+
+    def _summarise(self, probes: Sequence[xarray.Dataset]) -> None:
+        """Say how lines and probes read; not the settings, which change with every probe."""
+        files = self._directory.record()["files"]
+        summary = _summary(probes) | {"record": {"files": files}}
+        self._directory.write_json("summary.json", summary)
 
 
 def _summary(probes: Sequence[xarray.Dataset]) -> dict[str, Any]:

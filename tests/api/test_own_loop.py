@@ -166,6 +166,16 @@ def test_a_recorded_loop_is_a_run_to_all_that_reads_runs(tmp_path):
     other = hessdiag.Probe(**loop(n=2))
     with pytest.raises(UsageError, match=r"n = 3, this loop 2; allowed"):
         other.record(path, *STATE, step=4)
+    for name, change in (("probes/probe_000000.nc", -1), ("metrics.jsonl", 20)):
+        file = path / name
+        content = bytearray(file.read_bytes())
+        content[change] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(UsageError, match=f"{name}: .*not as summary.json counts it"):
+            hessdiag.open_run(path)
+        content[change] ^= 1
+        file.write_bytes(content)
+    assert len(hessdiag.open_run(path).probes.iteration) == 2
 
 
 def test_what_is_kept_of_a_study_is_opened_without_jax():
