@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.faults.cases import KINDS, OUTCOMES, caller
 from benchmarks.faults.damages import damages
-from benchmarks.faults.disks import full_disks
+from benchmarks.faults.disks import full_disks, read_only_disks
 from benchmarks.faults.kills import killed_reports, kills
 
 
@@ -46,6 +46,7 @@ def main() -> None:
         call = caller()
         cases = [
             *([full_disks(folder, asked.disks, rng, call)] if asked.disks else []),
+            *([read_only_disks(folder, asked.disks, rng, call)] if asked.disks else []),
             *([damages(folder, asked.damages, rng, call)] if asked.damages else []),
             *(kills(folder, kind, asked.kills, rng) for kind in KINDS if asked.kills),
             *([killed_reports(folder, asked.reports, rng)] if asked.reports else []),
