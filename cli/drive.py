@@ -56,20 +56,22 @@ def drive_run(
     A dry run only tells what a new one would take. What does not fit into memory is refused.
     """
     require_installed(trackers)
-    sharing = local_devices(devices)
-    how = {"command": command, "devices": sharing}
     if resume is not None:
         set_up_compilation()
-        settings, directory = reopen(resume, trusted=flags, **how)
+        sharing = local_devices(devices)
+        settings, directory = reopen(resume, command=command, trusted=flags, devices=sharing)
         fitted(settings)
     else:
         settings = resolve(flags, config)  # bad input is refused at once
         set_up_compilation()
+        sharing = local_devices(devices)
         fits = fitted_cells([Cell("", "", {}, settings)], dry_run=dry_run)
         if dry_run:
             print_plan([fits])
             return
-        directory = start(settings, out or _default_path(settings), **how)
+        directory = start(
+            settings, out or _default_path(settings), command=command, devices=sharing
+        )
     path = directory.path
     display = make_display(quiet=quiet, as_json=as_json)
     again = [*naming(flatten(settings)), *(["--devices", str(devices)] if devices else [])]

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks.faults.cases import (
     AS_INSTALLED,
@@ -26,15 +25,8 @@ from benchmarks.faults.cases import (
 )
 
 
-class Killed(NamedTuple):
-    """A process that got a signal, if it had not ended before."""
-
-    code: int
-    in_time: bool
-
-
-def kill(words: tuple[object, ...], number: int, after: float) -> Killed:
-    """Send a signal to a command some time after it has begun."""
+def kill(words: tuple[object, ...], number: int, after: float) -> bool:
+    """Send a signal to a command some time after it has begun; whether it had not ended before."""
     process = subprocess.Popen(command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=after)
@@ -42,7 +34,7 @@ def kill(words: tuple[object, ...], number: int, after: float) -> Killed:
     if in_time:
         process.send_signal(number)
     process.communicate(timeout=300)
-    return Killed(process.returncode, in_time)
+    return in_time
 
 
 def kills(folder: Path, kind: str, count: int, rng: random.Random) -> Iterator[Case]:
@@ -64,7 +56,7 @@ def kills(folder: Path, kind: str, count: int, rng: random.Random) -> Iterator[C
         while signals and len(told) < 5:
             number, after = signals.pop(), rng.uniform(0, seconds)
             has_begun = (path / mark).exists()
-            if not kill(resume if has_begun else (*words, "--out", path), number, after).in_time:
+            if not kill(resume if has_begun else (*words, "--out", path), number, after):
                 signals.append(number)
                 break
             told.append((number, has_begun, after))

@@ -14,15 +14,10 @@ from hessdiag.study.grid import Grid
 from hessdiag.study.study import Study
 from hessdiag.study.task import StudyObserver
 from hessdiag.train.interrupt import StopRequest
+from tests.study import on_workers
 from tests.train.driving import assert_same_but_for_rounding
 
-SETTINGS = {
-    "env": "mrp",
-    "train.iterations": 6,
-    "train.checkpoint_minutes": 0,  # one after every iteration
-    "probe.points": 0,
-    "problem.batch_size": 3,
-}
+SETTINGS = on_workers.SETTINGS | {"train.iterations": 6}
 GRID = Grid(SETTINGS, {"n": [1, 2], "seed": [0, 1]})
 COMMAND = [
     "study",
