@@ -1,4 +1,4 @@
-"""`python -m benchmarks.faults [--kills N] [--reports N] [--damages N] [--disks N] [--seed S]`.
+"""`python -m benchmarks.faults [--kills N] [--reports N] [--damages N] [--disks N] [--of KIND] [--seed S]`.
 
 It makes a tiny run and a tiny study, harms copies of them, goes on, and compares every metric and
 probe bit for bit. Kills are so many by each of three signals, of a run and of a study each.
@@ -35,7 +35,9 @@ def main() -> None:
     counts_of = {"--kills": 4, "--reports": 4, "--damages": 400, "--disks": 20, "--seed": 0}
     for name, default in counts_of.items():
         parser.add_argument(name, type=int, default=default)
+    parser.add_argument("--of", choices=KINDS, help="kill runs or studies alone")
     asked = parser.parse_args()
+    killed = [asked.of] if asked.of else KINDS
     for number in (signal.SIGINT, signal.SIGTERM):  # what was counted so far is told
         signal.signal(number, signal.default_int_handler)
     rng = random.Random(asked.seed)
@@ -48,7 +50,7 @@ def main() -> None:
             *([full_disks(folder, asked.disks, rng, call)] if asked.disks else []),
             *([read_only_disks(folder, asked.disks, rng, call)] if asked.disks else []),
             *([damages(folder, asked.damages, rng, call)] if asked.damages else []),
-            *(kills(folder, kind, asked.kills, rng) for kind in KINDS if asked.kills),
+            *(kills(folder, kind, asked.kills, rng) for kind in killed if asked.kills),
             *([killed_reports(folder, asked.reports, rng)] if asked.reports else []),
         ]
         with contextlib.suppress(KeyboardInterrupt):
