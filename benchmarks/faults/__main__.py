@@ -1,4 +1,4 @@
-"""`python -m benchmarks.faults [--kills N] [--reports N] [--damages N] [--disks N] [--of KIND] [--seed S]`.
+"""Counts what comes of faults: `python -m benchmarks.faults --help` has the flags.
 
 It makes a tiny run and a tiny study, harms copies of them, goes on, and compares every metric and
 probe bit for bit. Kills are so many by each of three signals, of a run and of a study each.
