@@ -17,6 +17,7 @@ from hessdiag.record.documents import (
     write_document,
 )
 from hessdiag.record.links import refuse_links
+from hessdiag.record.plan import departure
 from hessdiag.record.provenance import with_resumption
 from hessdiag.record.run_directory import RunDirectory, RunRecord, read_run
 
@@ -73,7 +74,7 @@ def read_study(path: Path) -> StudyRecord:
     """
     directory = StudyDirectory.open(path)
     document = directory.document
-    cells = tuple(_read_cell(directory, entry) for entry in document["cells"])
+    cells = tuple(_read_cell(directory, document, entry) for entry in document["cells"])
     return StudyRecord(document["name"], document["varied"], document["provenance"], cells)
 
 
@@ -94,12 +95,14 @@ def make_study(path: Path, document: Mapping[str, Any]) -> None:
         raise not_created(path, "a study", error, exists=exists) from error
 
 
-def _read_cell(directory: "StudyDirectory", entry: Mapping[str, Any]) -> CellRecord:
+def _read_cell(
+    directory: "StudyDirectory", document: Mapping[str, Any], entry: Mapping[str, Any]
+) -> CellRecord:
     name, path = entry["cell"], directory.path / "cells" / entry["slug"]
     configuration = " ".join(word for word in name.split(" ") if not word.startswith("seed="))
     run = read_run(path) if _has_begun(path) else None
     if run is not None:
-        _require_cell(run, entry)
+        _require_cell(run, document, entry)
     status = directory.status_of(entry["slug"])
     return CellRecord(name, configuration, entry["seed"], entry["iterations"], status, run)
 
@@ -129,10 +132,11 @@ def _is_split(split: Any) -> bool:
     )
 
 
-def _require_cell(run: RunRecord, entry: Mapping[str, Any]) -> None:
-    """Refuse a run that is of another cell."""
+def _require_cell(run: RunRecord, document: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
+    """Refuse a run that is of another cell, or of another study."""
     said = {"seed": entry["seed"], "train.iterations": entry["iterations"]}
     apart = difference({key: run.settings.get(key) for key in said}, said)
+    apart = apart or departure(run.settings, entry["cell"], document["common"], document["varied"])
     if apart:
         raise damaged(run.path / "config.json", f"{apart}, as study.json says")
 
@@ -183,9 +187,12 @@ class StudyDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "StudyDirectory":
-        """Open an existing one; one with links, or whose study.json is damaged, is refused."""
+        """Open an existing one, if it has no links, and its study.json is whole and its own."""
         refuse_links(path)
-        _ = cls(path).document
+        listed = {entry["slug"] for entry in cls(path).document["cells"]}
+        for file in (path / "cells").glob("*/config.json"):
+            if file.parent.name not in listed:
+                raise damaged(path / "study.json", f"cells/{file.parent.name} is none of its cells")
         return cls(path)
 
     @property

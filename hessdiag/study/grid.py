@@ -11,12 +11,12 @@ from hessdiag.declared import settings_of
 from hessdiag.errors import UsageError
 from hessdiag.problems import factory
 from hessdiag.record.digests import digest_of
+from hessdiag.record.plan import WHERE, name_of, planned_settings, special, text
 from hessdiag.train.launch import IMPORTED
 from hessdiag.train.presets import read_toml, resolve
 from hessdiag.train.settings import Settings
 
 MOST_CELLS = 10_000
-_WHERE = "where."
 _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
 STUDIES = (
@@ -68,30 +68,22 @@ class Grid:
             settings = self._settings(varied)
             if settings.get("n") == 0 and not self._differs(settings):
                 continue
-            words = [(key.rpartition(".")[2], _text(value)) for key, value in varied.items()]
-            name = " ".join(f"{key}={text}" for key, text in words)
-            slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", key + text) for key, text in words)
+            words = [f"{key.rpartition('.')[2]}{text(value)}" for key, value in varied.items()]
+            slug = "-".join(re.sub(r"[^A-Za-z0-9.+]+", "_", word) for word in words)
             if len(slug) > _LONGEST:  # file systems take no more than 255
                 slug = f"{slug[:_LONGEST]}-{digest_of(varied)[:8]}"
-            cells.append(Cell(name, slug or "run", varied, resolve(settings)))
+            cells.append(Cell(name_of(varied), slug or "run", varied, resolve(settings)))
         if not cells:
             raise UsageError("the study has no cells; allowed: at least one combination")
         return cells
 
     def _settings(self, varied: Mapping[str, Any]) -> dict[str, Any]:
-        """Of the cell with these values."""
-        fixed = {key: value for key, value in self.common.items() if not key.startswith(_WHERE)}
-        starts = [f"{_WHERE}{key}.{_text(value)}." for key, value in {**fixed, **varied}.items()]
-        special = {
-            key.removeprefix(start): value
-            for key, value in self.common.items()
-            for start in starts
-            if key.startswith(start)
-        }
+        """Of the cell with these values; what holds for some cells alone names no code."""
+        settings = planned_settings(self.common, varied)
         for key in IMPORTED:
-            if key in special:
-                raise UsageError(f"{_WHERE}…{key}: it names code; allowed: other settings")
-        return {**fixed, **special, **varied}
+            if key in special(self.common, {**self.common, **varied}):
+                raise UsageError(f"{WHERE}…{key}: it names code; allowed: other settings")
+        return settings
 
     def _differs(self, settings: Mapping[str, Any]) -> bool:
         """Whether fixed hyper-parameters have no other cell that trains in the same way."""
@@ -102,7 +94,7 @@ class Grid:
 
     def _check(self) -> None:
         for key, value in self.common.items():
-            if key.startswith(_WHERE) and isinstance(value, Mapping):
+            if key.startswith(WHERE) and isinstance(value, Mapping):
                 example = '"estimator.mix.n" = 3 in [where]'
                 raise UsageError(f"{key}: a table is not allowed; allowed: {example}")
         number = 1
@@ -111,7 +103,7 @@ class Grid:
                 raise UsageError(f"{key} is both fixed and varied; allowed: one of them")
             if not values:
                 raise UsageError(f"{key}: no values to vary; allowed: one or more")
-            if len({_text(value) for value in values}) < len(values):
+            if len({text(value) for value in values}) < len(values):
                 raise UsageError(f"{key}: a value is given twice; allowed: each once")
             number *= len(values)
         if number > MOST_CELLS:
@@ -124,16 +116,10 @@ class Grid:
             key: value
             for key, value in self.common.items()
             if key not in varied
-            and not (key.startswith(_WHERE) and key.endswith(tuple(f".{new}" for new in given)))
+            and not (key.startswith(WHERE) and key.endswith(tuple(f".{new}" for new in given)))
         }
         vary = {key: values for key, values in self.varied.items() if key not in common}
         return Grid({**fixed, **common}, {**vary, **varied})
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(_text, value)) or "none"
-    return str(value)
 
 
 def planned(

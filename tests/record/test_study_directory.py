@@ -69,3 +69,14 @@ def test_a_cell_without_its_summary_is_not_taken_for_one_that_waits(study):
     (study.run_path(cells[0]) / "summary.json").unlink()
     with pytest.raises(UsageError, match=r"summary\.json: missing"):
         read_study(study.path)
+
+
+def test_the_plan_of_another_study_is_refused(study, tmp_path):
+    fresh(study.run_path(GRID.cells()[0]), COMMON | {"seed": 0})
+    changed = Grid(COMMON | {"learning.learning_rate": 0.002}, GRID.varied)
+    other = StudyDirectory.create(tmp_path / "other", changed, {})
+    shutil.copy(other.path / "study.json", study.path)
+    with pytest.raises(
+        UsageError, match=r"config\.json: damaged \(learning.learning_rate is .* 0.0"
+    ):
+        read_study(study.path)
