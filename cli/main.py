@@ -10,6 +10,7 @@ from hessdiag.errors import CompilerError, NotFiniteError, ShortageError, UsageE
 
 from .compare import compare
 from .demo import demo
+from .leaving import leaving_at_once
 from .reading import envs, report, show
 from .run import run
 from .study import study
@@ -40,7 +41,9 @@ def main() -> None:
     """Entry point: 0 done, 1 numbers went wrong, 2 bad input, 128 + signal when stopped."""
     try:
         _require_text(sys.argv)
-        sys.exit(hessdiag.main(prog_name="hessdiag", standalone_mode=False) or 0)
+        with leaving_at_once():
+            code = hessdiag.main(prog_name="hessdiag", standalone_mode=False)
+        sys.exit(code or 0)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except (click.Abort, KeyboardInterrupt):

@@ -11,6 +11,7 @@ import click
 
 from hessdiag.errors import printable
 
+from .leaving import ended_by_ctrl_c
 from .pace import PLAIN_SECONDS
 
 ENDS = ("finished", "failed", "interrupted")
@@ -49,7 +50,7 @@ def watch(directory: Path, every: float) -> None:
         with understood(directory):
             return look(directory)
 
-    with contextlib.suppress(KeyboardInterrupt):
+    with ended_by_ctrl_c():
         _follow(careful, every)
         click.echo(summary(findings(directory)))
 

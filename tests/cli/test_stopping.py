@@ -2,6 +2,7 @@ import json
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,3 +91,16 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(whole, tmp_path, spawn, whe
 def test_a_run_killed_before_it_compiled_goes_on(whole, tmp_path):
     start(resolve(TINY), tmp_path / "run", command="hessdiag run")
     assert_same_run(resume(tmp_path / "run"), whole)
+
+
+def test_ctrl_c_ends_a_command_that_has_only_begun(tmp_path, spawn):
+    """While JAX is imported, exceptions are lost."""
+    processes = [spawn(*TINY_RUN, "--out", tmp_path / f"{number}") for number in range(6)]
+    time.sleep(0.4)
+    for process in processes:
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+    for process in processes:
+        _, err = process.communicate()
+        assert process.returncode == 128 + signal.SIGINT
+        assert "Traceback" not in err
