@@ -144,7 +144,7 @@ def drive_study(
     split = workers.split(cells, kept, trackers)
     left = fitted_groups(_left(cells, directory, split.together), workers, dry_run=dry_run)
     if dry_run:
-        print_plan(left, processes=workers.processes(split, left))
+        print_plan(left, workers.processes(split, left), split.cores)
         return 0
     with workers.executor(split, left) as executor:
         if directory is not None and left:

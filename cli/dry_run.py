@@ -1,8 +1,9 @@
 """What a study would take: its cells with time and memory, from a short calibration."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,6 +14,7 @@ from hessdiag.errors import printable
 from hessdiag.probes.chunks import unheard
 from hessdiag.study.calibration import Estimate, calibrate
 from hessdiag.study.grid import Cell
+from hessdiag.study.processes import elsewhere
 from hessdiag.train.free_memory import free_memory
 from hessdiag.train.room import fitted, size
 from hessdiag.train.settings import probe_iterations
@@ -45,11 +47,19 @@ def fitted_groups(
     return [fitted_cells(cells, dry_run=dry_run) for cells in groups]
 
 
-def print_plan(groups: Sequence[Sequence[Cell]], *, processes: int = 0) -> None:
+def print_plan(groups: Sequence[Sequence[Cell]], processes: int = 0, cores: int = 0) -> None:
     """Print every cell with its estimate; one calibration per configuration and number of seeds.
 
-    Each is timed alone, on all cores; the whole is that of so many processes side by side.
+    Args:
+        groups: cells that train together.
+        processes: that run them side by side; 0: this one does.
+        cores: of each process.
     """
+    with elsewhere(cores if processes else 0) as call:  # timed as it is going to run
+        _print_plan(groups, max(1, processes), call)
+
+
+def _print_plan(groups: Sequence[Sequence[Cell]], processes: int, call: Callable[..., Any]) -> None:
     number = sum(map(len, groups))
     table = Table(title=f"{number} cell{'s' * (number > 1)}", title_justify="left")
     for heading in ("cell", "iterations", "probes", "compile", "training", "probes take", "memory"):
@@ -63,7 +73,7 @@ def print_plan(groups: Sequence[Sequence[Cell]], *, processes: int = 0) -> None:
         if program not in estimates:
             names = ", ".join(cell.name for cell in cells) or "the run"
             click.echo(printable(f"calibrating {names}"), err=True)
-            estimates[program] = calibrate(cells[0].settings, seeds=len(cells))
+            estimates[program] = call(calibrate, cells[0].settings, len(cells))
             compiling = duration(estimates[program].compile_seconds)
             total += estimates[program].compile_seconds
         estimate = estimates[program]
@@ -86,7 +96,7 @@ def print_plan(groups: Sequence[Sequence[Cell]], *, processes: int = 0) -> None:
     console.print(table)
     side_by_side = f" in {processes} processes" if processes > 1 else ""
     console.print(
-        f"about {duration(total / max(1, processes))} on this machine{side_by_side}, from a short "
+        f"about {duration(total / processes)} on this machine{side_by_side}, from a short "
         "calibration: spectra are counted as if none converged early, and the compilation of "
         f"their programs is not; {size(free_memory())} of memory are free"
     )

@@ -14,6 +14,7 @@ from hessdiag.study.timed import Program, timed
 from hessdiag.train.learner import Learner, TrainState
 from hessdiag.train.memory import needed
 from hessdiag.train.probe import measured_by, sampling_programs
+from hessdiag.train.self_test import set_up_compilation
 from hessdiag.train.settings import Settings, measured_horizon, probe_iterations
 
 _STRIDE = 16  # iterations of a call that is timed, at most
@@ -32,8 +33,9 @@ class Estimate(NamedTuple):
     memory_bytes: int  # beside what imports take
 
 
-def calibrate(settings: Settings, *, seeds: int = 1) -> Estimate:
+def calibrate(settings: Settings, seeds: int = 1) -> Estimate:
     """Time a training step of `seeds` runs as one program, a Hessian product, and the sampling."""
+    set_up_compilation()
     learner, run = Learner(settings), run_keys(settings.seed)
     state, key = learner.init(run.init), run.train
     step = _step(learner, state, key, seeds, settings.train.stride)

@@ -6,8 +6,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from hessdiag.cores import usable_cores
 from hessdiag.study.elsewhere import SECONDS_APART, Elsewhere, End, Publish, on_worker
@@ -119,16 +121,43 @@ class _Worker:
             self.pipe.close()
 
 
+@contextlib.contextmanager
+def elsewhere(cores: int) -> Iterator[Callable[..., Any]]:
+    """Calls functions in a process of so many cores, as those that run tasks are; 0: in this one.
+
+    Raises:
+        OSError: by a call: the process is lost.
+    """
+    if not cores:
+        yield lambda function, *given: function(*given)
+        return
+    usable = usable_cores()[:cores]
+    with ProcessPoolExecutor(1, _SPAWNING, _settle, (usable,)) as pool:
+
+        def call(function: Callable[..., Any], *given: Any) -> Any:
+            try:
+                return pool.submit(function, *given).result()
+            except BrokenExecutor as error:
+                raise OSError(f"{function.__name__}: its process was killed") from error
+
+        yield call
+
+
 def _serve(pipe: Connection, cores: Sequence[int]) -> None:
     """Run what comes through the pipe until it is closed."""
+    _settle(cores)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            pipe.send(_run(*pipe.recv()))
+
+
+def _settle(cores: Sequence[int]) -> None:
+    """Be a process that works on these cores for another, as long as that one is there."""
     for number in StopRequest.SIGNALS:  # may reach all processes; the study says when to stop
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            pipe.send(_run(*pipe.recv()))
 
 
 def _run(task: Task, publish: Publish) -> End:

@@ -146,7 +146,7 @@ def calibrated(monkeypatch):
     """What is calibrated: chunks; nothing is compiled."""
     made = []
 
-    def calibrate(settings, *, seeds):
+    def calibrate(settings, seeds):
         made.append((settings.probe.chunk, seeds))
         return Estimate(10.0, 100.0, 1.0, 2**30)
 

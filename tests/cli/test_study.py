@@ -66,7 +66,7 @@ def calibrations(monkeypatch):
     """What is calibrated; nothing is compiled."""
     made = []
 
-    def calibrate(settings, *, seeds):
+    def calibrate(settings, seeds):
         made.append((settings.n, seeds))
         return Estimate(10.0, 100.0 * seeds, 1.0, 2**20 * seeds)
 

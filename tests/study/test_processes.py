@@ -12,7 +12,7 @@ import pytest
 from hessdiag.cores import usable_cores
 from hessdiag.record.lock import is_held
 from hessdiag.record.study_directory import StudyDirectory
-from hessdiag.study.processes import _run, processes
+from hessdiag.study.processes import _run, elsewhere, processes
 from hessdiag.study.task import Task
 from tests.study import on_workers
 from tests.study.on_workers import (
@@ -94,3 +94,19 @@ def test_cores_are_spread_over_processes():
         assert [worker.cores for worker in executor.workers] == [[core] for core in usable]
     with processes(2, len(usable), published) as executor:
         assert [sorted(worker.cores) for worker in executor.workers] == [usable, usable]
+
+
+def usable() -> tuple[int, list[int]]:
+    return os.getpid(), usable_cores()
+
+
+def test_a_function_may_be_called_on_cores_like_those_of_tasks():
+    with elsewhere(0) as call:
+        assert call(usable) == (os.getpid(), usable_cores())
+    with elsewhere(1) as call:
+        process, cores = call(usable)
+        assert process != os.getpid()
+        assert cores == usable_cores()[:1]
+        assert call(usable) == (process, cores)
+        with pytest.raises(OSError, match="lost: its process was killed"):
+            call(lost, None)
