@@ -15,7 +15,8 @@ from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.tables import NAMES, all_tables
 from hessdiag.analysis.verdict import verdict
 from hessdiag.errors import UsageError
-from hessdiag.record.documents import FORMAT_VERSION, read_document, understood
+from hessdiag.record.digests import difference
+from hessdiag.record.documents import FORMAT_VERSION, damaged, read_document, understood
 from hessdiag.record.run_directory import RunRecord, read_run
 from hessdiag.record.study_directory import CellRecord, CellStatus, StudyRecord, read_study
 from hessdiag.record.sweep_directory import SweepDirectory
@@ -55,7 +56,17 @@ def _findings(directory: Path, muted: Collection[str]) -> Findings:
         raise UsageError(
             f"{directory}: neither a run nor a study (config.json and study.json are missing)"
         )
-    return of_results(directory, muted=muted)
+    outcome = of_results(directory, muted=muted)
+    plan = read_document(directory / "study.json", "provenance")
+    apart = difference(*(_origin(source) for source in (outcome.provenance, plan["provenance"])))
+    if apart:
+        raise damaged(directory / "results.json", f"{apart}, as study.json says")
+    return outcome
+
+
+def _origin(source: Mapping[str, Any]) -> dict[str, Any]:
+    """By what a study was made, and when: its results have it, too."""
+    return {key: source.get(key) for key in ("command", "created")}
 
 
 def of_results(directory: Path, *, muted: Collection[str] = ()) -> Findings:

@@ -159,6 +159,17 @@ def test_what_cannot_be_read_is_refused(written, tmp_path, name, text, words):
         findings(copy)
 
 
+def test_the_results_of_another_study_are_refused(written, tmp_path):
+    copy = Path(shutil.copytree(written, tmp_path / "copy"))
+    document = json.loads((copy / "results.json").read_text())
+    other = {"command": "hessdiag study", "created": "another day"}
+    StudyDirectory(copy).write_results(document | {"provenance": other})
+    with pytest.raises(
+        UsageError, match=rf"^{copy / 'results.json'}: damaged \((command|created) is"
+    ):
+        findings(copy)
+
+
 def test_what_is_neither_is_refused(tmp_path):
     with pytest.raises(UsageError, match=rf"^{tmp_path}: neither a run nor a study"):
         findings(tmp_path)
