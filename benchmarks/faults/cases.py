@@ -97,7 +97,12 @@ def results(path: Path) -> dict[str, object]:
 
 def alike(one: dict[str, object], other: dict[str, object]) -> bool:
     """Whether all of it is the same to the bit."""
-    return one.keys() == other.keys() and all(map(_same, one.values(), other.values()))
+    return not apart(one, other)
+
+
+def apart(one: dict[str, object], other: dict[str, object]) -> list[str]:
+    """The places where they are not the same to the bit."""
+    return [place for place in {**one, **other} if not _same(one.get(place), other.get(place))]
 
 
 def _same(one: object, other: object) -> bool:

@@ -17,7 +17,7 @@ from benchmarks.faults.cases import (
     RUN,
     SIGNALS,
     Case,
-    alike,
+    apart,
     command,
     done,
     outcome,
@@ -63,8 +63,9 @@ def kills(folder: Path, kind: str, count: int, rng: random.Random) -> Iterator[C
         has_begun = (path / mark).exists()
         code, _, err = done(*(resume if has_begun else (*words, "--out", path)))
         left = [*path.rglob("*.tmp"), *path.rglob("*checkpoint-tmp*")]
-        what = outcome(code, err, alike(results(path), expected) and not left, RECOVERED)
-        life = ", ".join(f"{number.name} {after:.2f} s" for number, _, after in told)
+        harm = [*apart(results(path), expected), *(str(file.relative_to(path)) for file in left)]
+        what = outcome(code, err, not harm, RECOVERED)
+        life = ", ".join([*(f"{number.name} {after:.2f} s" for number, _, after in told), *harm])
         for number, again, _ in told:
             what_of = f"{kind}, going on" if again else kind
             yield Case(f"{number.name} of a {what_of}", what, f"{life}: {err[-300:]}")
