@@ -131,6 +131,8 @@ class Run:
         """The states to go on from: of the newest iteration that all saved, if there is one."""
         saved = {run: run.saved() for run in self._runs}
         common = set.intersection(*map(set, saved.values()))
+        if not common and [] in saved.values() and max(map(len, saved.values())) == 1:
+            saved = dict.fromkeys(self._runs, [])  # killed as they were saved for the first time
         return {
             run: self._begin(run, [t for t in saved[run] if t in common or not common] or [0])
             for run in self._runs
@@ -153,9 +155,7 @@ class Run:
             yield from self._prober.lowered(state, run.keys)
 
     def _loop(self, states: dict[SeedRun, TrainState]) -> None:
-        for run in self._runs:
-            if run.is_done:
-                run.finish(states[run])
+        self._finish([(run, states[run]) for run in self._runs if run.is_done])
         together = None
         while going := [run for run in self._runs if run.goes_on]:
             first = min(run.iteration for run in going)
@@ -194,11 +194,17 @@ class Run:
         stopping = self._stop.is_made()
         if stopping or minutes >= self._settings.train.checkpoint_minutes:
             self._save(together)
-        for number, run in enumerate(together.runs):
-            if run.is_done:
-                run.finish(together.state(number))
+        ended = [number for number, run in enumerate(together.runs) if run.is_done]
+        self._finish([(together.runs[number], together.state(number)) for number in ended])
         if stopping and any(run.goes_on for run in self._runs):
             self._stop.check()
+
+    def _finish(self, ended: Sequence[tuple[SeedRun, TrainState]]) -> None:
+        """All are saved before one of them counts as finished: none is then left to train alone."""
+        for run, state in ended:
+            run.save(state)
+        for run, _ in ended:
+            run.summarise("finished")
 
     def _save(self, together: LockStep) -> None:
         for number, run in enumerate(together.runs):

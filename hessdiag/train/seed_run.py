@@ -115,11 +115,6 @@ class SeedRun:
         record = self._directory.record()
         self.checkpoints.save(self.iteration if iteration is None else iteration, state, record)
 
-    def finish(self, state: TrainState) -> None:
-        """All iterations are done."""
-        self.save(state)
-        self.summarise("finished")
-
     @property
     def has_probes_to_come(self) -> bool:
         """Whether a probe is wanted after the next iteration, or later."""
