@@ -132,7 +132,7 @@ class Run:
         saved = {run: run.saved() for run in self._runs}
         common = set.intersection(*map(set, saved.values()))
         if not common and [] in saved.values() and max(map(len, saved.values())) == 1:
-            saved = dict.fromkeys(self._runs, [])  # killed as they were saved for the first time
+            saved = {run: [] for run in self._runs}  # killed as they were first saved
         return {
             run: self._begin(run, [t for t in saved[run] if t in common or not common] or [0])
             for run in self._runs

@@ -1,7 +1,5 @@
 """Seeds that train as one program, killed between what one of them writes and the next does."""
 
-import pytest
-
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import Grid
