@@ -11,18 +11,21 @@ import click
 import jax
 
 from hessdiag.bias.calibration import calibrate
+from hessdiag.bias.executors import in_processes
 from hessdiag.bias.plan import Plan, planned, shipped
 from hessdiag.bias.study import BiasStudy, said_of
-from hessdiag.errors import UsageError
+from hessdiag.errors import UsageError, printable
 from hessdiag.record.documents import dotted, understood
 from hessdiag.record.provenance import provenance
 from hessdiag.record.sweep_directory import SweepDirectory
 from hessdiag.report import write_report
+from hessdiag.study.processes import elsewhere
 from hessdiag.train.launch import require_trusted
 from hessdiag.train.self_test import require_sound_compiler, set_up_compilation
 
 from .drive import now_under_reports, stoppable, tell_end
 from .words import duration
+from .workers import Workers
 
 
 def drive_bias(
@@ -30,6 +33,7 @@ def drive_bias(
     resume: Path | None,
     out: Path | None,
     changes: Mapping[str, Any],
+    workers: Workers,
     *,
     dry_run: bool,
     quiet: bool,
@@ -42,8 +46,10 @@ def drive_bias(
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     directory = SweepDirectory(resume) if resume else None
     plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
+    kept = directory.cores if directory else None
+    number, cores = workers.apart(len(plan.points()), kept)
     if dry_run:
-        _print_plan(plan)
+        _print_plan(plan, number, cores)
         return 0
     set_up_compilation()
     if directory is None:
@@ -51,14 +57,20 @@ def drive_bias(
             source = provenance(command, compiler_self_test=require_sound_compiler())
         path = out or now_under_reports(name or "")
         directory = SweepDirectory.create(
-            path, plan.document, said_of(plan), source, name=name or ""
+            path, plan.document, said_of(plan), source, name=name or "", cores=cores
         )
     else:
         directory.note_resumption(command)
     path = directory.path
-    with stoppable("study", "--resume", str(path)) as stop:
+    with (
+        in_processes(number, cores) as executor,
+        stoppable("study", "--resume", str(path)) as stop,
+    ):
         progress = _Progress(quiet=quiet)
-        BiasStudy(directory, plan, stop, progress, lambda: write_report(path)).go()
+        study = BiasStudy(
+            directory, plan, stop, progress, lambda: write_report(path), executor, _tell
+        )
+        study.go()
     tell_end(path, quiet=quiet)
     return 0
 
@@ -69,7 +81,7 @@ def refuse_others(given: Mapping[str, Any]) -> None:
         if value:
             raise UsageError(
                 f"{flag}: not allowed with a study of bias; allowed: --set, --out, --resume, "
-                "--dry-run, --quiet"
+                "--workers, --dry-run, --quiet"
             )
 
 
@@ -87,23 +99,29 @@ def _kept(directory: SweepDirectory) -> Plan:
         return planned(document, document.get("changes"))
 
 
-def _print_plan(plan: Plan) -> None:
+def _print_plan(plan: Plan, processes: int, cores: int) -> None:
     """Every point, and what each sweep takes, from a calibration of two of its points."""
     points = plan.points()
     for point in points:
         click.echo(point.slug)
-    set_up_compilation()
     total = 0.0
-    for sweep in plan.sweeps:
-        cost = calibrate(sweep)
-        total += cost.seconds
-        memory = f"{cost.memory_bytes / 2**20:,.0f} MiB"
-        taken = f"about {duration(cost.seconds)}, {memory}"
-        click.echo(f"{sweep.name}: {taken} if all points are like {cost.slug}")
+    with elsewhere(cores) as call:  # timed as it is going to run
+        for sweep in plan.sweeps:
+            cost = call(calibrate, sweep)
+            total += cost.seconds
+            memory = f"{cost.memory_bytes / 2**20:,.0f} MiB"
+            taken = f"about {duration(cost.seconds)}, {memory}"
+            click.echo(f"{sweep.name}: {taken} if all points are like {cost.slug}")
+    side_by_side = f" in {processes} processes" if processes > 1 else ""
     click.echo(
-        f"{len(points)} points, {sum(len(p.cells) for p in points)} cells, about {duration(total)} "
-        "to draw estimates on this machine; exact meta-gradients and intervals come on top"
+        f"{len(points)} points, {sum(len(p.cells) for p in points)} cells, about "
+        f"{duration(total / max(1, processes))} to draw estimates on this machine{side_by_side}; "
+        "exact meta-gradients and intervals come on top"
     )
+
+
+def _tell(message: str) -> None:
+    click.echo(printable(f"hessdiag: {message}"), err=True)
 
 
 class _Progress:
@@ -112,14 +130,14 @@ class _Progress:
     def __init__(self, *, quiet: bool):
         self._quiet = quiet
         self._began = time.monotonic()
-        self._first: int | None = None
+        self._first = 0
 
-    def __call__(self, done: int, total: int, name: str) -> None:
-        self._first = done if self._first is None else self._first
-        if self._quiet or not name:
+    def __call__(self, done: int, total: int, name: str | None) -> None:
+        if name is None:
+            self._first = done
             return
-        since, left = done - self._first, ""
-        if since:
-            rate = (time.monotonic() - self._began) / since
-            left = f", about {duration(rate * (total - done))} left"
-        click.echo(f"[{done + 1}/{total}] {name}{left}")
+        if self._quiet:
+            return
+        rate = (time.monotonic() - self._began) / (done - self._first)
+        left = f", about {duration(rate * (total - done))} left" if done < total else ""
+        click.echo(f"[{done}/{total}] {name}{left}")

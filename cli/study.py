@@ -104,8 +104,8 @@ def study(
         from .drive_bias import drive_bias, refuse_others
 
         others = {"--config": config, "--vary": vary, "--log": trackers}
-        refuse_others(others | where.flags() | _typed(values))
-        return drive_bias(name, resume, out, common, dry_run=dry_run, quiet=quiet)
+        refuse_others(others | where._replace(number=None).flags() | _typed(values))
+        return drive_bias(name, resume, out, common, where, dry_run=dry_run, quiet=quiet)
 
     from hessdiag.study.grid import Grid, planned
 

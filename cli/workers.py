@@ -63,6 +63,17 @@ class Workers(NamedTuple):
         number = 1 if self.kind == DASK or trackers else self.number or _processes()
         return Split.of(cells, workers=number, usable=len(usable_cores()), together=together)
 
+    def apart(self, tasks: int, kept: int | None) -> tuple[int, int]:
+        """How many processes run tasks that share nothing, and on how many cores each of them.
+
+        As many cores as were kept, but for what is said anew. No process: this one does.
+        """
+        usable, cores = len(usable_cores()), kept
+        if kept is None or self.number is not None:
+            busy = min(tasks, self.number or _processes())
+            cores = max(1, usable // busy) if busy > 1 else 0
+        return (min(tasks, max(1, usable // cores)), cores) if cores else (0, 0)
+
     def executor(
         self, split: "Split", left: Sequence[Sequence["Cell"]]
     ) -> AbstractContextManager["Executor"]:

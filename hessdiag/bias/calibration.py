@@ -8,6 +8,7 @@ from hessdiag.bias.measure import chunks_of_keys, first_state, program_of
 from hessdiag.bias.plan import Point, Sweep
 from hessdiag.study.timed import timed
 from hessdiag.train.learner import Learner
+from hessdiag.train.self_test import set_up_compilation
 
 
 class Cost(NamedTuple):
@@ -20,6 +21,7 @@ class Cost(NamedTuple):
 
 def calibrate(sweep: Sweep) -> Cost:
     """The dearer of the first curve and the last, at the axis's end, where points are largest."""
+    set_up_compilation()
     points = sweep.points()
     end = max(point.at for point in points)
     largest = [point for point in points if point.at == end]

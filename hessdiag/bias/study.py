@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hessdiag.bias.measure import Measurer
+from hessdiag.bias.executors import Executor, here
 from hessdiag.bias.plan import Plan, Point
+from hessdiag.errors import UsageError
+from hessdiag.probes.chunks import unheard
 from hessdiag.record.lock import locked
 from hessdiag.record.sweep_directory import SweepDirectory
 from hessdiag.train.interrupt import StopRequest
@@ -19,36 +21,49 @@ class BiasStudy:
         directory: of the study.
         plan: what it measures.
         stop: asked before every point.
-        observe: hears how many points are done, of how many, and of the one that is next.
+        observe: hears how many points are done, of how many, and which was the last; None at first.
         conclude: makes the report of what there is.
+        executor: measures points.
+        tell: hears of points that are measured again, and why.
     """
 
     directory: SweepDirectory
     plan: Plan
     stop: StopRequest
-    observe: Callable[[int, int, str], object]
+    observe: Callable[[int, int, str | None], object]
     conclude: Callable[[], object]
+    executor: Executor = here
+    tell: Callable[[str], object] = unheard
 
     def go(self) -> None:
         """Measure what is left.
 
         Raises:
             Interrupted: a stop was requested; everything is saved.
+            OSError: a process that measures was lost, or a file cannot be written.
             UsageError: a reference is not exact.
         """
         points = self.plan.points()
         with locked(self.directory.path):
-            left = [p for p in points if self.directory.measured(p.slug) is None]
-            measure = Measurer()
+            left = [point for point in points if not self._is_measured(point)]
+            done = len(points) - len(left)
+            self.observe(done, len(points), None)
             try:
-                for number, point in enumerate(left, start=len(points) - len(left)):
-                    self.stop.check()
-                    self.observe(number, len(points), point.slug)
-                    dataset = measure(point, self.plan.sweep_of(point))
+                for point, dataset in self.executor(self.plan, left, self.stop):
                     self.directory.write(point.slug, dataset)
+                    done += 1
+                    self.observe(done, len(points), point.slug)
             finally:
                 self.conclude()
-        self.observe(len(points), len(points), "")
+
+    def _is_measured(self, point: Point) -> bool:
+        """Whether it is, and is whole; else nothing of it is kept."""
+        try:
+            return self.directory.measured(point.slug) is not None
+        except UsageError as error:
+            self.tell(f"{error}; it is measured again")
+            self.directory.forget(point.slug)
+            return False
 
 
 def said_of(plan: Plan) -> dict[str, Mapping[str, Any]]:

@@ -15,7 +15,12 @@ _LARGEST = 8  # bytes in memory for each of a file, which is not compressed
 
 def write_dataset(path: Path, dataset: xr.Dataset) -> None:
     """Write all of it, or nothing."""
-    write_atomically(path, bytes(dataset.to_netcdf(None, engine="h5netcdf")))
+    write_atomically(path, as_file(dataset))
+
+
+def as_file(dataset: xr.Dataset) -> bytes:
+    """What a file of it holds."""
+    return bytes(dataset.to_netcdf(None, engine="h5netcdf"))
 
 
 def read_dataset(path: Path, *attributes: str, without: frozenset[str] = frozenset()) -> xr.Dataset:

@@ -1,5 +1,6 @@
 """The directory of a study of bias: its plan, and a file of measurements per point."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import xarray as xr
 
 from hessdiag.errors import UsageError
-from hessdiag.record.datasets import read_dataset, write_dataset
+from hessdiag.record.atomic import write_atomically
+from hessdiag.record.datasets import as_file, read_dataset
+from hessdiag.record.digests import changed, difference, digest_of
 from hessdiag.record.documents import (
     FORMAT_VERSION,
     damaged,
@@ -37,6 +40,7 @@ class SweepDirectory:
         provenance: Mapping[str, Any],
         *,
         name: str,
+        cores: int = 0,
     ) -> "SweepDirectory":
         """Make it, where nothing is measured yet.
 
@@ -46,6 +50,7 @@ class SweepDirectory:
             points: what is said of every point, by the slug of its file.
             provenance: where the numbers come from.
             name: that of its report.
+            cores: of each process that measures points; 0: all, in the study's own.
 
         Raises:
             UsageError: it exists already, or cannot be written.
@@ -57,6 +62,7 @@ class SweepDirectory:
             "plan": dict(plan),
             "points": {slug: dict(said) for slug, said in points.items()},
             "provenance": dict(provenance),
+            "split": {"cores": cores},
         }
         make_study(path, document)
         return cls(path)
@@ -80,7 +86,14 @@ class SweepDirectory:
                 raise damaged(file, f"{key} is no table")
         if not all(SLUG.fullmatch(slug) for slug in document["points"]):
             raise damaged(file, "points has what is no name of a file")
+        if type(_cores(document)) is not int or _cores(document) < 0:
+            raise damaged(file, "split is not one of points")
         return document
+
+    @property
+    def cores(self) -> int:
+        """Of each process that measures points; 0: all, in the study's own."""
+        return _cores(self.document)
 
     def note_resumption(self, command: str) -> None:
         """Keep in study.json where it is gone on with, and by which command line."""
@@ -91,14 +104,48 @@ class SweepDirectory:
         return self.path / "cells" / f"{slug}.nc"
 
     def measured(self, slug: str) -> xr.Dataset | None:
-        """A point's measurements; None where there are none, or the file is damaged."""
-        if not self.file(slug).is_file():
+        """A point's measurements; None where there are none.
+
+        Raises:
+            UsageError: they are not as they were written, or those of another point or study.
+        """
+        file, note = self.file(slug), self._note(slug)
+        if not file.is_file():
             return None
-        try:
-            return read_dataset(self.file(slug), "at")
-        except UsageError:
-            return None
+        if note.is_file():  # there was none at first
+            kept = read_document(note, *self._origin(slug), "file")
+            if changed(file.parent, {file.name: kept["file"]}):
+                raise damaged(file, f"it is not as {note.name} says")
+            if apart := difference(kept, {**kept, **self._origin(slug)}):
+                raise damaged(note, f"{apart}, as study.json says")
+        return read_dataset(file, "at")
 
     def write(self, slug: str, dataset: xr.Dataset) -> None:
-        """Keep a point's measurements."""
-        write_dataset(self.file(slug), dataset)
+        """Keep a point's measurements; first what is noted of them."""
+        content = as_file(dataset)
+        counted = [len(content), hashlib.sha256(content).hexdigest()]
+        write_document(self._note(slug), {**self._origin(slug), "file": counted})
+        write_atomically(self.file(slug), content)
+
+    def forget(self, slug: str) -> None:
+        """A point is about to be measured anew."""
+        self.file(slug).unlink(missing_ok=True)
+        self._note(slug).unlink(missing_ok=True)
+
+    def _note(self, slug: str) -> Path:
+        return self.path / "cells" / f"{slug}.json"
+
+    def _origin(self, slug: str) -> dict[str, Any]:
+        """What is measured: the point, and the digest of the plan."""
+        document = self.document
+        return {
+            "format_version": FORMAT_VERSION,
+            "point": {"slug": slug, **document["points"].get(slug, {})},
+            "plan": digest_of(document["plan"]),
+        }
+
+
+def _cores(document: Mapping[str, Any]) -> Any:
+    """As it is there; studies from before it was kept had one process."""
+    split = document.get("split", {})
+    return split.get("cores", 0) if isinstance(split, dict) else None

@@ -7,8 +7,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection, wait
+from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from hessdiag.cores import usable_cores
@@ -29,12 +30,7 @@ def processes(number: int, cores: int, publish: Publish) -> Iterator["Processes"
             decides the last digits of what a cell computes.
         publish: makes the report of a cell's run, in its process; can be pickled.
     """
-    usable = usable_cores()
-    shares = [
-        [usable[(worker * cores + core) % len(usable)] for core in range(min(cores, len(usable)))]
-        for worker in range(number)
-    ]
-    executor = Processes(shares, publish)
+    executor = Processes(_shares(number, cores), publish)
     try:
         yield executor
     finally:
@@ -122,6 +118,19 @@ class _Worker:
 
 
 @contextlib.contextmanager
+def pool(number: int, cores: int) -> Iterator[ProcessPoolExecutor]:
+    """So many processes of so many cores, for functions of one's own; they end with this one."""
+    shares = _SPAWNING.SimpleQueue()
+    for share in _shares(number, cores):
+        shares.put(share)
+    executor = ProcessPoolExecutor(number, _SPAWNING, _take, (shares,))
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
 def elsewhere(cores: int) -> Iterator[Callable[..., Any]]:
     """Calls functions in a process of so many cores, as those that run tasks are; 0: in this one.
 
@@ -131,16 +140,33 @@ def elsewhere(cores: int) -> Iterator[Callable[..., Any]]:
     if not cores:
         yield lambda function, *given: function(*given)
         return
-    usable = usable_cores()[:cores]
-    with ProcessPoolExecutor(1, _SPAWNING, _settle, (usable,)) as pool:
+    with pool(1, cores) as executor:
+        yield lambda function, *given: ended(executor.submit(function, *given))
 
-        def call(function: Callable[..., Any], *given: Any) -> Any:
-            try:
-                return pool.submit(function, *given).result()
-            except BrokenExecutor as error:
-                raise OSError(f"{function.__name__}: its process was killed") from error
 
-        yield call
+def ended(future: Future[Any]) -> Any:
+    """What a function returns, once it does.
+
+    Raises:
+        OSError: its process is lost.
+    """
+    try:
+        return future.result()
+    except BrokenExecutor as error:
+        raise OSError("a process of this command was killed") from error
+
+
+def _shares(number: int, cores: int) -> list[list[int]]:
+    """The cores of each process."""
+    usable = usable_cores()
+    return [
+        [usable[(worker * cores + core) % len(usable)] for core in range(min(cores, len(usable)))]
+        for worker in range(number)
+    ]
+
+
+def _take(shares: "SimpleQueue[list[int]]") -> None:
+    _settle(shares.get())
 
 
 def _serve(pipe: Connection, cores: Sequence[int]) -> None:

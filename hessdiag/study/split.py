@@ -32,7 +32,7 @@ class Split(NamedTuple):
         parts = -(-workers // max(1, len(seeds)))  # of each configuration
         together = together or min(TOGETHER, -(-max(seeds.values(), default=1) // parts))
         busy = min(workers, len(groups(cells, together)))
-        return cls(together, usable // busy if busy > 1 else 0)
+        return cls(together, max(1, usable // busy) if busy > 1 else 0)
 
     def processes(self, tasks: int, *, usable: int) -> int:
         """How many processes run so many tasks; none where the study's own does."""

@@ -1,11 +1,23 @@
 """A study of bias as people run it: resumed, reported, read again."""
 
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from hessdiag.analysis import findings
+from hessdiag.bias import executors
+from hessdiag.bias.executors import in_processes
 from hessdiag.bias.plan import planned
 from hessdiag.bias.study import BiasStudy, said_of
+from hessdiag.cores import usable_cores
+from hessdiag.errors import UsageError
+from hessdiag.record.documents import write_document
 from hessdiag.record.sweep_directory import SweepDirectory
 from hessdiag.report import write_report
 from hessdiag.train.interrupt import Interrupted, StopRequest
@@ -59,7 +71,8 @@ def directory(tmp_path_factory):
     assert sum(made.measured(slug) is not None for slug in said_of(wanted)) == 2
     assert findings(path).cells["state"].tolist().count("waiting") == 4
     go(StopRequest())
-    assert [done for done, _, _ in heard] == [0, 1, 2, 3, 4, 5, 6]
+    assert [done for done, _, _ in heard] == [0, 1, 2, 2, 3, 4, 5, 6]
+    assert [slug for _, _, slug in heard if slug] == list(said_of(wanted))
     return path
 
 
@@ -85,15 +98,93 @@ def test_the_report_reads_the_same_without_the_measurements(directory, tmp_path)
     assert len((tmp_path / "report.html").read_text()) == pytest.approx(len(page), rel=0.02)
 
 
-def test_a_damaged_point_is_measured_again(directory):
-    made, wanted = SweepDirectory(directory), plan()
-    slug = wanted.points()[3].slug
+def flipped(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file):
+    file.write_bytes(b"\x89HDF")
+
+
+def exchanged(file):
+    other = next(each for each in file.parent.glob("*.nc") if each != file)
+    shutil.copy(other, file)
+
+
+def of_another_study(file):
+    """With its note, whose digests fit."""
+    note = file.with_suffix(".json")
+    document = json.loads(note.read_text())
+    write_document(note, {**document, "plan": "another"})
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, exchanged, of_another_study])
+def test_a_damaged_point_is_told_and_measured_again(directory, tmp_path, damage):
+    copy, wanted = Path(shutil.copytree(directory, tmp_path / "study")), plan()
+    made, slug = SweepDirectory(copy), wanted.points()[3].slug
     before = made.measured(slug)
-    made.file(slug).write_bytes(b"\x89HDF")
-    done = []
-    BiasStudy(made, wanted, StopRequest(), lambda *at: done.append(at), lambda: None).go()
-    assert len(done) == 2
+    damage(made.file(slug))
+    with pytest.raises(UsageError, match=rf"{slug}\.(nc|json): damaged"):
+        findings(copy)
+    done, told = [], []
+    BiasStudy(
+        made,
+        wanted,
+        StopRequest(),
+        lambda *at: done.append(at),
+        lambda: None,
+        tell=told.append,
+    ).go()
+    assert [slug for _, _, slug in done] == [None, slug]
+    assert len(told) == 1
     after = made.measured(slug)
     assert before is not None
     assert after is not None
     assert after.equals(before)
+
+
+class StopWhenAsked(StopRequest):
+    """Made from outside."""
+
+    def made(self, done, *_):
+        if done == 3:
+            self.signal_number = 2
+
+
+def test_processes_measure_the_same_stopped_or_not(directory, tmp_path):
+    wanted, usable = plan(), len(usable_cores())
+    measured = []
+    for name, stop in (("whole", StopRequest()), ("stopped", StopWhenAsked())):
+        made = SweepDirectory.create(
+            tmp_path / name, wanted.document, said_of(wanted), {}, name="test", cores=1
+        )
+        with in_processes(2, max(1, usable // 2)) as executor:
+            heard = getattr(stop, "made", lambda *_: None)
+            study = BiasStudy(made, wanted, stop, heard, lambda: None, executor)
+            if name == "stopped":
+                with pytest.raises(Interrupted):
+                    study.go()
+                count = sum(made.measured(slug) is not None for slug in said_of(wanted))
+                assert 3 <= count <= 4
+                stop.signal_number = None
+                study = replace(study, observe=lambda *_: None)
+            study.go()
+        measured.append([made.measured(slug) for slug in said_of(wanted)])
+    here = [SweepDirectory(directory).measured(slug) for slug in said_of(wanted)]
+    for one, other, alone in zip(*measured, here, strict=True):
+        assert one.identical(other)
+        xr.testing.assert_allclose(one, alone, rtol=1e-9, atol=1e-12)
+
+
+def test_a_lost_process_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "_measured", lost)
+    wanted = plan()
+    made = SweepDirectory.create(tmp_path / "study", wanted.document, said_of(wanted), {}, name="x")
+    with in_processes(1, 1) as executor, pytest.raises(OSError, match="was killed"):
+        BiasStudy(made, wanted, StopRequest(), lambda *_: None, lambda: None, executor).go()
+
+
+def lost(*_):
+    os._exit(1)

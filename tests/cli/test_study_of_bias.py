@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from hessdiag.cli import workers  # pyright: ignore[reportMissingImports]
+from hessdiag.cli.workers import Workers  # pyright: ignore[reportMissingImports]
 
 from hessdiag.bias.plan import planned, shipped
 from hessdiag.bias.study import said_of
+from hessdiag.cores import usable_cores
 from hessdiag.record.sweep_directory import SweepDirectory
 
 
@@ -73,3 +76,34 @@ def test_a_damaged_plan_is_one_line(cli, tmp_path):
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     assert "damaged" in done.err
+
+
+@pytest.mark.parametrize(
+    ("said", "tasks", "kept", "processes"),
+    [
+        (None, 9, None, (4, 1)),
+        (None, 3, None, (3, 1)),
+        (None, 1, None, (0, 0)),
+        (2, 9, None, (2, 2)),
+        (9, 9, None, (4, 1)),
+        (1, 9, None, (0, 0)),
+        (None, 9, 0, (0, 0)),
+        (None, 9, 2, (2, 2)),
+        (None, 1, 2, (1, 2)),
+        (1, 9, 2, (0, 0)),
+    ],
+)
+def test_points_are_spread_over_cores_as_before_unless_it_is_said(
+    monkeypatch, said, tasks, kept, processes
+):
+    monkeypatch.setattr(workers, "usable_cores", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(workers, "_processes", lambda: 4)
+    assert Workers(number=said).apart(tasks, kept) == processes
+
+
+def test_a_dry_run_is_timed_in_a_process(cli, tmp_path):
+    path, small = tmp_path / "study", ("--set", "probe.samples=8", "--set", "probe.chunk=8")
+    done = cli("study", "lsf", *small, "--workers", "2", "--out", path, "--dry-run")
+    assert done.code == 0
+    assert not path.exists()
+    assert "in 2 processes" in done.out or len(usable_cores()) == 1
