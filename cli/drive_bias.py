@@ -12,6 +12,7 @@ import jax
 
 from hessdiag.bias.calibration import calibrate
 from hessdiag.bias.executors import in_processes
+from hessdiag.bias.memory import fitted_plan, processes_that_fit
 from hessdiag.bias.plan import Plan, planned, shipped
 from hessdiag.bias.study import BiasStudy, said_of
 from hessdiag.errors import UsageError, printable
@@ -46,8 +47,10 @@ def drive_bias(
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     directory = SweepDirectory(resume) if resume else None
     plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
+    plan = fitted_plan(plan, tell=_tell)
     kept = directory.cores if directory else None
     number, cores = workers.apart(len(plan.points()), kept)
+    number = processes_that_fit(plan, number)
     if dry_run:
         _print_plan(plan, number, cores)
         return 0

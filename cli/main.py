@@ -6,7 +6,14 @@ from typing import NoReturn
 
 import click
 
-from hessdiag.errors import CompilerError, NotFiniteError, ShortageError, UsageError, printable
+from hessdiag.errors import (
+    CompilerError,
+    NotFiniteError,
+    ShortageError,
+    UsageError,
+    printable,
+    ran_out_of_memory,
+)
 
 from .compare import compare
 from .demo import demo
@@ -55,7 +62,12 @@ def main() -> None:
         _complain(error.format_message(), 2)
     except UsageError as error:
         _complain(str(error), 2)
-    except (CompilerError, NotFiniteError, ShortageError, OSError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        says = "memory ran out; what is finished is saved"
+        _complain(str(error) if isinstance(error, ShortageError) else says, 1)
+    except (CompilerError, NotFiniteError, OSError) as error:
         too_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
         _complain(str(error), 2 if too_long else 1)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 
 from hessdiag.bias.measure import chunks_of_keys, first_state, program_of
+from hessdiag.bias.memory import extremes
 from hessdiag.bias.plan import Point, Sweep
 from hessdiag.study.timed import timed
 from hessdiag.train.learner import Learner
@@ -23,10 +24,7 @@ def calibrate(sweep: Sweep) -> Cost:
     """The dearer of the first curve and the last, at the axis's end, where points are largest."""
     set_up_compilation()
     points = sweep.points()
-    end = max(point.at for point in points)
-    largest = [point for point in points if point.at == end]
-    ends = largest if len(largest) < 2 else (largest[0], largest[-1])
-    return max(_cost(point, points) for point in ends)
+    return max(_cost(point, points) for point in extremes(points))
 
 
 def _cost(point: Point, points: list[Point]) -> Cost:

@@ -30,8 +30,10 @@ class ProbeSettings:
     )
     products: bool = setting(True, "norms of products over inner steps", "--products/--no-products")
     operator_unrolls: int = setting(1, "of the unrolls, how many have all operators", least=0)
-    departure_probes: int = setting(4, "random vectors behind a departure from normality", least=2)
-    starts: int = setting(2, "random Lanczos start vectors per spectrum", least=1)
+    departure_probes: int = setting(
+        4, "random vectors behind a departure from normality", least=2, most=1000
+    )
+    starts: int = setting(2, "random Lanczos start vectors per spectrum", least=1, most=1000)
     min_matvecs: int = setting(
         0, "Hessian products per start at the least; the density wants many", least=0
     )

@@ -24,7 +24,7 @@ class MarkovRewardProcess(NamedScalars):
     depend on the parameters, and every rollout is a batch of whole episodes.
     """
 
-    states: int = setting(10, "number of states", least=1)
+    states: int = setting(10, "number of states", least=1, most=1000)
     batch_size: int = setting(32, "episodes per inner update", "--batch-size", least=1)
     even_reward: float = setting(0.1, "reward of the even states")
     odd_std: float = setting(1.0, "standard deviation of the reward of the odd states", least=0)

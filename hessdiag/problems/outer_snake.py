@@ -36,8 +36,8 @@ class TemporalDifferences(NamedTuple):
 class OuterSnake(NamedScalars):
     """Policy, critic and, if there is one, outer critic: three networks that share nothing."""
 
-    rows: int = setting(6, "rows of the board", "--board-size", least=2)
-    cols: int = setting(6, "columns", "--board-size", least=2)
+    rows: int = setting(6, "rows of the board", "--board-size", least=2, most=1000)
+    cols: int = setting(6, "columns", "--board-size", least=2, most=1000)
     batch_size: int = setting(512, "environments played in parallel, B", "--batch-size", least=1)
     rollout_length: int = setting(
         5, "steps per environment and inner update, T", "--rollout-length", least=1

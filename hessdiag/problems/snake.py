@@ -25,9 +25,13 @@ class Snake(ActorCriticProblem):
     """The game of Snake: one fruit is one point, collision or leaving the board ends it."""
 
     rows: int = setting(
-        12, "rows of the board, halved twice by the network", "--board-size", least=SMALLEST_BOARD
+        12,
+        "rows of the board, halved twice by the network",
+        "--board-size",
+        least=SMALLEST_BOARD,
+        most=1000,
     )
-    cols: int = setting(12, "columns, likewise", "--board-size", least=SMALLEST_BOARD)
+    cols: int = setting(12, "columns, likewise", "--board-size", least=SMALLEST_BOARD, most=1000)
     batch_size: int = setting(32, "environments played in parallel, B", "--batch-size", least=1)
     rollout_length: int = setting(
         20, "steps per environment and inner update, T", "--rollout-length", least=1

@@ -35,8 +35,8 @@ class TabularProblem:
         choices=lambda: (SAME, *OBJECTIVES),
     )
     outer: str = setting("ad", "what the outer loss is minus of", choices=lambda: OBJECTIVES)
-    states: int = setting(20, "states of the process", least=1)
-    actions: int = setting(5, "actions", least=1)
+    states: int = setting(20, "states of the process", least=1, most=1000)
+    actions: int = setting(5, "actions", least=1, most=50)
     concentration: float = setting(0.001, "of the Dirichlet that transitions are from", above=0)
     gamma: float = setting(0.8, "discount", least=0, below=1)
     mdp_seed: int = setting(0, "seed of the process", least=0, most=2**32 - 1)

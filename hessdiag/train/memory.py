@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.core import ShapedArray
+from jax.extend.core import Jaxpr, subjaxprs
 from jax.stages import Compiled
 
 from hessdiag.probes.settings import ProbeSettings
@@ -20,6 +22,7 @@ from hessdiag.train.settings import Settings, TrainSettings, measured_horizon, p
 PROCESS = 512 * 2**20
 """Bytes of what is compiled and of the compiler, beside what imports take: 300 to 700 MiB seen."""
 
+_KEY, _INDEX = 8, 8  # bytes of a random key, and of an index
 _PACKED = 4  # copies of a state while it is saved: leaves, one array, its digest, orbax's
 
 
@@ -32,11 +35,14 @@ class Sizes(NamedTuple):
     size: int  # of the parameters, a number and no bytes
     trajectories: int  # of one rollout
     kept: int  # by the forward pass of one gradient, for the backward pass
+    largest: int  # array inside of both; the compiler may do without it
+    meta: int  # of the meta-parameters
 
 
 def sizes_of(settings: Settings) -> Sizes:
     """By shapes alone, in about a second."""
-    return _remembered(_SIZES, _of_shapes(settings), lambda: _sizes(settings))
+    asked = f"{_of_shapes(settings)}, {jax.config.read('jax_enable_x64')}"
+    return _remembered(_SIZES, asked, lambda: _sizes(settings))
 
 
 def _sizes(settings: Settings) -> Sizes:
@@ -50,8 +56,12 @@ def _sizes(settings: Settings) -> Sizes:
     def backward(params, eta, trajectories):
         return jax.vjp(lambda params: system.update.loss(params, eta, trajectories), params)[1]
 
-    kept = jax.eval_shape(backward, state.inner.params, state.eta, trajectories)
+    def both(params, eta, env_state, key):
+        return backward(params, eta, system.rollout(params, eta, env_state, key)[1])
+
     params = state.inner.params
+    kept = jax.eval_shape(backward, params, state.eta, trajectories)
+    inside = jax.make_jaxpr(both)(params, state.eta, state.env_state, key)
     return Sizes(
         state=bytes_of(state),
         inner=bytes_of(state.inner),
@@ -59,7 +69,16 @@ def _sizes(settings: Settings) -> Sizes:
         size=count_parameters(params),
         trajectories=bytes_of(trajectories),
         kept=bytes_of(kept),
+        largest=_largest(inside.jaxpr),
+        meta=bytes_of(state.eta),
     )
+
+
+def _largest(program: Jaxpr) -> int:
+    """Bytes of the largest array that a program names."""
+    named = [variable.aval for equation in program.eqns for variable in equation.outvars]
+    own = [a.size * a.dtype.itemsize for a in named if isinstance(a, ShapedArray)]
+    return max([*own, *map(_largest, subjaxprs(program))], default=0)
 
 
 def at_least(settings: Settings, *, seeds: int = 1) -> int | None:
@@ -67,24 +86,45 @@ def at_least(settings: Settings, *, seeds: int = 1) -> int | None:
 
     None where a problem of one's own cannot be traced, which is said where it is checked. Counted
     are the states before and after an iteration, and what the reverse pass of an inner update
-    reads; at a probe whole unrolls, of spectra and of a chunk of samples, and a Krylov basis.
+    reads; at a probe whole unrolls, of spectra and of a chunk of samples, a Krylov basis, and what
+    intervals are made of.
     """
+    sizes = _traced(settings)
+    return sizes and _held(settings, seeds, sizes, sizes.trajectories + sizes.kept)
+
+
+def suspected(settings: Settings, *, seeds: int = 1) -> int | None:
+    """The same, and the largest array inside of a gradient, which a program may do without."""
+    sizes = _traced(settings)
+    gradient = sizes and max(sizes.trajectories + sizes.kept, sizes.largest)
+    return sizes and _held(settings, seeds, sizes, gradient or 0)
+
+
+def _traced(settings: Settings) -> Sizes | None:
     try:
-        sizes = sizes_of(settings)
+        return sizes_of(settings)
     except Exception:  # whatever a user's function may raise
         if settings.env in BUILT_IN:
             raise
         return None
+
+
+def _held(settings: Settings, seeds: int, sizes: Sizes, gradient: int) -> int:
+    """At once, where the gradient of one batch holds so much."""
     states, chunk = 2 * seeds * sizes.state, settings.probe.chunk
-    gradient = sizes.trajectories + sizes.kept
     at_once = min(chunk, seeds) * min(chunk, settings.monte_carlo)
     stored = 1 if settings.remat else max(settings.n, 1)
+    keys = seeds * settings.monte_carlo * _KEY
     probe, n = 0, measured_horizon(settings)
     if n and probe_iterations(settings):
         unroll = n * (sizes.inner + sizes.trajectories)
-        basis = _rows(settings, sizes.size) * sizes.parameters
-        probe = (1 + chunk) * unroll + (n + chunk) * sizes.kept + basis
-    return states + max(at_once * stored * gradient, probe)
+        vectors = settings.probe.starts + _rows(settings, sizes.size)
+        samples, resamples = settings.probe.samples, settings.probe.resamples
+        probe = max(
+            (1 + chunk) * unroll + chunk * gradient + n * sizes.kept + vectors * sizes.parameters,
+            samples * (n * sizes.meta + _KEY + 2 * resamples * _INDEX),  # drawn, and counted
+        )
+    return states + keys + max(at_once * stored * gradient, probe)
 
 
 def needed(settings: Settings, *, seeds: int = 1) -> int:

@@ -90,7 +90,7 @@ def test_no_command_shows_the_help(cli):
         ("run --env nowhere:make", "--env: 'nowhere:make' could not be imported (ModuleNotFound"),
         ("run --n -1", "n (--n): -1 is not allowed; allowed: 0 to 10000"),
         ("run -K 1", "probe.samples (--samples): 1 is not allowed; allowed: 2 or more"),
-        ("run --board-size 3", "problem.rows (--board-size): 3 is not allowed; allowed: 4 or"),
+        ("run --board-size 3", "problem.rows (--board-size): 3 is not allowed; allowed: 4 to"),
         ("run --env mrp --board-size 4", "problem.rows: 'mrp' has no such setting; allowed: stat"),
         ("run --estimator best", "estimator (--estimator): 'best' is not allowed; allowed: n-st"),
         ("run --estimator mix --n 0", "n (--n): 0 is not allowed; allowed: 1 or more with --estim"),

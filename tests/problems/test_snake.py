@@ -104,7 +104,7 @@ def test_trajectories_do_not_depend_on_parameters_by_derivative():
 
 @pytest.mark.parametrize(("name", "value"), [("rows", 3), ("cols", 1)])
 def test_a_board_too_small_for_the_network_is_refused(name, value):
-    with pytest.raises(UsageError, match=rf"{name} .*: {value} is not allowed; allowed: 4 or more"):
+    with pytest.raises(UsageError, match=rf"{name} .*: {value} is not allowed; allowed: 4 to 1000"):
         problems.make("snake", {name: value})
 
 

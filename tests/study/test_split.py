@@ -19,6 +19,7 @@ def cells(configurations: int, seeds: int):
         (2, 3, 2, 2, Split(3, 1)),  # a configuration each
         (1, 3, 16, 16, Split(1, 5)),  # three processes with five cores each
         (1, 1, 16, 16, Split(1, 0)),  # one cell uses all cores
+        (2, 3, 3, 2, Split(2, 1)),  # more are wanted than there are cores
         (4, 20, 4, 4, Split(TOGETHER, 1)),
         (3, 2, 4, 4, Split(1, 1)),
     ],

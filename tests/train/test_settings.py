@@ -231,7 +231,7 @@ def test_mix_needs_a_horizon():
 
 @pytest.mark.parametrize("key", ["problem.rows", "problem.cols"])
 def test_board_too_small(key):
-    message = rf"{key} \(--board-size\): 3 is not allowed; allowed: 4 or more"
+    message = rf"{key} \(--board-size\): 3 is not allowed; allowed: 4 to 1000"
     with pytest.raises(UsageError, match=message):
         resolve({"env": "snake", key: 3})
 
