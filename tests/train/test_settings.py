@@ -72,7 +72,7 @@ FLAGS = {
         ("probe.points", -1, "0 to 100000"),
         ("probe.samples", 1, "2 or more"),
         ("probe.chunk", 0, "1 or more"),
-        ("probe.starts", 0, "1 or more"),
+        ("probe.starts", 0, "1 to 1000"),
         ("probe.max_matvecs", 1, "2 or more"),
         ("probe.resamples", 99, "100 or more"),
         ("probe.tolerance", 0.0, "more than 0"),
@@ -108,7 +108,7 @@ FLAGS = {
         ("problem.batch_size", "many", INTEGER),
         ("problem.batch_size", 2.5, INTEGER),
         ("problem.hidden", 0, "1 or more"),
-        ("problem.states", 0, "1 or more"),
+        ("problem.states", 0, "1 to 1000"),
         ("problem.odd_std", "wide", NUMBER),
     ],
 )
