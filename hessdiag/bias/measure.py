@@ -46,7 +46,7 @@ class Measurer:
             pairs = zip(point.cells, states, strict=True)
             estimates = np.stack([_drawn(program, cell, state) for cell, state in pairs])
             exact = self._exact(point, sweep, states)
-        return _labelled(estimates, exact).assign_attrs(sweep=point.sweep, at=point.at)
+        return labelled(estimates, exact).assign_attrs(sweep=point.sweep, at=point.at)
 
     def _exact(self, point: Point, sweep: Sweep, states: Sequence[TrainState]) -> np.ndarray:
         """(replicate, meta_parameter) of the exact meta-gradients."""
@@ -76,7 +76,7 @@ class Measurer:
         return self._references[code]
 
 
-def _labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
+def labelled(estimates: np.ndarray, exact: np.ndarray) -> xr.Dataset:
     """Both with what is made of them once: errors, and the draws behind their intervals."""
     found = errors(estimates, exact)
     axes = ("replicate", "sample", "meta_parameter")

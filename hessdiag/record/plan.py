@@ -71,5 +71,5 @@ def _alike(held: Any, planned: Any) -> bool:
         return True
     try:
         return held == planned or float(held) == float(planned)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return text(held) == text(planned)

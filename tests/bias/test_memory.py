@@ -40,11 +40,11 @@ def test_chunks_shrink_and_it_is_told(monkeypatch):
 
 def test_what_cannot_fit_is_refused(monkeypatch):
     monkeypatch.setattr(room, "free_memory", lambda: 2**30)
-    with pytest.raises(UsageError, match="needs at least .* GiB .*; allowed: .*--rollout-length"):
+    with pytest.raises(UsageError, match=r"needs at least .* GiB .*; allowed: .*--rollout-length"):
         fitted_plan(plan(**{"env": "ipd", "problem.rollout_length": 10**7}))
 
 
 def test_more_estimates_than_memory_holds_are_refused(monkeypatch):
     monkeypatch.setattr(room, "free_memory", lambda: 2**30)
-    with pytest.raises(UsageError, match="needs at least 1[45] GiB"):
+    with pytest.raises(UsageError, match=r"needs at least 1[45] GiB"):
         fitted_plan(plan(**{"probe.samples": 10**9}))

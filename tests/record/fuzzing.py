@@ -3,20 +3,29 @@
 import copy
 import json
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hessdiag.analysis import findings
 from hessdiag.analysis.results import from_document
+from hessdiag.bias.measure import labelled
+from hessdiag.bias.plan import planned
+from hessdiag.bias.study import said_of
 from hessdiag.errors import UsageError
 from hessdiag.record.digests import KEY, sealed
 from hessdiag.record.documents import dotted, last_record, read_document, read_lines, understood
 from hessdiag.record.run_directory import RunDirectory, read_run
 from hessdiag.record.study_directory import CellStatus, StudyDirectory
+from hessdiag.record.sweep_directory import SweepDirectory
+from hessdiag.study.grid import Grid
 from hessdiag.train.presets import from_flat, read_toml, resolve
+from tests.bias.test_plan import document as plan_document
 
 REPORTS = Path(__file__).parents[2] / "reports"
 SLOW = 5.0  # seconds that no input may take
@@ -97,6 +106,9 @@ class Readers:
         for name in ("study.json", "results.json"):
             (self.study / name).write_bytes((REPORTS / "fig4" / name).read_bytes())
         self._toml.write_bytes(TOML)
+        self.cells, self.bias = _study_of(folder / "cells", self.run), _study_of_bias(folder)
+        (note,) = (self.bias / "cells").glob("*.json")
+        (point,) = {*note.parent.glob("*.nc")} - {note.with_suffix(".nc")}
         self.all: Mapping[str, tuple[Path, Callable[[], object]]] = {
             "config.json": (self.run / "config.json", self._config),
             "summary.json": (self.run / "summary.json", self._summary),
@@ -107,6 +119,10 @@ class Readers:
             "TOML alone": (self._toml, lambda: read_toml(self._toml)),
             "whole run": (self.run / "config.json", lambda: findings(self.run)),
             "whole run by its summary": (self.run / "summary.json", lambda: findings(self.run)),
+            "whole study": (self.cells / "study.json", lambda: findings(self.cells)),
+            "study of bias": (self.bias / "study.json", self._bias),
+            "point of it": (point, lambda: findings(self.bias)),
+            "note of a point": (note, lambda: findings(self.bias)),
             "probe": (next(self.run.glob("probes/*.nc")), lambda: read_run(self.run)),
         }
 
@@ -129,6 +145,12 @@ class Readers:
         document = StudyDirectory(self.study).document
         [StudyDirectory(self.study).status_of(cell["slug"]) for cell in document["cells"]]
 
+    def _bias(self) -> None:
+        document = SweepDirectory(self.bias).document
+        with understood(self.bias / "study.json"):
+            planned(document["plan"], document["plan"].get("changes"))
+        findings(self.bias)
+
     def _results(self) -> None:
         file = self.study / "results.json"
         document = read_document(file, "tables", "cells", "about", "provenance")
@@ -147,6 +169,27 @@ def _copy(run: Path, copied: Path) -> None:
     summary = json.loads((copied / "summary.json").read_bytes())
     summary.pop("record", None)
     (copied / "summary.json").write_bytes(as_file(summary))
+
+
+def _study_of(path: Path, run: Path) -> Path:
+    """A study whose one cell is this run."""
+    settings = dotted(json.loads((run / "config.json").read_bytes())["settings"])
+    grid = Grid(settings, {"seed": [settings.pop("seed")]})
+    study = StudyDirectory.create(path, grid, {"command": "hessdiag study"})
+    shutil.copytree(run, study.run_path(grid.cells()[0]))
+    return path
+
+
+def _study_of_bias(folder: Path) -> Path:
+    """One of which two points are measured; one has no note, which would refuse it first."""
+    plan = planned(plan_document(), {})
+    made = SweepDirectory.create(folder / "bias", plan.document, said_of(plan), {}, name="bias")
+    drawn = np.random.default_rng(0).standard_normal((3, 8, 2))
+    for point in plan.points()[:2]:
+        dataset = labelled(drawn, np.zeros((3, 2))).assign_attrs(sweep=point.sweep, at=point.at)
+        made.write(point.slug, dataset)
+    (made.path / "cells" / f"{plan.points()[0].slug}.json").unlink()
+    return made.path
 
 
 def survey(

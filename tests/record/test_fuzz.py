@@ -6,7 +6,16 @@ import pytest
 
 from tests.record.fuzzing import REPORTS, Readers, survey
 
-COUNTS = {"whole run": 10, "whole run by its summary": 5, "probe": 25, "results.json": 5}
+COUNTS = {
+    "whole run": 10,
+    "whole run by its summary": 5,
+    "whole study": 10,
+    "study of bias": 15,
+    "point of it": 25,
+    "note of a point": 15,
+    "probe": 25,
+    "results.json": 5,
+}
 
 
 @pytest.fixture(scope="module")
