@@ -83,7 +83,7 @@ def values_of(document: Any, rng: random.Random) -> Any:
             if rng.random() < 0.25:
                 del at[key]  # pyright: ignore[reportArgumentType, reportCallIssue]
             else:
-                at[key] = rng.choice(VALUES)  # pyright: ignore
+                at[key] = copy.deepcopy(rng.choice(VALUES))  # pyright: ignore
             break
     return held
 
