@@ -21,17 +21,20 @@ def layers(num: int, board: int = 12) -> list[tuple[Product, bool]]:
     return [
         ((num * board**2, 45, 32), False),
         ((num * half**2, 288, 32), True),
-        ((num, 288, 40), True),
+        ((num, 32 * (half // 2) ** 2, 40), True),
         ((num, 40, 60), True),
     ]
 
 
-def floor_seconds(n: int, *, batch: int = 32, length: int = 20, repeats: int = 15) -> float:
+def floor_seconds(
+    n: int, *, board: int = 12, batch: int = 32, length: int = 20, repeats: int = 15
+) -> float:
     """Seconds of the products of one n-step meta-gradient by a reverse sweep.
 
     n + 1 rollouts, n inner gradients and one outer one, and n products with second derivatives.
+    Where n = 0 they are one rollout and one gradient: a training iteration with η as it is.
     """
-    acting, learning = layers(batch), layers(batch * (length + 1))
+    acting, learning = layers(batch, board), layers(batch * (length + 1), board)
     rate = _product_seconds(acting, learning, repeats)
     gradient, second = _derivatives(learning, rate)
     play = length * sum(rate["forward", shape] for shape, _ in acting)
