@@ -2,7 +2,8 @@
 
 Of an iteration with n inner steps: n + 1 rollouts, n inner gradients and one outer one are timed by
 themselves, and the environment's steps with actions that are there already. What is left are the
-products with second derivatives, the two updates, and what lies between.
+products with second derivatives, the two updates, and what lies between. It may be negative: a
+part by itself is compiled by itself, and takes longer where what it reads is laid out otherwise.
 """
 
 from collections.abc import Callable

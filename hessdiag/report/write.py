@@ -14,7 +14,7 @@ from markupsafe import escape
 from hessdiag.analysis import Findings, findings, to_document
 from hessdiag.analysis.frames import frame
 from hessdiag.errors import printable
-from hessdiag.record.atomic import write_atomically
+from hessdiag.record.atomic import sweep, write_atomically
 from hessdiag.record.documents import as_written, understood
 from hessdiag.record.links import refuse_links
 from hessdiag.record.study_directory import StudyDirectory
@@ -44,6 +44,7 @@ def write_report(directory: Path | str) -> Path:
 def write_page(outcome: Findings, directory: Path) -> Path:
     """Write the page, figures and tables of findings into a directory."""
     refuse_links(directory)
+    sweep(directory)  # a kill as one was made left its files, too
     shown = specs(outcome)
     folder = _emptied(directory / "figures", {spec.slug for spec in shown})
     drawn = [write_figure(spec, folder) for spec in shown]

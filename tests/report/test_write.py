@@ -18,6 +18,12 @@ def test_the_same_findings_make_the_same_page_and_stale_files_go(tmp_path: Path)
     directory = committed("fig4", tmp_path / "fig4")
     (directory / "figures").mkdir()
     (directory / "figures" / "gone.png").write_bytes(b"")
+    (directory / "tables").mkdir()
+    killed = [
+        directory / name for name in (".report.html.4194305.tmp", "tables/.x.csv.4194305.tmp")
+    ]
+    for file in killed:  # by a process whose number no system gives
+        file.write_bytes(b"half")
 
     def hashes() -> dict[str, str]:
         files = [path for path in directory.rglob("*") if path.is_file()]
@@ -28,6 +34,7 @@ def test_the_same_findings_make_the_same_page_and_stale_files_go(tmp_path: Path)
     write_report(directory)
     assert hashes() == before
     assert "gone.png" not in before
+    assert not any(file.exists() for file in killed)
 
 
 def test_text_of_others_is_escaped() -> None:
