@@ -45,7 +45,7 @@ def drive_bias(
         UsageError: settings are not allowed, or the directory is not one.
     """
     command = shlex.join(["hessdiag", *sys.argv[1:]])
-    directory = SweepDirectory(resume) if resume else None
+    directory = SweepDirectory.open(resume) if resume else None
     plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
     plan = fitted_plan(plan, tell=_tell)
     kept = directory.cores if directory else None

@@ -36,7 +36,7 @@ def of_sweeps(path: Path) -> Findings:
     Raises:
         UsageError: study.json is missing or damaged.
     """
-    directory = SweepDirectory(path)
+    directory = SweepDirectory.open(path)
     document = directory.document
     curves, cells, samples = _measured(directory, document["points"])
     plan, claims = document["plan"], document["plan"].get("claim", ())

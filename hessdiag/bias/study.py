@@ -41,10 +41,11 @@ class BiasStudy:
         Raises:
             Interrupted: a stop was requested; everything is saved.
             OSError: a process that measures was lost, or a file cannot be written.
-            UsageError: a reference is not exact.
+            UsageError: a reference is not exact, or something there is another study's.
         """
         points = self.plan.points()
         with locked(self.directory.path):
+            SweepDirectory.open(self.directory.path)  # of another study nothing is measured again
             left = [point for point in points if not self._is_measured(point)]
             done = len(points) - len(left)
             self.observe(done, len(points), None)

@@ -68,6 +68,21 @@ class SweepDirectory:
         return cls(path)
 
     @classmethod
+    def open(cls, path: Path) -> "SweepDirectory":
+        """An existing one, if it has no links, and its study.json is whole and its own.
+
+        Raises:
+            UsageError: it is not; a point that is another study's is named.
+        """
+        directory = cls(path)
+        points = directory.document["points"]
+        for file in (path / "cells").glob("*.nc"):
+            if file.stem not in points:
+                raise damaged(path / "study.json", f"cells/{file.name} is none of its points")
+            directory._require_own(file.stem)
+        return directory
+
+    @classmethod
     def is_one(cls, path: Path) -> bool:
         """Whether a directory holds a study of bias, and not one of trainings."""
         try:
@@ -113,12 +128,19 @@ class SweepDirectory:
         if not file.is_file():
             return None
         if note.is_file():  # there was none at first
-            kept = read_document(note, *self._origin(slug), "file")
-            if changed(file.parent, {file.name: kept["file"]}):
+            self._require_own(slug)
+            if changed(file.parent, {file.name: read_document(note, "file")["file"]}):
                 raise damaged(file, f"it is not as {note.name} says")
-            if apart := difference(kept, {**kept, **self._origin(slug)}):
-                raise damaged(note, f"{apart}, as study.json says")
         return read_dataset(file, "at")
+
+    def _require_own(self, slug: str) -> None:
+        """Refuse a point whose note is whole, and of another point or study."""
+        try:
+            kept = read_document(self._note(slug))
+        except UsageError:
+            return
+        if apart := difference(kept, {**kept, **self._origin(slug)}):
+            raise damaged(self._note(slug), f"{apart}, as study.json says")
 
     def write(self, slug: str, dataset: xr.Dataset) -> None:
         """Keep a point's measurements; first what is noted of them."""

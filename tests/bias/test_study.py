@@ -120,7 +120,29 @@ def of_another_study(file):
     write_document(note, {**document, "plan": "another"})
 
 
-@pytest.mark.parametrize("damage", [flipped, cut, exchanged, of_another_study])
+def of_another_point(file):
+    """With its note."""
+    other = next(each for each in file.parent.glob("*.nc") if each != file)
+    for suffix in (".nc", ".json"):
+        shutil.copy(other.with_suffix(suffix), file.with_suffix(suffix))
+
+
+def not_planned(file):
+    file.rename(file.with_stem("another"))
+
+
+@pytest.mark.parametrize("damage", [of_another_study, of_another_point, not_planned])
+def test_what_another_study_measured_is_refused_and_kept(directory, tmp_path, damage):
+    copy = Path(shutil.copytree(directory, tmp_path / "study"))
+    damage(SweepDirectory(copy).file(plan().points()[3].slug))
+    before = sorted(file.name for file in copy.rglob("*"))
+    for read in (findings, SweepDirectory.open):
+        with pytest.raises(UsageError, match=r"\.json: damaged"):
+            read(copy)
+    assert sorted(file.name for file in copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, exchanged])
 def test_a_damaged_point_is_told_and_measured_again(directory, tmp_path, damage):
     copy, wanted = Path(shutil.copytree(directory, tmp_path / "study")), plan()
     made, slug = SweepDirectory(copy), wanted.points()[3].slug
