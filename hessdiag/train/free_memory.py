@@ -1,7 +1,7 @@
 """How much memory is free, as the device or the system says it."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,20 @@ import jax
 UNLIMITED = 2**60  # bytes; control groups of version 1 without a limit say a little less than 2^63
 
 
-def free_memory(device: Any = None) -> int:
-    """Bytes that this process may still take on a device, by default the one of all programs.
+def free_memory(devices: Sequence[Any] = ()) -> int:
+    """Bytes that this process may still take on some devices, by default on all that are local.
 
-    Of the CPU: what the system has, and what its control groups and its address space leave. Where
+    Of the CPU: what the system has, and what its control groups and its address space leave. Of
+    accelerators: what the fullest has left, times their number, for they share the work. Where
     nobody says anything, `UNLIMITED`.
     """
-    device = device or jax.devices()[0]
-    if device.platform == "cpu":
+    devices = devices or jax.local_devices()
+    if devices[0].platform == "cpu":
         return min([UNLIMITED, *of_system(), *of_address_space()])
+    return min(UNLIMITED, len(devices) * min(map(_left_on, devices)))
+
+
+def _left_on(device: Any) -> int:
     stats = device.memory_stats() or {}
     limit = stats.get("bytes_limit", UNLIMITED)
     return max(0, limit - stats.get("bytes_in_use", 0))

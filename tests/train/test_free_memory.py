@@ -75,10 +75,10 @@ def test_a_limited_address_space(monkeypatch):
 def test_the_least_counts(monkeypatch):
     monkeypatch.setattr(module, "of_system", lambda: iter([300, 200]))
     monkeypatch.setattr(module, "of_address_space", lambda: iter([250]))
-    assert free_memory(jax.devices("cpu")[0]) == 200
+    assert free_memory(jax.devices("cpu")) == 200
     monkeypatch.setattr(module, "of_system", lambda: iter([]))
     monkeypatch.setattr(module, "of_address_space", lambda: iter([]))
-    assert free_memory(jax.devices("cpu")[0]) == UNLIMITED
+    assert free_memory(jax.devices("cpu")) == UNLIMITED
 
 
 class _Accelerator:
@@ -89,5 +89,10 @@ class _Accelerator:
 
 
 def test_an_accelerator_says_it_itself():
-    assert free_memory(_Accelerator({"bytes_limit": 100, "bytes_in_use": 30})) == 70
-    assert free_memory(_Accelerator(None)) == UNLIMITED
+    assert free_memory([_Accelerator({"bytes_limit": 100, "bytes_in_use": 30})]) == 70
+    assert free_memory([_Accelerator(None)]) == UNLIMITED
+
+
+def test_of_several_the_fullest_counts_for_each():
+    used = [_Accelerator({"bytes_limit": 100, "bytes_in_use": used}) for used in (30, 40)]
+    assert free_memory(used) == 120
