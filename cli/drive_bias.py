@@ -65,11 +65,8 @@ def drive_bias(
     else:
         directory.note_resumption(command)
     path = directory.path
-    with (
-        in_processes(number, cores) as executor,
-        stoppable("study", "--resume", str(path)) as stop,
-    ):
-        progress = _Progress(quiet=quiet)
+    with stoppable("study", "--resume", str(path)) as stop:
+        progress, executor = _Progress(quiet=quiet), in_processes(number, cores)
         study = BiasStudy(
             directory, plan, stop, progress, lambda: write_report(path), executor, _tell
         )

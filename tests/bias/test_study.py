@@ -182,17 +182,17 @@ def test_processes_measure_the_same_stopped_or_not(directory, tmp_path):
         made = SweepDirectory.create(
             tmp_path / name, wanted.document, said_of(wanted), {}, name="test", cores=1
         )
-        with in_processes(2, max(1, usable // 2)) as executor:
-            heard = getattr(stop, "made", lambda *_: None)
-            study = BiasStudy(made, wanted, stop, heard, lambda: None, executor)
-            if name == "stopped":
-                with pytest.raises(Interrupted):
-                    study.go()
-                count = sum(made.measured(slug) is not None for slug in said_of(wanted))
-                assert 3 <= count <= 4
-                stop.signal_number = None
-                study = replace(study, observe=lambda *_: None)
-            study.go()
+        executor = in_processes(2, max(1, usable // 2))
+        heard = getattr(stop, "made", lambda *_: None)
+        study = BiasStudy(made, wanted, stop, heard, lambda: None, executor)
+        if name == "stopped":
+            with pytest.raises(Interrupted):
+                study.go()
+            count = sum(made.measured(slug) is not None for slug in said_of(wanted))
+            assert 3 <= count <= 4
+            stop.signal_number = None
+            study = replace(study, observe=lambda *_: None)
+        study.go()
         measured.append([made.measured(slug) for slug in said_of(wanted)])
     here = [SweepDirectory(directory).measured(slug) for slug in said_of(wanted)]
     for one, other, alone in zip(*measured, here, strict=True):
@@ -200,13 +200,36 @@ def test_processes_measure_the_same_stopped_or_not(directory, tmp_path):
         xr.testing.assert_allclose(one, alone, rtol=1e-9, atol=1e-12)
 
 
-def test_a_lost_process_is_one_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_measured", lost)
+def go_in_a_process(path, measured, monkeypatch):
+    monkeypatch.setattr(executors, "_measured", measured)
     wanted = plan()
-    made = SweepDirectory.create(tmp_path / "study", wanted.document, said_of(wanted), {}, name="x")
-    with in_processes(1, 1) as executor, pytest.raises(OSError, match="was killed"):
-        BiasStudy(made, wanted, StopRequest(), lambda *_: None, lambda: None, executor).go()
+    made = SweepDirectory.create(path, wanted.document, said_of(wanted), {}, name="x")
+    executor = in_processes(1, 1)
+    BiasStudy(made, wanted, StopRequest(), lambda *_: None, lambda: None, executor).go()
+    return made
 
 
 def lost(*_):
     os._exit(1)
+
+
+def lost_once(point, _):
+    seen = Path(os.environ["HESSDIAG_TEST_SEEN"])
+    if not seen.exists() and point.at == 16:
+        seen.touch()
+        os._exit(1)
+    return xr.Dataset({"found": ("sample", np.full(2, point.at))}, attrs={"at": point.at})
+
+
+def test_processes_that_are_lost_again_and_again_are_one_error(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="were killed 3 times"):
+        go_in_a_process(tmp_path / "study", lost, monkeypatch)
+
+
+def test_a_lost_process_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setenv("HESSDIAG_TEST_SEEN", str(tmp_path / "seen"))
+    made = go_in_a_process(tmp_path / "study", lost_once, monkeypatch)
+    for point in plan().points():
+        measured = made.measured(point.slug)
+        assert measured is not None
+        assert measured["found"].values.tolist() == [point.at] * 2
