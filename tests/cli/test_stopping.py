@@ -95,7 +95,9 @@ def test_a_run_killed_before_it_compiled_goes_on(whole, tmp_path):
 
 def test_ctrl_c_ends_a_command_that_has_only_begun(tmp_path, spawn):
     """While JAX is imported, exceptions are lost."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else it may be ignored
     processes = [spawn(*TINY_RUN, "--out", tmp_path / f"{number}") for number in range(6)]
+    signal.signal(signal.SIGINT, before)
     time.sleep(0.4)
     for process in processes:
         time.sleep(0.3)

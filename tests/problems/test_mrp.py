@@ -66,5 +66,5 @@ def test_true_values_of_the_metric():
 
 
 def test_a_process_without_states_is_refused():
-    with pytest.raises(UsageError, match=r"problem\.states: 0 is not allowed; allowed: 1 or more"):
+    with pytest.raises(UsageError, match=r"problem\.states: 0 is not allowed; allowed: 1 to 1000"):
         problems.make("mrp", {"states": 0})
