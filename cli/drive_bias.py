@@ -47,6 +47,7 @@ def drive_bias(
     command = shlex.join(["hessdiag", *sys.argv[1:]])
     directory = SweepDirectory.open(resume) if resume else None
     plan = _kept(directory) if directory else planned(shipped(name or ""), changes)
+    set_up_compilation()  # what is compiled to know the need of memory is found again
     plan = fitted_plan(plan, tell=_tell)
     kept = directory.cores if directory else None
     number, cores = workers.apart(len(plan.points()), kept)
@@ -54,7 +55,6 @@ def drive_bias(
     if dry_run:
         _print_plan(plan, number, cores)
         return 0
-    set_up_compilation()
     if directory is None:
         with jax.enable_x64(True):  # as its numbers are computed
             source = provenance(command, compiler_self_test=require_sound_compiler())
