@@ -78,8 +78,8 @@ def study(
     """Run every combination of some settings, each as a run of its own.
 
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
-    meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, mechanism-6x6 or
-    table1-6x6, whole trainings on a small board, outer-critic, outer-critic-normalised or
+    meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, mechanism-6x6,
+    mechanism-12x12 or table1-6x6, whole trainings, outer-critic, outer-critic-normalised or
     outer-critic-snake of Bonnet et al. 2022, minatar, AD against LVC in three games, or across,
     every system side by side.
 

@@ -71,6 +71,11 @@ def sources(key: PRNGKeyArray, n: int, *, validations: int = 1) -> Sources:
     return Sources(inner, jax.vmap(validation)(steps + 1))
 
 
+def beside(lanczos: PRNGKeyArray, number: int) -> PRNGKeyArray:
+    """Of what is measured beside meta-gradients and spectra by the probe at an iteration."""
+    return jax.random.fold_in(start_vectors(lanczos, number), 2**31)
+
+
 def first_rollout(probe: PRNGKeyArray, number: int, count: int) -> PRNGKeyArray:
     """Of τ^(0) of the first of `count` samples of the probe at an iteration."""
     return sources(samples(probe, number, count)[0], 1).inner[0]
@@ -99,6 +104,7 @@ def _below_whole_unrolls(label: int) -> Callable[[PRNGKeyArray], PRNGKeyArray]:
 deflation = _below_whole_unrolls(1)  # start vectors of the eigenpairs that cuts leave out
 start = _below_whole_unrolls(2)  # where a sample's unroll starts, if it starts again
 directions = _below_whole_unrolls(3)  # in η, that evolution strategies try
+twins = _below_whole_unrolls(4)  # directions in θ, that twins of an unroll are moved along
 
 
 def numbered(key: PRNGKeyArray, k: Int[Array, ""] | int) -> PRNGKeyArray:

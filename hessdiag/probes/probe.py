@@ -9,6 +9,7 @@ import xarray
 from jax.stages import Lowered
 
 from hessdiag.meta import streams
+from hessdiag.probes.also import AlsoMeasured
 from hessdiag.probes.chunks import Tell, unheard
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.probes.inner_loop import InnerLoopSpectra, inner_loop_variables, operator_names
@@ -27,13 +28,14 @@ class Probe:
         self._spectra = SpectralProbe(measured)
         self._meta_gradients = meta_gradients_of(measured)
         self._mechanism = MechanismProbe(measured)
+        self._also = AlsoMeasured(measured)
         self._explanations = explanations_at(measured.settings.explanations)
 
     @property
     def steps(self) -> int:
         """Units of progress in one probe."""
         samples = 0 if self._mechanism.covers_all_horizons else self._measured.settings.samples
-        return samples + self._spectra.units + self._mechanism.units
+        return samples + self._spectra.units + self._mechanism.units + self._also.units
 
     def lowered(self, state: Any, keys: streams.RunKeys) -> Iterator[Lowered]:
         """The programs of probes at states like this, in the order of their use, to be compiled."""
@@ -44,6 +46,7 @@ class Probe:
             yield self._meta_gradients.lowered(state, samples)
         yield from self._spectra.lowered(state, samples[0])
         yield from self._mechanism.lowered(state, samples)
+        yield from self._also.lowered(state, samples, streams.beside(keys.lanczos, 0))
 
     def __call__(
         self,
@@ -66,12 +69,7 @@ class Probe:
             ShortageError: not even one sample fits into memory.
         """
         measured, settings = self._measured, self._measured.settings
-        attributes = {
-            "iteration": iteration,
-            "samples": settings.samples,
-            "confidence": settings.confidence,
-            "headline_estimator": measured.headline,
-        }
+        attributes = self._attributes(iteration)
         if measured.n == 0:
             names = list(measured.system.names)
             return xarray.Dataset(coords={"meta_parameter": names}, attrs=attributes)
@@ -93,6 +91,8 @@ class Probe:
             spectra = self._spectra.measure(state, unrolls, start_vectors, progress=advance)
             sampled = self._mechanism.sample(state, samples, progress=advance, tell=tell)
             meta_gradients = wait(advance) if wait else sampled.terms.meta_gradients[:, 0]
+        beside = streams.beside(keys.lanczos, iteration)
+        also = self._also.measure(state, samples, beside, progress=advance, tell=tell)
         seed = [keys.seed, iteration]
         labels, predicted = prediction_variables(
             measured, spectra, self._mechanism.evidence(sampled), self._explanations
@@ -104,8 +104,18 @@ class Probe:
             | mechanism_variables(
                 sampled, spectra, self._mechanism.horizons, measured, seed=[*seed, 1]
             )
+            | also
         )
         return described(variables, coords=self._coords(labels, spectra), attrs=attributes)
+
+    def _attributes(self, iteration: int) -> dict[str, Any]:
+        settings = self._measured.settings
+        return {
+            "iteration": iteration,
+            "samples": settings.samples,
+            "confidence": settings.confidence,
+            "headline_estimator": self._measured.headline,
+        }
 
     def _coords(self, labels: list[str], spectra: list[InnerLoopSpectra]) -> dict[str, Any]:
         measured = self._measured
@@ -120,6 +130,7 @@ class Probe:
             "operator": operator_names(spectra[:1]),
             "term": horizons,
         }
+        coords |= self._also.coords
         if measured.cuts:
             coords["cut"] = list(measured.cuts)
             coords["cut_horizon"] = np.array(self._mechanism.horizons)

@@ -47,6 +47,12 @@ class ProbeSettings:
         choices=names_in("hessdiag.inner", "COUNTERFACTUALS"),
     )
     horizons: tuple[int, ...] = setting((), "horizons of cuts; none means all up to n")
+    also: tuple[str, ...] = setting(
+        (),
+        "what else to measure: of twins",
+        "--also",
+        choices=names_in("hessdiag.probes.also", "ALSO"),
+    )
     explanations: tuple[str, ...] = setting((), "of your own, each module:function")
     nested: int = setting(0, "samples behind shares of the variance; 0: none", "--nested", least=0)
     resamples: int = setting(2000, "bootstrap resamples behind an interval", least=100)

@@ -115,6 +115,7 @@ sources; validation_share ends; horizon; 1; share of the variance from validatio
 sources; inner_share ends; horizon; 1; share of the variance from inner trajectories
 sources; step_share ends; horizon inner_step; 1; share of the variance from one inner step alone
 sources; nested_std ends; horizon meta_parameter; eta; standard deviation, from the shares' sum
+twins; twin_log_distance half; twin horizon; 1; log of a twin's distance over that at first
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 from hessdiag.devices import ONE, Devices
 from hessdiag.inner import constants_of
 from hessdiag.meta import ESTIMATORS, Estimator, Options, Start, Sweep, System, Validation
+from hessdiag.probes.also import AlsoMeasured
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.probes.probe import Probe
@@ -59,7 +60,7 @@ def sampling_programs(measured: Measured) -> list[tuple[Any, int]]:
     They sample meta-gradients and their parts.
     """
     mechanism = MechanismProbe(measured)
-    programs = mechanism.programs
+    programs = [*mechanism.programs, *AlsoMeasured(measured).programs]
     if not mechanism.covers_all_horizons:
         chunks = meta_gradients_of(measured)
         programs.append((chunks.program, chunks.calls(measured.settings.samples)))

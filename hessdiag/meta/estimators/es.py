@@ -11,11 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner import Eta
 from hessdiag.meta import streams
 from hessdiag.meta.estimators.base import MetaStep, Options, kept
-from hessdiag.meta.objectives import Validation
-from hessdiag.meta.system import Start, System, again
+from hessdiag.meta.system import Start, System
+from hessdiag.meta.under_eta import outer_losses
 from hessdiag.meta.unroll import point, unroll
 
 
@@ -53,16 +52,8 @@ class EvolutionStrategies:
         direction = jax.random.normal(streams.directions(key), start.eta.shape, start.eta.dtype)
 
         def outer(sign):
-            return self._outer(system, start, start.eta + sign * sigma * direction, key)
+            eta = start.eta + sign * sigma * direction
+            return outer_losses(system, start, eta, key, n=self.options.n, at="last")[0]
 
         above, below = jax.lax.map(outer, jnp.array([1.0, -1.0], start.eta.dtype))
         return (above - below) / (2 * sigma) * direction, (above + below) / 2
-
-    def _outer(self, system: System, start: Start, eta: Eta, key: PRNGKeyArray):
-        """The outer loss after n updates under another η."""
-        if start.from_eta is not None:
-            start = again(system, eta, streams.start(key))
-        drawn = streams.sources(key, self.options.n)
-        points = unroll(system, start._replace(eta=eta), drawn, objective=Validation(), at="last")
-        assert points.outer is not None
-        return points.outer.value[-1, 0]
