@@ -47,6 +47,7 @@ def pull_back(
     *,
     outliers: Outliers | None = None,
     mixed: Float[Array, "m d"] | None = None,
+    ends: bool = False,
 ) -> PulledBack:
     """Go back through one inner update, along what a cut leaves.
 
@@ -56,6 +57,8 @@ def pull_back(
         cut: which paths to follow.
         outliers: eigenpairs to leave out, for cuts that stay inside bounds.
         mixed: ∂g/∂η, if there: spares cuts of the Hessian a product.
+        ends: nobody reads the cotangent of x^(j): with `mixed` no product is needed, and it is
+            without the Hessian's part.
     """
     if cut.as_sgd:
         assert step.learning_rate is not None
@@ -65,7 +68,7 @@ def pull_back(
         params, memory, to_gradient = step.back_through_optimiser(*cotangent)
     if cut.trace is not None:
         params = cut.trace * cotangent.params
-    if mixed is not None and not cut.follows_hessian:
+    if mixed is not None and (ends or not cut.follows_hessian):
         to_eta = mixed @ to_gradient
     else:
         to_params, to_eta = step.products(to_gradient)

@@ -25,6 +25,11 @@ class Outer(NamedTuple):
 class Objective(Protocol):
     """Where T comes from; frozen, and equal to those of the same settings."""
 
+    @property
+    def rollouts(self) -> int:
+        """How many it draws at one θ^(i)."""
+        ...
+
     def init(self, system: System, params: Any) -> Any:
         """What it remembers before the first iteration."""
         ...
@@ -48,6 +53,11 @@ class Validation:
 
     Bonnet et al. 2021, eq. 4 and 5.
     """
+
+    @property
+    def rollouts(self) -> int:
+        """τ̃^(i) alone."""
+        return 1
 
     def init(self, system: System, params):
         """Nothing is remembered."""
@@ -73,6 +83,11 @@ class Bootstrapped:
     """
 
     updates: int = 1
+
+    @property
+    def rollouts(self) -> int:
+        """Of the target's updates, and of the states compared."""
+        return self.updates + 1
 
     def init(self, system: System, params):
         """The state of the optimiser that makes the outer update."""

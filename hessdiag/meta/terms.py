@@ -7,6 +7,7 @@ One pass back carries the cotangents of all horizons and cuts, which share all e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from hessdiag.inner import Cotangent, Cut, InnerState, InnerUpdate, pull_back
+from hessdiag.inner import (
+    Cotangent,
+    Cut,
+    InnerState,
+    InnerStep,
+    InnerUpdate,
+    Outliers,
+    pull_back,
+)
 from hessdiag.meta.adjoint import before_updates, left_out, step_of
 from hessdiag.meta.system import Start, System
 from hessdiag.meta.unroll import Unroll
@@ -125,12 +134,11 @@ class _Sweep:
         if self.has_mixed:
             mixed = gradient_tangents(self.system.update, state, eta, trajectories)
             lengths = jnp.linalg.norm(mixed, axis=1)
-        bounded = next((cut for cut in self.cuts if cut.inside is not None), None)
-        pairs = None if bounded is None else left_out(step, bounded, self.key, j)
+        pairs = self._left_out(step, j)
 
-        def through(cut: Cut, cotangent: Cotangent):
+        def through(cut: Cut, cotangent: Cotangent, *, ends: bool):
             pairs_of = pairs if cut.inside is not None else None
-            pulled = pull_back(step, cotangent, cut, outliers=pairs_of, mixed=mixed)
+            pulled = pull_back(step, cotangent, cut, outliers=pairs_of, mixed=mixed, ends=ends)
             return pulled.cotangent, pulled.to_eta, jnp.linalg.norm(pulled.to_gradient)
 
         pulled = [
@@ -141,16 +149,39 @@ class _Sweep:
         number = jnp.asarray(0 if pairs is None else pairs.number, eta.dtype)
         return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number)
 
+    @property
+    def _stops(self) -> bool:
+        """Whether nobody reads the cotangent of x^(0), and no product is needed to get there."""
+        return self.has_mixed and self.start.from_eta is None
+
+    def _left_out(self, step: InnerStep, j) -> Outliers | None:
+        """The eigenpairs that the cut with bounds leaves out, if there is one."""
+        bounded = next((cut for cut in self.cuts if cut.inside is not None), None)
+        if bounded is None:
+            return None
+
+        def find():
+            return left_out(step, bounded, self.key, j)
+
+        if not self._stops:
+            return find()
+        none = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(find))
+        return jax.lax.cond(j > 0, find, lambda: none)
+
     def _each(self, j, cut: Cut, stack: Cotangent, through):
         """The horizons one by one: those that end before j are passed over, not computed."""
         eta = self.start.eta
 
+        def back(cotangent):
+            if not self._stops:
+                return through(cut, cotangent, ends=False)
+            ways = (partial(through, cut, ends=ends) for ends in (False, True))
+            return jax.lax.cond(j > 0, *ways, cotangent)
+
         def pull(stacked):
             cotangent, horizon = stacked
             nothing = (cotangent, jnp.zeros_like(eta), jnp.zeros((), cotangent.params.dtype))
-            return jax.lax.cond(
-                horizon > j, lambda c: through(cut, c), lambda _: nothing, cotangent
-            )
+            return jax.lax.cond(horizon > j, back, lambda _: nothing, cotangent)
 
         return jax.lax.map(pull, (stack, jnp.asarray(self.horizons)))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
+from hessdiag.cores import usable_cores
 from hessdiag.devices import ONE, Devices
 from hessdiag.errors import NotFiniteError, ShortageError, ran_out_of_memory
 
@@ -18,6 +20,11 @@ Progress = Callable[[int], None]
 
 Tell = Callable[[str], object]
 """Hears, in one line, of what was mended."""
+
+
+def side_by_side() -> int:
+    """How many chunks are drawn at once: small operations leave the cores of a CPU idle."""
+    return 2 if jax.default_backend() == "cpu" and len(usable_cores()) > 1 else 1
 
 
 def unheard(message: str) -> None:
@@ -58,6 +65,7 @@ class Chunks:
         self.program = jax.jit(on_one if devices.number == 1 else on_all)
         self._size, self._what, self._devices = size * devices.number, what, devices
         self._each = size  # what a device computes at once of a chunk
+        self._halving = Lock()
 
     def calls(self, number: int) -> int:
         """How often the program is called for so many samples."""
@@ -81,7 +89,8 @@ class Chunks:
         """
         chunk = self._chunk(keys, start)
         while True:
-            piece = self._each * self._devices.number
+            each = self._each
+            piece = each * self._devices.number
             try:
                 if piece == self._size:
                     return jax.device_get(self.program(state, chunk))
@@ -89,9 +98,16 @@ class Chunks:
             except (MemoryError, RuntimeError) as error:
                 if not ran_out_of_memory(error):
                     raise
-                if self._each == 1:
-                    raise ShortageError(f"{self._what} ran out of memory, one at a time") from error
-            self._each = -(-self._each // 2)
+                self._halve(each, error, tell)
+
+    def _halve(self, each: int, error: Exception, tell: Tell) -> None:
+        """Compute fewer at once than `each`, unless another thread has seen to it already."""
+        with self._halving:
+            if each > self._each:
+                return
+            if each == 1:
+                raise ShortageError(f"{self._what} ran out of memory, one at a time") from error
+            self._each = -(-each // 2)
             tell(f"{self._what} ran out of memory; going on with {self._each} at a time")
 
     def _in_pieces(self, state: Any, chunk: PRNGKeyArray, piece: int) -> Any:
@@ -119,7 +135,7 @@ class Chunks:
     def meanwhile(
         self, state: Any, keys: PRNGKeyArray, *, tell: Tell = unheard
     ) -> Iterator[Callable[[Progress], Any]]:
-        """Draw the same in another thread, which makes use of cores that idle here.
+        """Draw the same in other threads, which make use of cores that idle here.
 
         Yields:
             What waits for the samples. Outside the context no more are drawn.
@@ -142,7 +158,7 @@ class Chunks:
                 raise NotFiniteError(f"NaN or infinity in {self._what} of a probe")
             return samples
 
-        pool = ThreadPoolExecutor(max_workers=1)
+        pool = ThreadPoolExecutor(max_workers=side_by_side())
         try:
             drawn = [pool.submit(draw, start) for start in starts]
             yield wait

@@ -12,17 +12,16 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from hessdiag import problems
 from hessdiag.devices import ONE, Devices
 from hessdiag.inner import (
-    Cut,
     InnerState,
     annealing,
     clip_to_norm,
-    cut_called,
     inner_optimiser,
     meta_optimiser,
 )
-from hessdiag.meta import ESTIMATORS, MetaStep, Options, Start, System, again, streams
+from hessdiag.meta import ESTIMATORS, MetaStep, Start, System, again, streams
 from hessdiag.meta.system import named_entries
 from hessdiag.train.env_state import firm, settled
+from hessdiag.train.options import options_of
 from hessdiag.train.settings import Settings, constants
 
 Count = Int[Array, ""] | int
@@ -205,33 +204,6 @@ class Learner:
             return jax.lax.map(lambda seed: step(*seed, *numbers), of_seeds, batch_size=size)
 
         return self.devices.dividing(len(keys)).spread(share, (states, keys), *numbers)
-
-
-def options_of(settings: Settings) -> Options:
-    """What the estimator of a run is made of."""
-    keep = settings.learning.keep
-    return Options(
-        n=settings.n,
-        kappa=settings.kappa,
-        trace_decay=settings.trace_decay,
-        cut=cut_of(settings.paths, settings),
-        samples=settings.monte_carlo,
-        chunk=settings.probe.chunk,
-        remat=settings.remat,
-        keep=max(settings.n, 1) if keep == "n" else int(keep),
-        target_updates=settings.target_updates,
-        perturbation=settings.perturbation,
-    )
-
-
-def cut_of(name: str, settings: Settings) -> Cut:
-    """The counterfactual of that name, as training and probes of a run have it."""
-    return cut_called(
-        name,
-        trace_decay=settings.trace_decay,
-        inside=settings.stable_interval,
-        matvecs=settings.stable_matvecs,
-    )
 
 
 def _finite(step: MetaStep, eta, n: int) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from jax.core import ShapedArray
 from jax.extend.core import Jaxpr, subjaxprs
 from jax.stages import Compiled
 
+from hessdiag.probes.chunks import side_by_side
 from hessdiag.probes.settings import ProbeSettings
 from hessdiag.probes.spectral import SpectralProbe
 from hessdiag.problems import BUILT_IN
@@ -162,7 +163,7 @@ def _step(learner: Learner, settings: Settings, state: TrainState, key: Any, see
 
 
 def _probe(learner: Learner, settings: Settings, state: TrainState, key: Any) -> int:
-    """Bytes of a probe: spectra of one unroll, and a chunk of samples that is drawn meanwhile."""
+    """Bytes of a probe: spectra of one unroll, and chunks of samples that are drawn meanwhile."""
     measured, probe = measured_by(learner, settings), settings.probe
     points, steps, hessians = SpectralProbe(measured).planned(state, key)
     keys = key if probe.chunk == 1 else _several(key, probe.chunk)
@@ -176,7 +177,7 @@ def _probe(learner: Learner, settings: Settings, state: TrainState, key: Any) ->
     if "augmented" in probe.operators:  # its vectors hold the optimiser's memory, too
         memory = steps.memory
         more += _rows(settings, memory.size) * memory.size * memory.dtype.itemsize
-    return program_bytes(hessians.compile()) + more + max(drawn)
+    return program_bytes(hessians.compile()) + more + side_by_side() * max(drawn)
 
 
 def _rows(settings: Settings, size: int) -> int:

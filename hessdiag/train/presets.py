@@ -18,6 +18,7 @@ from hessdiag.inner import COUNTERFACTUALS, CUTS, inner_optimiser
 from hessdiag.meta import ESTIMATORS, Options
 from hessdiag.probes.explanations import explanations_at
 from hessdiag.record.documents import dotted
+from hessdiag.train.options import options_of
 from hessdiag.train.settings import (
     DECLARED,
     PRESETS,
@@ -58,6 +59,9 @@ def resolve(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
         UsageError: anything unknown, of the wrong type or out of range.
     """
     given = (read_toml(config) if config else {}) | dict(flags)
+    if given.get("train.rollouts") and "train.iterations" in given:
+        flag = DECLARED["train.rollouts"]
+        flag.refuse(given["train.rollouts"], f"without {DECLARED['train.iterations'].name}")
     env, preset = (
         DECLARED[key].checked(given.get(key, DECLARED[key].default)) for key in ("env", "preset")
     )
@@ -89,10 +93,23 @@ def from_flat(flat: Mapping[str, Any]) -> Settings:
         else:
             tables.get(table, top)[name] = _checked(key, value)
     settings = Settings(**top, **{name: kind(**tables[name]) for name, kind in _TABLES.items()})
+    settings = _within_rollouts(settings)
     for key, holds, allowed in _rules(settings):
         if not holds:
             DECLARED[key].refuse(flatten(settings)[key], allowed)
     return settings
+
+
+def _within_rollouts(settings: Settings) -> Settings:
+    """With the iterations that the rollouts allow, if it is they that bound training."""
+    allowed, train = settings.train.rollouts, settings.train
+    if not allowed:
+        return settings
+    each = ESTIMATORS[settings.estimator](options_of(settings)).rollouts
+    if allowed < each:
+        DECLARED["train.rollouts"].refuse(allowed, f"0, or {each:,} (one iteration's) or more")
+    train = dataclasses.replace(train, iterations=allowed // each)
+    return dataclasses.replace(settings, train=train)
 
 
 def _checked(key: str, value: Any) -> Any:
@@ -116,6 +133,8 @@ def _rules(settings: Settings) -> Iterator[tuple[str, bool, str]]:
         getattr(ESTIMATORS[estimator](told), "cut", None) == told.cut
     )
     yield "paths", follows, f"{full} with --estimator {estimator}"
+    several = getattr(ESTIMATORS[estimator](Options(validations=2)), "validations", 1) == 2
+    yield "validations", settings.validations == 1 or several, f"1 with --estimator {estimator}"
     low, high = settings.stable_interval
     yield "stable_interval", low < high, "two numbers, the lower one first"
 

@@ -13,7 +13,8 @@ from hessdiag.probes.measured import Measured
 from hessdiag.probes.mechanism import MechanismProbe, meta_gradients_of
 from hessdiag.probes.probe import Probe
 from hessdiag.statistics import mix_weights
-from hessdiag.train.learner import Learner, cut_of
+from hessdiag.train.learner import Learner
+from hessdiag.train.options import cut_of
 from hessdiag.train.settings import Settings, constants, measured_horizon
 
 

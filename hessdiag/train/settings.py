@@ -28,6 +28,12 @@ class TrainSettings:
     """How long training lasts and how often it saves."""
 
     iterations: int = setting(200, "training iterations", "--iterations", least=1)
+    rollouts: int = setting(
+        0,
+        "rollouts to train with: as many iterations as they allow; 0: iterations say it",
+        "--rollouts",
+        least=0,
+    )
     stride: int = setting(
         1,
         "iterations per call of the compiled program, which writes one line: of its last one",
@@ -70,6 +76,9 @@ class Settings:
     target_updates: int = setting(1, "updates behind a bootstrapped target", least=0)
     perturbation: float = setting(0.1, "σ of what evolution strategies add to η", above=0)
     monte_carlo: int = setting(1, "meta-gradients averaged per iteration", "--monte-carlo", least=1)
+    validations: int = setting(
+        1, "validation rollouts averaged per meta-gradient", "--validations", least=1
+    )
     remat: bool = setting(True, "recompute inner steps to save memory", "--remat/--no-remat")
     precision: str = setting(
         "float32",
@@ -77,6 +86,7 @@ class Settings:
         "--precision",
         choices=names_in("hessdiag.inner.precision", "PRECISIONS"),
     )
+    variant: str = setting("", "what this run is called among others; changes nothing", "--variant")
     seed: int = setting(0, "seed of everything random", "--seed", least=0, most=2**32 - 1)
     preset: str = setting(
         "laptop",

@@ -19,6 +19,7 @@ class Options:
     trace_decay: float = 0.9  # μ of the accumulative trace
     cut: Cut = FULL  # what the meta-gradient differentiates through
     samples: int = 1  # K, independent estimates that are averaged (eq. 9)
+    validations: int = 1  # draws of every τ̃^(i), whose outer losses are averaged
     chunk: int = 1  # how many of them are computed at once
     # Linearise inner steps again in the reverse sweep (memory: a state and a batch of trajectories
     # per step); else the unroll stores their linearisations.
@@ -46,6 +47,11 @@ class Estimator(Protocol):
     @property
     def options(self) -> Options:
         """What it was made of."""
+        ...
+
+    @property
+    def rollouts(self) -> int:
+        """How many one iteration of training draws."""
         ...
 
     def init(self, system: System, params: Any) -> Any:

@@ -24,6 +24,12 @@ class EvolutionStrategies:
 
     options: Options
 
+    @property
+    def rollouts(self) -> int:
+        """Of the unroll that training keeps, and of two for each pair."""
+        n, samples = self.options.n, self.options.samples
+        return max(self.options.keep, 1) + (2 * (n + 1) * samples if n > 0 else 0)
+
     def init(self, system: System, params: Any) -> Any:
         """Nothing is remembered."""
         del system, params

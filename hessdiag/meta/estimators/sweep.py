@@ -50,6 +50,22 @@ class Sweep:
             raise ValueError("score terms are those of the outer loss: no other objective has them")
 
     @property
+    def validations(self) -> int:
+        """Draws behind each outer loss: one where scores or another objective are made for it."""
+        averages = self.scores == "none" and self.objective == Validation()
+        return self.options.validations if averages else 1
+
+    @property
+    def rollouts(self) -> int:
+        """Of unrolls and of the objective where it is evaluated; those made again count once."""
+        n, samples = self.options.n, self.options.samples
+        if n == 0:
+            return 1
+        places = 1 if self.weights is None else n
+        baseline = self.scores == "centred" and samples == 1
+        return (samples + baseline) * (n + places * self.validations * self.objective.rollouts)
+
+    @property
     def horizon_weights(self) -> np.ndarray:
         """w_1 … w_n, of the n-step meta-gradient alone as well."""
         if self.weights is not None:
@@ -108,7 +124,7 @@ class Sweep:
     def _unroll(self, system: System, start: Start, key, memory) -> tuple[streams.Sources, Unroll]:
         """Its sources and one unroll; for n = 0 the unroll only makes the update."""
         options = self.options
-        drawn = streams.sources(key, max(options.n, 1))
+        drawn = streams.sources(key, max(options.n, 1), validations=self.validations)
         points = unroll(
             system,
             start,
