@@ -112,7 +112,8 @@ class SingularValues:
         assert points.outer is not None
         states = jax.tree.map(lambda leaf: leaf[:-1], points.states)
         steps = jax.lax.map(
-            lambda at: linearised_step(system.update, *at, start.eta), (states, points.trajectories)
+            lambda at: linearised_step(system.update, at[0], at[1], start.eta),
+            (states, points.trajectories),
         )
         return steps, points.outer.to_params[0, 0]
 

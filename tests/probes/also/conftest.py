@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
+from hessdiag.inner import annealing
 from hessdiag.meta import Start, System
 from hessdiag.probes.measured import Measured
 from hessdiag.probes.settings import ProbeSettings
@@ -60,9 +61,10 @@ class Quadratic:
         return trajectories[1] @ params + params @ params / 2
 
 
-def measured(problem: Quadratic, *, dtype: Any = None, shift: Any = 0.0, **more: Any) -> Measured:
+def measured(problem: Any, *, dtype: Any = None, shift: Any = 0.0, **more: Any) -> Measured:
     """Unrolls of N updates by gradient descent, from a random start; `more` are settings."""
-    system = System.of(problem, optax.sgd(ALPHA), ALPHA)
+    rate = annealing("constant", ALPHA, 1)
+    system = System.of(problem, optax.sgd(ALPHA), rate)
 
     def start(state, key):
         del state, key
