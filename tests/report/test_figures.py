@@ -83,7 +83,7 @@ def exponent_rows(configurations) -> pd.DataFrame:
     )
 
 
-def test_exponents_are_shown_where_there_are_twins(found) -> None:
+def test_exponents_are_shown_where_there_are_twins_or_an_outer_gradient(found) -> None:
     rows = exponent_rows(found.configurations)
     shown = dataclasses.replace(found, tables=dict(found.tables) | {"exponents": rows})
     spec = exponents(shown)
@@ -94,6 +94,6 @@ def test_exponents_are_shown_where_there_are_twins(found) -> None:
     labels = [label.get_text() for label in axis.get_yticklabels()]
     assert len(set(labels)) == 4
     assert not any("augmented" in label for label in labels)
-    without = rows[~rows["exponent_of"].str.startswith("twin")]
+    without = rows[~rows["exponent_of"].str.startswith(("twin", "outer"))]
     assert exponents(dataclasses.replace(shown, tables={"exponents": without})) is None
     assert exponents(found) is None

@@ -8,13 +8,13 @@ from hessdiag.report.figures import canvas
 from hessdiag.report.figures.palette import looks
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
 
-_TWIN = "twin"  # norms alone are shown elsewhere
+_TELLING = ("twin", "outer")  # norms alone are shown elsewhere
 
 
 def exponents(findings: Findings) -> FigureSpec | None:
-    """All exponents at the longest horizon, a colour per configuration, where twins were made."""
+    """All exponents at the longest horizon, a colour per configuration, with twins or T."""
     frame = select.rows(findings, "exponents", when="all")
-    if not len(frame) or not frame["exponent_of"].str.startswith(_TWIN).any():
+    if not len(frame) or not frame["exponent_of"].str.startswith(_TELLING).any():
         return None
     over = " or ".join(dict.fromkeys(frame["over"]))
     return figure_spec("exponents", frame, lambda: _draw(findings, frame), over=over)
