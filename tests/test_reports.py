@@ -121,7 +121,8 @@ def test_answers_name_figures_that_there_are():
     shown = {
         spec.slug for name in ("mechanism", "fig5", "fig3", "lsf") for spec in specs(read(name))
     }
-    assert {answer.figure for answer in read("mechanism").verdict} <= shown
+    measured = [a for a in read("mechanism").verdict if a.status != "not measured"]
+    assert {answer.figure for answer in measured} <= shown
 
 
 def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told():

@@ -8,7 +8,9 @@ import pandas as pd
 from hessdiag.analysis.comparisons import ESTIMATORS, comparison_table, evidence
 from hessdiag.analysis.curvature import curvature_table
 from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
+from hessdiag.analysis.directions import direction_table
 from hessdiag.analysis.edges import edge_table
+from hessdiag.analysis.exponents import exponent_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
@@ -31,6 +33,8 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "sensitivity": sensitivity_table,
     "curvature": curvature_table,
     "edges": edge_table,
+    "exponents": exponent_table,
+    "directions": direction_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,

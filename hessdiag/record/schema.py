@@ -22,6 +22,7 @@ _AXES = {
     "@operator": "operator_unroll inner_step operator",
     "@values": "operator_unroll inner_step operator operator_ritz",
     "@product": "operator_unroll term operator",
+    "@singular": "operator_unroll singular_operator",
     "@estimate": "estimator horizon meta_parameter",
 }
 
@@ -116,6 +117,14 @@ sources; inner_share ends; horizon; 1; share of the variance from inner trajecto
 sources; step_share ends; horizon inner_step; 1; share of the variance from one inner step alone
 sources; nested_std ends; horizon meta_parameter; eta; standard deviation, from the shares' sum
 twins; twin_log_distance half; twin horizon; 1; log of a twin's distance over that at first
+twins; twin_samples; ; 1; samples whose twins rounding lets be apart
+singular; singular_mass_growing half; @singular; 1; share of singular values above 1.01
+singular; singular_mass_kept half; @singular; 1; share of singular values from 0.99 to 1.01
+singular; singular_mass_shrinking half; @singular; 1; share of singular values below 0.99
+singular; outer_overlap error; @singular; 1; share of |T|^2 on singular values above 1.01
+singular; outer_stretch; @singular; 1; |P'T| over |T|, P of all inner steps
+singular; random_stretch half; @singular; 1; root mean square of the singular values
+singular; singular_matvecs; @singular; 1; products with P'P or PP' spent
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

@@ -28,6 +28,12 @@ cut = partial(named, "cuts")  # `no-memory` is without the optimiser's memory
 explanation = partial(named, "explanations")  # `E3 accumulation, coherent` is the number of steps
 
 
+def exponent(code: str) -> str:
+    """`norm, augmented` is the most that is possible: update with memory."""
+    kind, _, what = code.partition(", ")
+    return ": ".join(filter(None, [named("exponents", kind), operator(what)]))
+
+
 def parameter(code: str) -> str:
     """`c_crit` is the critic weight."""
     return named("parameters", code).replace("_", " ")

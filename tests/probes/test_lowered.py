@@ -13,6 +13,7 @@ from tests.train.driving import TINY
 COMPILED = "/jax/core/compile/backend_compile_duration"
 OPTIONS = {
     "plain": {"probe.operators": ["paper", "preconditioned", "update", "augmented"]},
+    "also": {"probe.operators": [], "probe.also": ["singular-values", "twins"]},
     "cuts": {"probe.operators": [], "probe.counterfactuals": ["no-memory"], "probe.chunk": 2},
 }
 

@@ -1,13 +1,16 @@
 """The figures of a study and of a run."""
 
+import dataclasses
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from hessdiag.report.figures import registry
+from hessdiag.report.figures.exponents import exponents
 from hessdiag.report.figures.palette import VARIABLES
 from hessdiag.report.figures.registry import FIGURES, specs
 from hessdiag.report.figures.spec import DrawnFigure, FigureSpec
@@ -64,3 +67,33 @@ def test_every_colour_of_a_page_follows_the_scheme(drawn, folder: Path) -> None:
     text = "".join(drawn.panels)
     assert sum(variable in text for variable in VARIABLES.values()) > 5
     assert not [part for part in text.split("style=") if ": #" in part]
+
+
+def exponent_rows(configurations) -> pd.DataFrame:
+    """The table of exponents of these configurations, all alike."""
+    names = ("norm, paper", "outer, augmented", "twin, own trajectories", "noise")
+    numbers = {"exponent": 0.1, "exponent_low": 0.05, "exponent_high": 0.15}
+    place = {"when": "all", "over": "seeds", "count": 3}
+    return pd.DataFrame(
+        [
+            {"configuration": code, "exponent_of": name, **place, **numbers}
+            for code in configurations
+            for name in names
+        ]
+    )
+
+
+def test_exponents_are_shown_where_there_are_twins_or_an_outer_gradient(found) -> None:
+    rows = exponent_rows(found.configurations)
+    shown = dataclasses.replace(found, tables=dict(found.tables) | {"exponents": rows})
+    spec = exponents(shown)
+    assert spec is not None
+    assert len(spec.rows) == len(rows)
+    assert len(spec.caption.split()) <= 40
+    (axis,) = spec.draw().axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert len(set(labels)) == 4
+    assert not any("augmented" in label for label in labels)
+    without = rows[~rows["exponent_of"].str.startswith(("twin", "outer"))]
+    assert exponents(dataclasses.replace(shown, tables={"exponents": without})) is None
+    assert exponents(found) is None
