@@ -9,7 +9,12 @@ import xarray as xr
 SAMPLES = frozenset({"meta_gradient", "cut_meta_gradient", "contribution"})
 """Variables with a value per sample: large, and needed by no report."""
 
-_UNITS = {"1": "1", "eta": "loss per unit of eta", "eta2": "(loss per unit of eta)^2"}
+_UNITS = {
+    "1": "1",
+    "eta": "loss per unit of eta",
+    "eta2": "(loss per unit of eta)^2",
+    "bend": "loss per squared unit of eta",
+}
 _BESIDE = {  # what stands beside a value: how it is called after it, and what it is
     "ends": {"low": "lower end of the interval of: ", "high": "upper end of the interval of: "},
     "error": {"error": "error of the "},
@@ -23,6 +28,7 @@ _AXES = {
     "@values": "operator_unroll inner_step operator operator_ritz",
     "@product": "operator_unroll term operator",
     "@estimate": "estimator horizon meta_parameter",
+    "@response": "response horizon eta_direction",
 }
 
 # part; name, and what stands beside it; dimensions; units; meaning
@@ -116,6 +122,11 @@ sources; inner_share ends; horizon; 1; share of the variance from inner trajecto
 sources; step_share ends; horizon inner_step; 1; share of the variance from one inner step alone
 sources; nested_std ends; horizon meta_parameter; eta; standard deviation, from the shares' sum
 twins; twin_log_distance half; twin horizon; 1; log of a twin's distance over that at first
+smoothness; smoothness_slope half; @response; eta; outer loss, differenced at eta +- h
+smoothness; smoothness_slope_wide half; @response; eta; outer loss, differenced at eta +- 2h
+smoothness; smoothness_curvature half; @response; bend; second difference of the outer loss
+smoothness; smoothness_gradient half; horizon eta_direction; eta; mean of the meta-gradient
+smoothness; smoothness_difference half; @response; eta; slope at eta +- h minus meta-gradient
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 
