@@ -9,7 +9,7 @@ from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer
 from hessdiag.analysis.measured import ALL, Configuration
 from hessdiag.analysis.questions import Measured, answer, exact, longest, overlapping, quantity
 
-HELD, OWN, OUTCOMES = "held trajectories", "own trajectories", "own outcomes"
+HELD, INNER, OWN = "held trajectories", "own inner trajectories", "own trajectories"
 NEARLY_ALL = 0.9  # of the entries whose signs are sure: as many must agree
 _SLOPE, _GRADIENT = "smoothness_slope", "smoothness_gradient"
 _COUNTED = ("agree", "disagree", "undecided")
@@ -70,12 +70,11 @@ def _members(directions: xr.DataArray, of: Configuration) -> xr.DataArray:
 def predictive(of: Measured) -> Answer:
     """Whether the n-step meta-gradient has the sign of what the outer loss does, nearly always.
 
-    Asked of the entries whose signs are sure, at the longest horizon, on the trajectories that each
-    η gives rise to; of what the outer loss is a surrogate of, where that was measured.
+    Asked of the entries whose signs are sure, at the longest horizon, on all trajectories that each
+    η gives rise to.
     """
-    last = [row for row in longest(of.rows["smoothness"]) if row["group"] == ALL]
-    rows = {row["response"]: row for row in last}
-    row = rows.get(OUTCOMES, rows.get(OWN))
+    last = longest([row for row in of.rows["smoothness"] if row["response"] == OWN])
+    row = next((row for row in last if row["group"] == ALL), None)
     if row is None:
         return answer()
     numbers = {
@@ -85,11 +84,10 @@ def predictive(of: Measured) -> Answer:
         "horizon": exact(row["horizon"]),
     }
     agreement = numbers["share_agree"]
-    options = {"numbers": numbers, "labels": {"response": row["response"]}}
     if not np.isfinite(agreement.value):
-        return answer(UNDECIDED, "no-signs", **options)
+        return answer(UNDECIDED, "no-signs", numbers=numbers)
     if agreement.low > NEARLY_ALL:
-        return answer(HOLDS, "agrees", **options)
+        return answer(HOLDS, "agrees", numbers=numbers)
     if agreement.high < NEARLY_ALL:
-        return answer(FAILS, "opposite" if agreement.high < 0.5 else "mixed", **options)
-    return overlapping(agreement, NEARLY_ALL, **options)
+        return answer(FAILS, "opposite" if agreement.high < 0.5 else "mixed", numbers=numbers)
+    return overlapping(agreement, NEARLY_ALL, numbers=numbers)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hessdiag.analysis.smoothness import HELD, OUTCOMES, OWN, smoothness_table
+from hessdiag.analysis.smoothness import HELD, INNER, OWN, smoothness_table
 from hessdiag.record.schema import described
 from tests.analysis.building import N, answers, ends, of_probes
 
@@ -105,15 +105,13 @@ def test_nearly_all_sure_signs_agree(agreement, half, status, reason):
     assert made.numbers["share_decided"].value == pytest.approx(0.8)
 
 
-def test_the_answer_is_of_the_longest_horizon_and_of_what_is_aimed_at():
+def test_the_answer_is_of_the_longest_horizon_and_of_own_trajectories():
     rows = [
         row(0.1, horizon=1),
-        row(1.0, response=HELD),
-        row(0.1, response=OWN),
-        row(0.1, response=OUTCOMES, group="x"),
-        row(1.0, response=OUTCOMES),
+        row(0.1, response=HELD),
+        row(0.1, response=INNER),
+        row(0.1, group="x"),
+        row(1.0),
     ]
-    made = answers(None, smoothness=rows)["predictive"]
-    assert (made.status, made.labels["response"]) == ("holds", OUTCOMES)
-    assert answers(None, smoothness=rows[:4])["predictive"].status == "does not hold"
-    assert answers(None, smoothness=rows[:2])["predictive"].status == "not measured"
+    assert answers(None, smoothness=rows)["predictive"].status == "holds"
+    assert answers(None, smoothness=rows[1:3])["predictive"].status == "not measured"

@@ -1,17 +1,17 @@
-"""Unrolls under another η, on the trajectories of their own and on given ones; float64."""
+"""What another η does to the outer loss, on given trajectories and on its own; float64."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hessdiag.meta import all_horizons, held, held_losses, outcomes, outer_losses
+from hessdiag.meta import all_horizons, held, outer_losses, responses
 from tests.meta.conftest import N
 
 
 @pytest.fixture(scope="module")
 def made(adam_mrp):
-    """Functions of a move of η, all outer losses of the sample: (held, own)."""
+    """A function of a move of η: the responses, and the outer losses by another way."""
     system, start, key = adam_mrp.system, adam_mrp.start, adam_mrp.key
     seen = held(system, start, key, n=N)
 
@@ -19,8 +19,7 @@ def made(adam_mrp):
     def losses(move):
         eta = start.eta + move
         return (
-            held_losses(system, start, eta, key, seen),
-            outcomes(system, start, eta, key, n=N),
+            responses(system, start, eta, key, seen),
             outer_losses(system, start, eta, key, n=N),
         )
 
@@ -30,10 +29,8 @@ def made(adam_mrp):
 def test_what_does_not_depend_on_eta_is_the_same_held_or_not(made, adam_mrp):
     """The rewards of this process are sampled whatever the parameters."""
     for size in (0.0, 0.3):
-        on_held, own, known = made(jnp.full_like(adam_mrp.eta, size))
-        np.testing.assert_allclose(own[:, 0], known, rtol=1e-12)
-        np.testing.assert_allclose(on_held, known, rtol=1e-12)
-        assert own.shape == (N, 1)  # the outer loss is no surrogate
+        found, known = made(jnp.full_like(adam_mrp.eta, size))
+        np.testing.assert_allclose(found, np.tile(known, (3, 1)), rtol=1e-12)
 
 
 def test_differences_on_held_trajectories_come_to_the_meta_gradient_as_the_square_of_h(
@@ -44,7 +41,7 @@ def test_differences_on_held_trajectories_come_to_the_meta_gradient_as_the_squar
 
     def error(h):
         moves = h * np.eye(case.eta.size)
-        slopes = [(made(move)[0] - made(-move)[0]) / (2 * h) for move in moves]
+        slopes = [(made(move)[0][0] - made(-move)[0][0]) / (2 * h) for move in moves]
         return np.abs(np.transpose(slopes) - gradient).max(axis=1) / np.abs(gradient).max(axis=1)
 
     far, near = error(0.1), error(0.01)

@@ -4,8 +4,9 @@ The expected outer loss is differenced at η ± h and η ± 2h, all on the same 
 against the mean of the same samples' i-step meta-gradients. The question is that of metasmoothness
 (Engstrom et al. 2025, arXiv 2503.13751); the formulas and h are ours.
 
-The meta-gradient takes trajectories for constants. So the differences are taken twice: on the
-trajectories of the unroll at η itself, and on those that each η gives rise to.
+The meta-gradient takes trajectories for constants. So three responses are differenced: with the
+trajectories of the unroll at η itself held, with inner trajectories that each η gives rise to, and
+with all trajectories of its own.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import stdtrit
 
-from hessdiag.meta import aim, all_horizons, held, held_losses, outcomes
+from hessdiag.meta import all_horizons, held, responses
 from hessdiag.meta.terms import FEW
 from hessdiag.probes.also.base import OfSamples, Values
 from hessdiag.probes.measured import Measured
@@ -27,14 +28,14 @@ STEP = 0.25
 Far enough that float32 does not round the difference away, near enough that the sigmoid itself is
 linear to 1 % (sinh h / h): meta-Adam at 1e-3 goes as far in 250 iterations.
 """
-RESPONSES = ("held trajectories", "own trajectories", "own outcomes")
-"""Of the outer loss, and of what it is a surrogate of, where the problem says what that is."""
+RESPONSES = ("held trajectories", "own inner trajectories", "own trajectories")
+"""What is differenced: see `hessdiag.meta.responses`."""
 RANDOM = 8  # directions in η, where it has more entries than are worth a difference each
 _MOVES = (-2.0, -1.0, 1.0, 2.0)  # in units of h
 
 
 class Differences(NamedTuple):
-    """Of one sample, or of all, stacked; R responses, n horizons, D directions."""
+    """Of one sample, or of all, stacked; R = 3 responses, n horizons, D directions."""
 
     slope: Float[Array, "*K R n D"]  # (F(h) − F(−h)) / 2h
     wide: Float[Array, "*K R n D"]  # (F(2h) − F(−2h)) / 4h
@@ -56,8 +57,7 @@ class Smoothness(OfSamples):
         space, names = measured.system.eta_space, measured.system.names
         self._step = step
         self._directions, labels = directions(space.size, names)
-        responses = RESPONSES[: 2 if aim(measured.system) is None else 3]
-        self.coords = {"response": list(responses), "eta_direction": labels}
+        self.coords = {"response": list(RESPONSES), "eta_direction": labels}
         super().__init__(measured)
 
     def sample(self, state: Any, key: PRNGKeyArray) -> Differences:
@@ -67,14 +67,12 @@ class Smoothness(OfSamples):
         along = jnp.asarray(self._directions, start.eta.dtype)
         seen = held(system, start, key, n=n)
 
-        def responses(move: Float[Array, " m"]) -> Float[Array, "R n"]:
-            eta = start.eta + move
-            on_held = held_losses(system, start, eta, key, seen)
-            return jnp.vstack([on_held, outcomes(system, start, eta, key, n=n).T])
+        def respond(move: Float[Array, " m"]) -> Float[Array, "R n"]:
+            return responses(system, start, start.eta + move, key, seen)
 
         moves = h * jnp.asarray(_MOVES, along.dtype)[:, None, None] * along[None]
-        here = responses(jnp.zeros_like(start.eta))[..., None]
-        moved = jax.lax.map(responses, moves.reshape(-1, start.eta.size))  # (4 D, R, n)
+        here = respond(jnp.zeros_like(start.eta))[..., None]
+        moved = jax.lax.map(respond, moves.reshape(-1, start.eta.size))  # (4 D, R, n)
         moved = moved.reshape(len(_MOVES), len(along), *here.shape[:-1])
         before, below, above, beyond = jnp.moveaxis(moved, 1, -1)
         return Differences(
