@@ -1,5 +1,7 @@
 """Whether the meta-gradient predicts what the outer loss does where η is moved."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -34,24 +36,24 @@ def smoothness_table(of: Configuration) -> pd.DataFrame:
     each = xr.merge([shares, sizes]).assign(agreement=shares.agree / decided.where(decided > 0))
     quantities = {str(name): (of.by_phase(part), None) for name, part in each.items()}
     rows = averaged(quantities, confidence=of.confidence, counted="undecided")
-    found = table(rows, "when", "response", "horizon", "group")
+    found: Any = table(rows, "when", "response", "horizon", "group")
     return found[found["count"] > 0].reset_index(drop=True)
 
 
 def _entries(data: xr.Dataset) -> xr.Dataset:
     """(seed, iteration, response, horizon, entry): what is told of every entry; NaN if unknown."""
     slope, gradient = data[_SLOPE], data[_GRADIENT]
-    sure = np.abs(slope) > data[f"{_SLOPE}_error"]
-    both = sure & (np.abs(gradient) > data[f"{_GRADIENT}_error"])
+    sure = abs(slope) > data[f"{_SLOPE}_error"]
+    both = sure & (abs(gradient) > data[f"{_GRADIENT}_error"])
     same, known = slope * gradient > 0, np.isfinite(slope)
-    size = np.abs(slope).where(sure)
+    size = abs(slope).where(sure)
     is_so = {"agree": both & same, "disagree": both & ~same, "undecided": ~both}
     return xr.Dataset(
         {name: part.astype(float).where(known) for name, part in is_so.items()}
         | {
-            "error": np.abs(data.smoothness_difference) / size,
+            "error": abs(data.smoothness_difference) / size,
             "noise": data.smoothness_difference_error / size,
-            "bend": np.abs(data[f"{_SLOPE}_wide"] - slope) / size,
+            "bend": abs(data[f"{_SLOPE}_wide"] - slope) / size,
         }
     )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 
 from hessdiag.report.figures.smoothness import agreement
@@ -33,7 +34,7 @@ def test_one_configuration_is_shown_by_horizon(found):
     axes = spec.draw().axes
     assert [axis.get_title() for axis in axes] == ["Held trajectories", "Own trajectories"]
     line = axes[0].get_lines()[0]
-    assert list(line.get_ydata()) == [0.2, 0.4, 0.2 * 3]
+    assert np.asarray(line.get_ydata()).tolist() == [0.2, 0.4, 0.2 * 3]
 
 
 def test_several_are_side_by_side_at_their_longest_horizon(found):
@@ -41,7 +42,9 @@ def test_several_are_side_by_side_at_their_longest_horizon(found):
     assert spec is not None
     first = spec.draw().axes[0]
     assert len(first.get_yticklabels()) == len(found.configurations)
-    assert list(first.get_lines()[0].get_xdata()) == [0.2 * 3] * len(found.configurations)
+    assert np.asarray(first.get_lines()[0].get_xdata()).tolist() == [0.2 * 3] * len(
+        found.configurations
+    )
 
 
 def test_what_was_not_measured_has_no_figure(found):

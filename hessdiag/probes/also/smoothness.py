@@ -108,7 +108,7 @@ def directions(size: int, names: tuple[str, ...]) -> tuple[Float[np.ndarray, "D 
     return units, [f"random {place}" for place in range(1, RANDOM + 1)]
 
 
-def half_width(samples: np.ndarray) -> np.ndarray:
+def half_width(samples: Any) -> np.ndarray:
     """Of Student's 95 % interval of the mean over axis 0."""
     number = len(samples)
     return stdtrit(number - 1, 0.975) * samples.std(axis=0, ddof=1) / np.sqrt(number)

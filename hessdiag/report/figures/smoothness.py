@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
@@ -74,7 +73,6 @@ def _draw_side_by_side(frame: Frame, codes: list[str]) -> Figure:
 def _share_axis(axis: Axes, which: str) -> None:
     """From none to all of the entries, in percent."""
     getattr(axis, f"set_{which}lim")(-0.04, 1.04)
-    canvas.set_ticks(
-        axis, which, FixedLocator(np.linspace(0, 1, 5)), lambda value, _: percent(value)
-    )
+    quarters = FixedLocator([0.0, 0.25, 0.5, 0.75, 1.0])
+    canvas.set_ticks(axis, which, quarters, lambda value, _: percent(value))
     getattr(axis, f"set_{which}label")("share of entries")
