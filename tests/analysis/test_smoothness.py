@@ -54,7 +54,9 @@ def test_shares_of_entries_whose_signs_are_sure(table):
     assert table.loc["late", OWN, 2, "all"]["agree"] == 1.0
     assert table.loc["all", OWN, 2, "all"]["agree"] == 0.625
     assert table.loc["early", OWN, 1, "all"]["agree"] == 1.0
-    assert table.loc["early", HELD, 2, "all"]["agree"] == 0.5
+    held = table.loc["early", HELD, 2, "all"]
+    assert [held[name] for name in ("agree", "disagree", "undecided")] == [0.5, 0.25, 0.25]
+    assert held["agreement"] == pytest.approx(2 / 3)
 
 
 def test_errors_are_medians_of_entries_whose_slope_is_sure(table):

@@ -46,7 +46,7 @@ def _draw(frame: Frame) -> Figure:
         canvas.horizon_axis(axis, last)
         _share_axis(axis, "y")
         axis.set_title(names.title(response))
-    canvas.legend(axes[0], below=2)
+    canvas.legend(axes[0])
     return figure
 
 
@@ -66,7 +66,7 @@ def _draw_side_by_side(frame: Frame, codes: list[str]) -> Figure:
         canvas.dots_in_rows(axis, shown, groups, width=0.4)
         _share_axis(axis, "x")
         axis.set_title(names.title(response))
-    canvas.legend(axes[0], below=2)
+    canvas.legend(axes[0])
     return figure
 
 
