@@ -19,6 +19,7 @@ from hessdiag.analysis.paired import paired_table
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
 from hessdiag.analysis.published_curves import curve_table
 from hessdiag.analysis.quality import quality_table
+from hessdiag.analysis.smoothness import smoothness_table
 from hessdiag.analysis.spread import mixing_table, spread_table
 from hessdiag.analysis.standings import standing_tables
 from hessdiag.analysis.terms import term_table
@@ -35,6 +36,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "edges": edge_table,
     "exponents": exponent_table,
     "directions": direction_table,
+    "smoothness": smoothness_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,

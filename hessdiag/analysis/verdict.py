@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import bias, directions, edges, explanation, exponents, remedies
+from hessdiag.analysis import bias, directions, edges, explanation, exponents, remedies, smoothness
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -23,6 +23,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),
     "signal-to-noise": (remedies.signal_to_noise, "signal"),
+    "predictive": (smoothness.predictive, "smoothness"),
     "reproduced": (remedies.reproduced, "published"),
     "slope": (bias.claimed, "errors"),
 }

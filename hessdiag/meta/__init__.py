@@ -8,13 +8,13 @@ from hessdiag.meta.objectives import Bootstrapped, Objective, Outer, Validation
 from hessdiag.meta.streams import Sources, share_one, sources
 from hessdiag.meta.system import Start, System, again
 from hessdiag.meta.terms import Terms, terms
-from hessdiag.meta.under_eta import outer_losses
+from hessdiag.meta.under_eta import Held, aim, held, outer_losses, responses
 from hessdiag.meta.unroll import Unroll, point, unroll
 
 __all__ = [
-    "ESTIMATORS", "Bootstrapped", "Estimator", "MetaStep", "Objective", "Options", "Outer",
-    "Sources", "Start", "Sweep", "System", "Terms", "Unroll", "Validation",
-    "adjoint_meta_gradient", "again", "all_horizons", "all_horizons_from", "outer_growth",
-    "outer_losses", "point", "sensitivity_norms", "share_one", "sources", "streams", "terms",
-    "unroll",
+    "ESTIMATORS", "Bootstrapped", "Estimator", "Held", "MetaStep", "Objective", "Options",
+    "Outer", "Sources", "Start", "Sweep", "System", "Terms", "Unroll", "Validation",
+    "adjoint_meta_gradient", "again", "aim", "all_horizons", "all_horizons_from", "held",
+    "outer_growth", "outer_losses", "point", "responses", "sensitivity_norms", "share_one",
+    "sources", "streams", "terms", "unroll",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from hessdiag.errors import UsageError
 from hessdiag.meta.adjoint import OfGradient, Pushes
 from hessdiag.meta.streams import Sources
 from hessdiag.meta.system import Start, System
-from hessdiag.meta.unroll import Unroll
+from hessdiag.meta.unroll import Unroll, validation_at
 from hessdiag.spectra import Space
 
 Scores = Literal["none", "full", "centred", "linearised"]
@@ -122,14 +122,8 @@ def linearised_scores(system: System, start: Start) -> OfGradient:
 def _validated(system: System, start: Start, drawn: Sources, points: Unroll) -> tuple[Any, Any]:
     """(θ^(i), τ̃^(i)) where the objective was evaluated: sampled again, from the same keys."""
     assert points.outer is not None
-    last = slice(-len(points.outer.value), None)
-    params, env_states = _rows((points.states.params, points.env_states), last)
-
-    def sample(of_point):
-        params, env_state, key = of_point
-        return system.validation(params, start.eta, env_state, key)
-
-    return params, jax.lax.map(sample, (params, env_states, drawn.validation[last, 0]))
+    evaluated = slice(-len(points.outer.value), None)
+    return validation_at(system, start, points, drawn.validation[evaluated, 0])
 
 
 def _rows(stacked: Any, rows: slice) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from hessdiag.inner import InnerState, InnerStep, linearised_step
 from hessdiag.meta.objectives import Objective, Outer
@@ -73,6 +73,20 @@ def unroll(
         outer = jax.tree.map(lambda leaf: leaf[None], last)
     states = jax.tree.map(lambda stack, leaf: jnp.concatenate([stack, leaf[None]]), states, end)
     return Unroll(states, trajectories, losses, outer, steps, env_states)
+
+
+def validation_at(
+    system: System, start: Start, points: Unroll, keys: PRNGKeyArray
+) -> tuple[Any, Any]:
+    """(θ^(i), τ̃^(i)) at the last points of an unroll, one for each of the keys."""
+    stacked = (points.states.params, points.env_states)
+    last = jax.tree.map(lambda leaf: leaf[-len(keys) :], stacked)
+
+    def sample(of_point):
+        params, env_state, key = of_point
+        return system.validation(params, start.eta, env_state, key)
+
+    return last[0], jax.lax.map(sample, (*last, keys))
 
 
 def point(stacked: Any, i: int) -> Any:

@@ -77,6 +77,11 @@ class ActorCriticProblem(NamedScalars):
         del hyper
         return self._losses(params, trajectories, self.outer_gamma, self.outer_lambda).policy
 
+    def outer_aim(self, params, hyper, trajectories: Trajectory):
+        """What the outer loss is a surrogate of, with its sign: reward per step, negative."""
+        del params, hyper
+        return -jnp.mean(trajectories.transitions.reward)
+
     def metrics(self, params, trajectories: Trajectory) -> Mapping:
         """Mean return of the episodes that ended, how many did, and reward per step."""
         del params

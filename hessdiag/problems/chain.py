@@ -123,6 +123,12 @@ class DiscountingChain(NamedScalars):
         advantages = self._outer_advantages(params, hyper["gamma"])
         return self._loss(params, advantages, trajectories.share)
 
+    def outer_aim(self, params, hyper, trajectories: Batch):
+        """What the outer loss is a surrogate of, with its sign: return per step, negative."""
+        del params, hyper
+        arms = jnp.sum(trajectories.share[:, 0], axis=-1)
+        return -jnp.sum(arms * jnp.asarray(SIZES, arms.dtype)) / STEPS
+
     def divergence(self, params, target_params, hyper, trajectories):
         """KL(π_target ‖ π) at the first observation."""
         del hyper, trajectories

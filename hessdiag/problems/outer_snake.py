@@ -156,6 +156,11 @@ class OuterSnake(NamedScalars):
         del hyper
         return self._policy_loss(params, self._outer_advantages(params, trajectories), trajectories)
 
+    def outer_aim(self, params, hyper, trajectories: Trajectory):
+        """What the outer loss is a surrogate of, with its sign: reward per step, negative."""
+        del params, hyper
+        return -jnp.mean(trajectories.transitions.reward)
+
     def divergence(self, params, target_params, hyper, trajectories: Trajectory):
         """KL(π_target ‖ π), a mean over the states of the trajectories."""
         del hyper

@@ -9,7 +9,12 @@ import xarray as xr
 SAMPLES = frozenset({"meta_gradient", "cut_meta_gradient", "contribution"})
 """Variables with a value per sample: large, and needed by no report."""
 
-_UNITS = {"1": "1", "eta": "loss per unit of eta", "eta2": "(loss per unit of eta)^2"}
+_UNITS = {
+    "1": "1",
+    "eta": "loss per unit of eta",
+    "eta2": "(loss per unit of eta)^2",
+    "bend": "loss per squared unit of eta",
+}
 _BESIDE = {  # what stands beside a value: how it is called after it, and what it is
     "ends": {"low": "lower end of the interval of: ", "high": "upper end of the interval of: "},
     "error": {"error": "error of the "},
@@ -24,6 +29,7 @@ _AXES = {
     "@product": "operator_unroll term operator",
     "@singular": "operator_unroll singular_operator",
     "@estimate": "estimator horizon meta_parameter",
+    "@response": "response horizon eta_direction",
 }
 
 # part; name, and what stands beside it; dimensions; units; meaning
@@ -125,6 +131,11 @@ singular; outer_overlap error; @singular; 1; share of |T|^2 on singular values a
 singular; outer_stretch; @singular; 1; |P'T| over |T|, P of all inner steps
 singular; random_stretch half; @singular; 1; root mean square of the singular values
 singular; singular_matvecs; @singular; 1; products with P'P or PP' spent
+smoothness; smoothness_slope half; @response; eta; outer loss, differenced at eta +- h
+smoothness; smoothness_slope_wide half; @response; eta; outer loss, differenced at eta +- 2h
+smoothness; smoothness_curvature half; @response; bend; second difference of the outer loss
+smoothness; smoothness_gradient half; horizon eta_direction; eta; mean of the meta-gradient
+smoothness; smoothness_difference half; @response; eta; slope at eta +- h minus meta-gradient
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

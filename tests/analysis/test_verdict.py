@@ -297,6 +297,7 @@ def test_every_question_is_asked_and_has_its_figure():
     assert list(made) == [
         *("growth", "published", "optimiser", "rivals", "hessian-cut", "deflation"),
         *("edge", "chaos", "directions", "memory-cut", "sources", "mix", "signal-to-noise"),
+        "predictive",
         *("reproduced", "slope"),
     ]
     assert {answer.status for answer in made.values()} == {"not measured"}

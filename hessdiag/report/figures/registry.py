@@ -14,6 +14,7 @@ from hessdiag.report.figures import (
     horizons,
     operators,
     side_by_side,
+    smoothness,
     training,
 )
 from hessdiag.report.figures.spec import FigureSpec
@@ -31,6 +32,7 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     side_by_side.phase,
     side_by_side.sources,
     exponents.exponents,
+    smoothness.agreement,
     horizons.signal,
     training.training,
     training.along,
