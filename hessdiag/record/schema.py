@@ -22,6 +22,7 @@ _AXES = {
     "@operator": "operator_unroll inner_step operator",
     "@values": "operator_unroll inner_step operator operator_ritz",
     "@product": "operator_unroll term operator",
+    "@loss": "operator_unroll loss_term",
     "@estimate": "estimator horizon meta_parameter",
 }
 
@@ -116,6 +117,12 @@ sources; inner_share ends; horizon; 1; share of the variance from inner trajecto
 sources; step_share ends; horizon inner_step; 1; share of the variance from one inner step alone
 sources; nested_std ends; horizon meta_parameter; eta; standard deviation, from the shares' sum
 twins; twin_log_distance half; twin horizon; 1; log of a twin's distance over that at first
+loss-terms; loss_term_lowest error; @loss; 1; lowest eigenvalue of alpha times a term's Hessian
+loss-terms; loss_term_highest error; @loss; 1; highest of the same
+loss-terms; loss_term_edge_share error; @loss; 1; a term's sharpness over the edge
+loss-terms; loss_term_trace_share half; @loss; 1; trace of a term's Hessian over the whole
+loss-terms; loss_term_matvecs; @loss; 1; products spent
+loss-terms; loss_term_converged; @loss; 1; ends of every start met the tolerance
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 
