@@ -12,6 +12,7 @@ from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
+from hessdiag.analysis.loss_terms import loss_term_table
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.paired import paired_table
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
@@ -31,6 +32,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "sensitivity": sensitivity_table,
     "curvature": curvature_table,
     "edges": edge_table,
+    "loss terms": loss_term_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import bias, edges, explanation, remedies
+from hessdiag.analysis import bias, edges, explanation, loss_terms, remedies
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -17,6 +17,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "hessian-cut": (remedies.hessian_cut, "growth"),
     "deflation": (remedies.deflation, "sources"),
     "edge": (edges.below_edge, "radii"),
+    "loss-term": (loss_terms.nearest_term, "loss-terms"),
     "memory-cut": (remedies.memory_cut, "growth"),
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),
