@@ -50,10 +50,14 @@ class LossTerms:
         self.units = min(measured.settings.operator_unrolls, measured.settings.unrolls)
         self.programs: list[tuple[Any, int]] = []  # it needs what that of Hessians needs
 
-    @cached_property
+    @property
     def coords(self) -> Mapping[str, Any]:
         """The names of the terms, in their order."""
-        return {"loss_term": _names(self._measured.system)}
+        return {"loss_term": self._names}
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return _names(self._measured.system)
 
     def lowered(self, state: Any, keys: PRNGKeyArray, key: PRNGKeyArray) -> Iterator[Lowered]:
         """What `measure` will run, to be compiled."""
