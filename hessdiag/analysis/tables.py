@@ -14,6 +14,7 @@ from hessdiag.analysis.exponents import exponent_table
 from hessdiag.analysis.frames import chosen, stacked
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
+from hessdiag.analysis.loss_terms import loss_term_table
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.paired import paired_table
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
@@ -37,6 +38,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "exponents": exponent_table,
     "directions": direction_table,
     "smoothness": smoothness_table,
+    "loss terms": loss_term_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,

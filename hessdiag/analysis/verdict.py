@@ -5,7 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import bias, directions, edges, explanation, exponents, remedies, smoothness
+from hessdiag.analysis import (
+    bias,
+    directions,
+    edges,
+    explanation,
+    exponents,
+    loss_terms,
+    remedies,
+    smoothness,
+)
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -19,6 +28,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "edge": (edges.below_edge, "radii"),
     "chaos": (exponents.chaos, "exponents"),
     "directions": (directions.seen, "exponents"),
+    "loss-term": (loss_terms.nearest_term, "loss-terms"),
     "memory-cut": (remedies.memory_cut, "growth"),
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),

@@ -46,6 +46,11 @@ def require_measure(measure: Mapping[str, Any]) -> None:
             "operators: semi-gradient is of problems with inner_loss_with_targets, which a loop "
             "has not; allowed: paper, preconditioned, update, augmented"
         )
+    if "loss-terms" in measure.get("also", ()):
+        raise UsageError(
+            "also: loss-terms is of problems with inner_loss_terms, which a loop has not; "
+            "allowed: the others"
+        )
 
 
 def require_optimiser(optimiser: Any) -> None:

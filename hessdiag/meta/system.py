@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from hessdiag.inner import Cotangent, Eta, InnerState, InnerUpdate, held_memory
 from hessdiag.inner.extras import Optimiser
 from hessdiag.inner.update import Schedule
-from hessdiag.problems import Problem
+from hessdiag.problems import LossTerms, Problem
 from hessdiag.spectra import Space, linearise
 
 MOST_SHOWN = 64
@@ -77,6 +77,11 @@ class System:
         """Trajectories for the outer loss, as constants: of a rollout, or of data of its own."""
         sample = getattr(self.problem, "validation_rollout", self.problem.rollout)
         return jax.lax.stop_gradient(sample(params, self.hyper(eta), env_state, key))[1]
+
+    def inner_loss_terms(self, params: Any, eta: Eta, trajectories: Any) -> LossTerms:
+        """The terms of L(θ, η, τ) by name, of problems that have them."""
+        problem: Any = self.problem
+        return problem.inner_loss_terms(params, self.hyper(eta), trajectories)
 
     def outer_loss(self, params: Any, eta: Eta, trajectories: Any) -> Float[Array, ""]:
         """L'(θ, η, τ̃)."""

@@ -2,6 +2,7 @@
 
 from hessdiag.learning import Learning
 from hessdiag.problems.base import About, MetaParameter, Problem
+from hessdiag.problems.loss_terms import LossTerms, total
 from hessdiag.problems.registry import (
     BUILT_IN,
     LIBRARIES,
@@ -19,7 +20,7 @@ from hessdiag.problems.scalars import (
 )
 
 __all__ = [
-    "BUILT_IN", "LIBRARIES", "About", "Learning", "MetaParameter", "NamedScalars", "Problem",
-    "callable_at", "factory", "hyper_parameters", "initial_eta", "is_own", "make", "settings_of",
-    "with_transform",
+    "BUILT_IN", "LIBRARIES", "About", "Learning", "LossTerms", "MetaParameter", "NamedScalars",
+    "Problem", "callable_at", "factory", "hyper_parameters", "initial_eta", "is_own", "make",
+    "settings_of", "total", "with_transform",
 ]  # fmt: skip

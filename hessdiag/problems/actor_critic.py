@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hessdiag.problems.base import Hyper, MetaParameter
+from hessdiag.problems.loss_terms import LossTerms, total
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import ActorCriticLosses, actor_critic_losses
 from hessdiag.rl.rollout import EnvironmentState, Trajectory, episode_metrics, reset, rollout
@@ -63,6 +64,10 @@ class ActorCriticProblem(NamedScalars):
 
     def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
         """A2C loss: policy + c_crit · critic − c_entr · entropy, a mean over B × T steps."""
+        return total(self.inner_loss_terms(params, hyper, trajectories))
+
+    def inner_loss_terms(self, params, hyper: Hyper, trajectories: Trajectory) -> LossTerms:
+        """Its three terms, with their signs and weights."""
         return self._inner(params, None, hyper, trajectories)
 
     def inner_loss_with_targets(self, params, target_params, hyper: Hyper, trajectories):
@@ -70,7 +75,7 @@ class ActorCriticProblem(NamedScalars):
 
         Its gradient in `params` at equal parameters is that of `inner_loss`, a semi-gradient.
         """
-        return self._inner(params, target_params, hyper, trajectories)
+        return total(self._inner(params, target_params, hyper, trajectories))
 
     def outer_loss(self, params, hyper, trajectories: Trajectory):
         """The policy term alone, with γ' and λ'."""
@@ -87,11 +92,15 @@ class ActorCriticProblem(NamedScalars):
         del params
         return episode_metrics(trajectories)
 
-    def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory):
+    def _inner(self, params, target_params, hyper: Hyper, trajectories: Trajectory) -> LossTerms:
         gamma, lam = hyper["gamma"], hyper["lambda"]
         by_ratio = self.by_ratio
         losses = self._losses(params, trajectories, gamma, lam, target_params, by_ratio=by_ratio)
-        return losses.policy + hyper["c_crit"] * losses.critic - hyper["c_entr"] * losses.entropy
+        return {
+            "policy": losses.policy,
+            "critic": hyper["c_crit"] * losses.critic,
+            "entropy": -hyper["c_entr"] * losses.entropy,
+        }
 
     def _losses(
         self, params, trajectories: Trajectory, gamma, lam, target_params=None, *, by_ratio=False

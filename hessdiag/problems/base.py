@@ -49,6 +49,8 @@ class Problem(Protocol):
     Members that a problem may have besides:
 
     - `meta_parameters`, a sequence of `MetaParameter`: names of the entries of η;
+    - `inner_loss_terms(params, hyper, trajectories)`, a dict of scalars by name whose sum is
+      the inner loss: a probe then tells their curvatures apart ("loss-terms");
     - `inner_loss_with_targets(params, target_params, hyper, trajectories)`: the inner loss, its
       bootstrap targets made of other parameters, nothing stopped: for the operator "semi-gradient";
     - `validation_rollout(params, hyper, env_state, key)`, like `rollout`, where the outer loss has

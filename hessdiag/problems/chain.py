@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 from hessdiag.declared import check_fields, setting
 from hessdiag.learning import Learning
 from hessdiag.problems.base import About, Hyper, MetaParameter
+from hessdiag.problems.loss_terms import LossTerms, total
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.standardise import standardised
 
@@ -115,13 +116,17 @@ class DiscountingChain(NamedScalars):
 
         Nothing is differentiated through values: γ counts where it multiplies the next one.
         """
+        return total(self.inner_loss_terms(params, hyper, trajectories))
+
+    def inner_loss_terms(self, params, hyper: Hyper, trajectories: Batch) -> LossTerms:
+        """Its two terms, with their signs and weights: the critic is exact, and not learned."""
         gamma = hyper["gamma"]
-        return self._loss(params, self.advantages(params, gamma, gamma), trajectories.share)
+        return self._terms(params, self.advantages(params, gamma, gamma), trajectories.share)
 
     def outer_loss(self, params, hyper: Hyper, trajectories: Batch):
         """The same with γ' = 1 and the critic at γ, or at γ' where there is an outer critic."""
         advantages = self._outer_advantages(params, hyper["gamma"])
-        return self._loss(params, advantages, trajectories.share)
+        return total(self._terms(params, advantages, trajectories.share))
 
     def outer_aim(self, params, hyper, trajectories: Batch):
         """What the outer loss is a surrogate of, with its sign: return per step, negative."""
@@ -171,12 +176,15 @@ class DiscountingChain(NamedScalars):
             return advantages
         return standardised(advantages, _visits(share))
 
-    def _loss(self, params, advantages: Float[Array, "C T"], share: Float[Array, "C T A"]):
+    def _terms(
+        self, params, advantages: Float[Array, "C T"], share: Float[Array, "C T A"]
+    ) -> LossTerms:
         log_pi = log_policy(params)
         taken = jnp.sum(share * log_pi, axis=-1) / STEPS
         entropy = -jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1)
         gained = jnp.sum(self._scaled(advantages, share) * taken)
-        return -gained - self.entropy * jnp.sum(_visits(share) * entropy)
+        weighted = self.entropy * jnp.sum(_visits(share) * entropy)
+        return {"policy": -gained, "entropy": -weighted}
 
 
 def _visits(share: Float[Array, "C T A"]) -> Float[Array, "C T"]:

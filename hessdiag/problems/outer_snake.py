@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from hessdiag.declared import check_fields, setting
 from hessdiag.learning import Learning
 from hessdiag.problems.base import About, Hyper, MetaParameter
+from hessdiag.problems.loss_terms import LossTerms, total
 from hessdiag.problems.scalars import NamedScalars
 from hessdiag.rl.actor_critic import lambda_returns
 from hessdiag.rl.board_network import BoardNetwork
@@ -139,17 +140,23 @@ class OuterSnake(NamedScalars):
 
     def inner_loss(self, params, hyper: Hyper, trajectories: Trajectory):
         """−A log π + c (targets − v)² − c_e H, and the outer critic's squared error at γ' = 1."""
+        return total(self.inner_loss_terms(params, hyper, trajectories))
+
+    def inner_loss_terms(self, params, hyper: Hyper, trajectories: Trajectory) -> LossTerms:
+        """Its terms, with their signs and weights."""
         value = self._values(params["critic"], trajectories)
         found = differences(trajectories, value, hyper["gamma"], self.lam)
-        loss = self._policy_loss(params, found.advantages, trajectories)
-        loss += self.critic_cost * jnp.mean((found.targets - value[:, :-1]) ** 2)
         log_pi = self._log_policy(params["policy"], trajectories)
-        loss += self.entropy * jnp.mean(jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1))
+        terms = {
+            "policy": self._policy_loss(params, found.advantages, trajectories),
+            "critic": self.critic_cost * jnp.mean((found.targets - value[:, :-1]) ** 2),
+            "entropy": self.entropy * jnp.mean(jnp.sum(jnp.exp(log_pi) * log_pi, axis=-1)),
+        }
         if self.outer_critic:
             value = self._values(params["outer_critic"], trajectories)
             targets = differences(trajectories, value, OUTER_GAMMA, OUTER_LAMBDA).targets
-            loss += self.critic_cost * jnp.mean((targets - value[:, :-1]) ** 2)
-        return loss
+            terms["outer-critic"] = self.critic_cost * jnp.mean((targets - value[:, :-1]) ** 2)
+        return terms
 
     def outer_loss(self, params, hyper, trajectories: Trajectory):
         """−A' log π with γ' = λ' = 1, A' by the critic or, if there is one, the outer critic."""

@@ -28,6 +28,7 @@ _AXES = {
     "@values": "operator_unroll inner_step operator operator_ritz",
     "@product": "operator_unroll term operator",
     "@singular": "operator_unroll singular_operator",
+    "@loss": "operator_unroll loss_term",
     "@estimate": "estimator horizon meta_parameter",
     "@response": "response horizon eta_direction",
 }
@@ -136,6 +137,12 @@ smoothness; smoothness_slope_wide half; @response; eta; outer loss, differenced 
 smoothness; smoothness_curvature half; @response; bend; second difference of the outer loss
 smoothness; smoothness_gradient half; horizon eta_direction; eta; mean of the meta-gradient
 smoothness; smoothness_difference half; @response; eta; slope at eta +- h minus meta-gradient
+loss-terms; loss_term_lowest error; @loss; 1; lowest eigenvalue of alpha times a term's Hessian
+loss-terms; loss_term_highest error; @loss; 1; highest of the same
+loss-terms; loss_term_edge_share error; @loss; 1; a term's sharpness over the edge
+loss-terms; loss_term_trace_share half; @loss; 1; trace of a term's Hessian over the whole
+loss-terms; loss_term_matvecs; @loss; 1; products spent
+loss-terms; loss_term_converged; @loss; 1; ends of every start met the tolerance
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

@@ -34,6 +34,16 @@ _TABLES: dict[str, Any] = {
     if dataclasses.is_dataclass(field.type)
 }
 
+_NEEDED = (  # setting, value, the member that a problem has for it, and what it is without
+    (
+        "probe.operators",
+        "semi-gradient",
+        "inner_loss_with_targets",
+        "which has no bootstrap targets",
+    ),
+    ("probe.also", "loss-terms", "inner_loss_terms", "whose inner loss has no terms"),
+)
+
 _DEEP = re.compile(r"(?:[\w\"'-]+\s*\.\s*){9}")  # keys that take minutes to be read
 
 
@@ -160,9 +170,10 @@ def _check_own(settings: Settings) -> None:
     inner_optimiser(learning.optimiser, learning.learning_rate, **constants(learning))
     explanations_at(settings.probe.explanations)
     problem = problems.make(settings.env, settings.problem)
-    targets = hasattr(problem, "inner_loss_with_targets")
-    if "semi-gradient" in settings.probe.operators and not targets:
-        raise UsageError(
-            f"{DECLARED['probe.operators'].name}: semi-gradient is not allowed with --env "
-            f"{settings.env}, which has no bootstrap targets; allowed: the others"
-        )
+    for key, value, member, lacks in _NEEDED:
+        asked = getattr(settings.probe, key.rpartition(".")[2])
+        if value in asked and not hasattr(problem, member):
+            raise UsageError(
+                f"{DECLARED[key].name}: {value} is not allowed with --env {settings.env}, "
+                f"{lacks}; allowed: the others"
+            )

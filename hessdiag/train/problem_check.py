@@ -10,6 +10,8 @@ from hessdiag.errors import UsageError
 from hessdiag.meta import System, streams
 from hessdiag.train.env_state import settled
 
+_ROUNDING = 1e-4  # of the largest of a loss's terms
+
 
 def require_sound_problem(system: System, name: str) -> None:
     """Refuse a problem that cannot run, or whose functions do not depend on arguments alone.
@@ -78,4 +80,21 @@ def _functions(system: System, name: str) -> Iterator[tuple[str, Callable, tuple
     _, trajectories = jax.jit(system.rollout)(params, eta, env_state, key)
     for member, loss in (("inner_loss", system.update.loss), ("outer_loss", system.outer_loss)):
         yield member, jax.grad(loss, argnums=(0, 1)), (params, eta, trajectories)
+    if hasattr(problem, "inner_loss_terms"):
+        yield "inner_loss_terms", system.inner_loss_terms, (params, eta, trajectories)
+        _require_sum(system, name, (params, eta, trajectories))
     yield "metrics", metrics, (params, trajectories)
+
+
+def _require_sum(system: System, name: str, operands: tuple[Any, ...]) -> None:
+    """Refuse terms of a loss whose sum is another one: such as terms that are inherited."""
+    loss, terms = jax.jit(lambda *at: (system.update.loss(*at), system.inner_loss_terms(*at)))(
+        *operands
+    )
+    sizes = [abs(float(term)) for term in terms.values()]
+    apart = abs(sum(float(term) for term in terms.values()) - float(loss))
+    if not apart <= _ROUNDING * max(sizes, default=0.0):
+        raise UsageError(
+            f"--env: inner_loss_terms of {name!r} do not sum to its inner_loss, but are off by "
+            f"{apart:g}; allowed: terms whose sum is the inner loss"
+        )

@@ -296,7 +296,7 @@ def test_every_question_is_asked_and_has_its_figure():
     made = answers(None, cuts=[])
     assert list(made) == [
         *("growth", "published", "optimiser", "rivals", "hessian-cut", "deflation"),
-        *("edge", "chaos", "directions", "memory-cut", "sources", "mix", "signal-to-noise"),
+        *("edge", "chaos", "directions", "loss-term", "memory-cut", "sources", "mix", "signal-to-noise"),
         "predictive",
         *("reproduced", "slope"),
     ]

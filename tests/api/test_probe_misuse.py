@@ -38,6 +38,7 @@ ARGUMENTS = [
     ("optimiser", "adam"),
     ("operators", ("semi-gradient",)),
     ("operators", ("papr",)),
+    ("also", ("loss-terms",)),
     ("counterfactuals", ("no-hessians",)),
     ("samples", 2.5),
     ("confidence", 1.5),

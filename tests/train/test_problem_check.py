@@ -13,6 +13,7 @@ from hessdiag import problems
 from hessdiag.errors import UsageError
 from hessdiag.meta import System
 from hessdiag.problems import About
+from hessdiag.problems.chain import DiscountingChain
 from hessdiag.problems.mrp import MarkovRewardProcess
 from hessdiag.train import launch
 from hessdiag.train.problem_check import require_sound_problem
@@ -105,6 +106,14 @@ class Lost(MarkovRewardProcess):
     about = About(summary="lost", headline="value_error", followed=("advantage",))
 
 
+@dataclass(frozen=True)
+class Inherited(DiscountingChain):
+    """Has another inner loss, and the terms of the old one."""
+
+    def inner_loss(self, params, hyper, trajectories):
+        return 2 * super().inner_loss(params, hyper, trajectories)
+
+
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
@@ -114,6 +123,7 @@ class Lost(MarkovRewardProcess):
             "metrics of 'mine:make' failed .*'return' is none of its metrics",
         ),
         (Lost(), "the followed 'advantage' is none of its metrics"),
+        (Inherited(), "inner_loss_terms of 'mine:make' do not sum to its inner_loss"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(problem, message):

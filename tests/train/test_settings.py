@@ -140,6 +140,7 @@ def test_of_a_list_what_is_not_allowed_is_named(key, value, named, allowed):
     [
         ("env", "chess", r"--env: 'chess' is unknown; allowed: snake, mrp, "),
         ("probe.operators", "semi-gradient", r"probe\.operators .* is not allowed with --env mrp"),
+        ("probe.also", "loss-terms", r"probe\.also .* is not allowed with --env mrp, whose inner"),
         ("probe.explanations", "E7", r"probe\.explanations: 'E7' is not allowed; .* module:functi"),
         ("problem.colour", 1, r"problem\.colour: 'mrp' has no such setting; allowed: states"),
         ("colour", 1, r"colour: no such setting; allowed: env, n, estimator"),

@@ -13,6 +13,7 @@ from jaxtyping import PRNGKeyArray
 from hessdiag.probes.also.base import Also, Values
 from hessdiag.probes.also.singular_values import SingularValues
 from hessdiag.probes.also.smoothness import Smoothness
+from hessdiag.probes.also.loss_terms import LossTerms
 from hessdiag.probes.also.twins import Twins
 from hessdiag.probes.chunks import Progress, Tell
 from hessdiag.probes.measured import Measured
@@ -21,6 +22,7 @@ ALSO: Mapping[str, Callable[[Measured], Also]] = {
     "singular-values": SingularValues,
     "twins": Twins,
     "smoothness": Smoothness,
+    "loss-terms": LossTerms,
 }
 
 
