@@ -10,6 +10,7 @@ from hessdiag.analysis.curvature import curvature_table
 from hessdiag.analysis.cuts import cut_table, sensitivity_table, source_table
 from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.frames import chosen, stacked
+from hessdiag.analysis.frontier import frontier_table
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
 from hessdiag.analysis.measured import Configuration
@@ -31,6 +32,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "sensitivity": sensitivity_table,
     "curvature": curvature_table,
     "edges": edge_table,
+    "frontier": frontier_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from hessdiag.analysis import bias, edges, explanation, remedies
+from hessdiag.analysis import bias, edges, explanation, frontier, remedies
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
 
@@ -21,6 +21,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "sources": (remedies.sources, "sources"),
     "mix": (remedies.mix, "growth"),
     "signal-to-noise": (remedies.signal_to_noise, "signal"),
+    "frontier": (frontier.best_estimator, "frontier"),
     "reproduced": (remedies.reproduced, "published"),
     "slope": (bias.claimed, "errors"),
 }

@@ -49,7 +49,7 @@ class ProbeSettings:
     horizons: tuple[int, ...] = setting((), "horizons of cuts; none means all up to n")
     also: tuple[str, ...] = setting(
         (),
-        "what else to measure: of twins",
+        "what else to measure: of twins, estimators",
         "--also",
         choices=names_in("hessdiag.probes.also", "ALSO"),
     )

@@ -23,6 +23,7 @@ _AXES = {
     "@values": "operator_unroll inner_step operator operator_ritz",
     "@product": "operator_unroll term operator",
     "@estimate": "estimator horizon meta_parameter",
+    "@candidate": "candidate meta_parameter",
 }
 
 # part; name, and what stands beside it; dimensions; units; meaning
@@ -116,6 +117,11 @@ sources; inner_share ends; horizon; 1; share of the variance from inner trajecto
 sources; step_share ends; horizon inner_step; 1; share of the variance from one inner step alone
 sources; nested_std ends; horizon meta_parameter; eta; standard deviation, from the shares' sum
 twins; twin_log_distance half; twin horizon; 1; log of a twin's distance over that at first
+estimators; candidate_mean se; @candidate; eta; mean of an estimator of the n-step meta-gradient
+estimators; candidate_std ends; @candidate; eta; its standard deviation
+estimators; candidate_bias; @candidate; eta; its mean difference to the n-step estimate
+estimators; candidate_bias_error; @candidate; eta; standard error of that bias, paired samples
+estimators; candidate_rollouts; candidate; 1; rollouts behind one of its estimates
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

@@ -28,6 +28,21 @@ cut = partial(named, "cuts")  # `no-memory` is without the optimiser's memory
 explanation = partial(named, "explanations")  # `E3 accumulation, coherent` is the number of steps
 
 
+def candidate(code: str) -> str:
+    """`last 3` is last 3 terms, `no-memory` is without the optimiser's memory."""
+    family, *values = code.split(" ")
+    is_number = [value.replace(".", "", 1).isdecimal() for value in values]
+    if is_number != [True]:
+        return cut(code)
+    return named("candidates", family).format(value=values[0])
+
+
+def label(code: str) -> str:
+    """What an answer names: an explanation or an estimator."""
+    known = explanation(code)
+    return candidate(code) if known == code else known
+
+
 def parameter(code: str) -> str:
     """`c_crit` is the critic weight."""
     return named("parameters", code).replace("_", " ")

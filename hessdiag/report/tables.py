@@ -20,6 +20,7 @@ _NAMED = {
     "group": names.parameter,
     "operator": names.operator,
     "cut": names.cut,
+    "candidate": names.candidate,
     "explanation": names.explanation,
 }
 _LEFT_OUT = ("when", "seeds", "count", "over", "iteration", "seed", "learning.optimiser")

@@ -54,7 +54,7 @@ def _values(findings: Findings, answer: Answer) -> dict[str, str]:
     for same in answers(findings, "growth"):
         if same.configuration == name and "growth" in same.numbers:
             quantities["growth"] = same.numbers["growth"]
-    known = {code: names.explanation(text) for code, text in answer.labels.items()}
+    known = {code: names.label(text) for code, text in answer.labels.items()}
     for code, quantity in quantities.items():
         known |= _texts(code, quantity)
     n = longest(findings, name)

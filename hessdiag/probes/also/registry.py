@@ -11,12 +11,14 @@ from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.probes.also.base import Also, Values
+from hessdiag.probes.also.estimators import Estimators
 from hessdiag.probes.also.twins import Twins
 from hessdiag.probes.chunks import Progress, Tell
 from hessdiag.probes.measured import Measured
 
 ALSO: Mapping[str, Callable[[Measured], Also]] = {
     "twins": Twins,
+    "estimators": Estimators,
 }
 
 

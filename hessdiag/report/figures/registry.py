@@ -7,7 +7,15 @@ there is nothing to show, and put the function here.
 from collections.abc import Callable
 
 from hessdiag.analysis import Findings
-from hessdiag.report.figures import curvature, errors, horizons, operators, side_by_side, training
+from hessdiag.report.figures import (
+    curvature,
+    errors,
+    frontier,
+    horizons,
+    operators,
+    side_by_side,
+    training,
+)
 from hessdiag.report.figures.spec import FigureSpec
 
 FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
@@ -22,6 +30,7 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     side_by_side.predicted_measured,
     side_by_side.phase,
     side_by_side.sources,
+    frontier.frontier,
     horizons.signal,
     training.training,
     training.along,
