@@ -28,11 +28,12 @@ def frontier_table(of: Configuration) -> pd.DataFrame:
 
     - std: as if as many estimates were averaged as the rollouts of one n-step estimate pay for, a
       fraction of one included; geometric mean over meta-parameters and probes;
+    - noise: the same as root of the mean square, which weighs the noisiest entries most;
     - bias: the mean difference to the n-step estimate, root of the mean square, without what
       sampling adds; bias_floor is what sampling adds;
     - bias_of_mean: the bias over the n-step mean; NaN where that is not surely there;
-    - rmse: √(bias² + std²), from means of squares: below 1, the estimator is nearer to the mean of
-      the n-step meta-gradient than a single n-step estimate, at the same number of rollouts.
+    - rmse: √(bias² + noise²): below 1, the estimator is nearer to the mean of the n-step
+      meta-gradient than a single n-step estimate, at the same number of rollouts.
     """
     data = of.having(*_VARIABLES)
     if data is None:
@@ -42,6 +43,7 @@ def frontier_table(of: Configuration) -> pd.DataFrame:
     sizes["bias_of_mean"] = sizes.bias / average.value.where(average.low > 0)
     quantities = {
         "std": (sizes.log_std, np.exp),
+        "noise": (sizes.variance, _root),
         "bias": (sizes.bias, _root),
         "bias_of_mean": (sizes.bias_of_mean, _root),
         "rmse": (sizes.bias + sizes.variance, _root),
@@ -101,4 +103,4 @@ def best_estimator(of: Measured) -> Answer:
 
 
 def _numbers(row: Any, error: Quantity) -> dict[str, Quantity]:
-    return {"rmse": error, "std": quantity(row, "std"), "bias": quantity(row, "bias")}
+    return {"rmse": error, "noise": quantity(row, "noise"), "bias": quantity(row, "bias")}

@@ -1,7 +1,7 @@
 """Estimators of the n-step meta-gradient that are made of the parts of one sample."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,17 +15,17 @@ DRAWS = (2, 4, 8)  # of the validation trajectories, that are averaged
 
 
 class Parts(NamedTuple):
-    """Of K samples: what all candidates are made of, at the longest horizon n."""
+    """Of K samples: what all candidates are made of, at the longest horizon n; arrays."""
 
-    terms: np.ndarray  # (K, n, m) of eq. 11, of inner updates 0 … n − 1
-    direct: np.ndarray  # (K, m) of η in the outer loss itself
-    initial: np.ndarray  # (K, m) of η in x^(0)
-    traced: np.ndarray  # (K, n, m) terms of the accumulative trace, μ = 1
-    traced_initial: np.ndarray  # (K, m) of η in x^(0) under that trace
-    mixes: np.ndarray  # (K, κ, m) by `mixing_factors`
-    cuts: np.ndarray  # (K, 3, m) by `CUTS`
-    averaged: np.ndarray  # (K, 3, m) by `DRAWS`
-    smoothed: np.ndarray  # (K, σ, m) of evolution strategies
+    terms: Any  # (K, n, m) of eq. 11, of inner updates 0 … n − 1
+    direct: Any  # (K, m) of η in the outer loss itself
+    initial: Any  # (K, m) of η in x^(0)
+    traced: Any  # (K, n, m) terms of the accumulative trace, μ = 1
+    traced_initial: Any  # (K, m) of η in x^(0) under that trace
+    mixes: Any  # (K, κ, m) by `mixing_factors`
+    cuts: Any  # (K, 3, m) by `CUTS`
+    averaged: Any  # (K, 3, m) by `DRAWS`
+    smoothed: Any  # (K, σ, m) of evolution strategies
 
 
 class Candidate(NamedTuple):

@@ -23,7 +23,8 @@ _FAMILIES = {  # how the names of candidates begin; what a family is called, and
     "validations": ("more validation batches", "v"),
 }
 _WITH_REFERENCE = ("last", "validations")  # all terms, and a single draw, are the n-step estimate
-_LINEAR = 0.1  # up to this bias the axis is linear
+_FAR = 3.0  # with a bias beyond, its axis is logarithmic, but for the biases below the second
+_LINEAR = 0.1
 _MOST = 4  # panels
 _TEN = 10  # estimates whose average is a second yardstick
 
@@ -62,7 +63,7 @@ def _draw(frame: select.Frame, shown: Sequence[str]) -> Figure:
 
 
 def _families(frame: select.Frame) -> Iterator[tuple[str, select.Frame]]:
-    """The rows of every family, from the least standard deviation to the most.
+    """The rows of every family, from the least noise to the most.
 
     The n-step estimate is among those that it is one of.
     """
@@ -70,7 +71,7 @@ def _families(frame: select.Frame) -> Iterator[tuple[str, select.Frame]]:
         chosen = frame["candidate"].str.startswith(family)
         if chosen.any():
             chosen |= (frame["candidate"] == _REFERENCE) & (family in _WITH_REFERENCE)
-            yield family, frame[chosen].sort_values("std")
+            yield family, frame[chosen].sort_values("noise")
 
 
 def _draw_families(axis: Axes, frame: select.Frame) -> None:
@@ -79,27 +80,32 @@ def _draw_families(axis: Axes, frame: select.Frame) -> None:
         (label, marker), colour = _FAMILIES[family], colours[family]
         own = part[part["candidate"] != _REFERENCE]
         line = "" if family == "no-" else "-"
-        x, y = select.columns(part, "bias", "std")
+        x, y = select.columns(part, "bias", "noise")
         axis.plot(x, y, linestyle=line, color=colour, linewidth=1.2, zorder=2)
-        (x, *ends), (y, *heights) = (select.bounds(own, name) for name in ("bias", "std"))
-        axis.hlines(y, *ends, colors=colour, linewidth=0.8, alpha=0.45)
-        axis.vlines(x, *heights, colors=colour, linewidth=0.8, alpha=0.45)
+        (x, *ends), (y, *heights) = (select.bounds(own, name) for name in ("bias", "noise"))
+        axis.hlines(y, *ends, colors=colour, linewidth=0.7, alpha=0.35)
+        axis.vlines(x, *heights, colors=colour, linewidth=0.7, alpha=0.35)
         look = {"linestyle": "", "color": colour, "marker": marker, "markersize": 5, "zorder": 3}
         axis.plot(x, y, label=label, **look)
     axis.plot(0.0, 1.0, "*", color=INK, markersize=12, zorder=4, label="n-step")
 
 
 def _draw_axes(axis: Axes, frame: select.Frame) -> None:
-    x, y = select.columns(frame, "bias", "std")
-    canvas.signed_axis(axis, "x", x, width=_LINEAR)
-    axis.set_xlim(-0.02, 1.3 * max(np.nanmax(x, initial=0.0), 1.0))
+    x, y = select.columns(frame, "bias", "noise")
+    most = 1.1 * max(np.nanmax(x, initial=0.0), 1.0)
+    if most > _FAR:
+        axis.set_xlim(-0.02, most)
+        canvas.signed_axis(axis, "x", x, width=_LINEAR)
+    else:
+        canvas.linear_axis(axis, "x")
+        axis.set_xlim(-0.03, most)
     canvas.factor_axis(axis, "y", 1.0, 0.5, y)
     axis.set_xlabel("bias ÷ standard deviation of one n-step estimate")
-    axis.set_ylabel("standard deviation, equal rollouts")
+    axis.set_ylabel("standard deviation at equal rollouts")
 
 
 def _draw_yardsticks(axis: Axes) -> None:
-    """Where bias² + std² is that of one n-step estimate, and of the mean of ten."""
+    """Where bias² + noise² is that of one n-step estimate, and of the mean of ten."""
     lowest = axis.get_ylim()[0]
     bias = np.sin(np.linspace(0.0, np.pi / 2, 200))
     height = np.maximum(np.sqrt(1.0 - bias**2), lowest)
@@ -114,6 +120,6 @@ def _name(axis: Axes, frame: select.Frame) -> None:
     if not len(others):
         return
     nearest = others.loc[others["rmse"].idxmin()]
-    place = (nearest["bias"], nearest["std"])
-    text = {"textcoords": "offset points", "xytext": (8, -11), "color": INK}
+    place = (nearest["bias"], nearest["noise"])
+    text = {"textcoords": "offset points", "xytext": (9, 4), "color": INK}
     axis.annotate(names.candidate(nearest["candidate"]), place, **text)

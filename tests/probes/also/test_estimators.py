@@ -1,7 +1,7 @@
 """The estimators of a probe: against those of training, and where their moments are known."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,6 @@ from hessdiag.meta import (
     Validation,
     adjoint_meta_gradient,
     sources,
-    streams,
     unroll,
 )
 from hessdiag.meta.estimators import EvolutionStrategies
@@ -35,8 +34,10 @@ SPECTRUM, SLOPE, WEIGHT = (0.0, 20.0, 50.0, -30.0), 0.5, 0.8
 
 def estimators(system, n=N, **settings) -> Estimators:
     """Of unrolls from a start that is the state itself."""
-    held = ProbeSettings(**{"samples": 2, "resamples": 200, "chunk": 2} | settings)
-    nothing = {"cuts": {}, "weights": {}, "mixing": [], "headline": "", "memory": None}
+    few: dict[str, Any] = {"samples": 2, "resamples": 200, "chunk": 2}
+    nothing: dict[str, Any] = {"cuts": {}, "weights": {}, "mixing": []}
+    nothing |= {"headline": "", "memory": None}
+    held = ProbeSettings(**few | settings)
     return Estimators(Measured(system, lambda state, _: state, n, held, **nothing))
 
 
@@ -167,18 +168,18 @@ class Known:
         return float((self.scales**2).sum() * ((1 + SLOPE**2) * (1 + self.weight) - 1))
 
 
-def known(fade: float = 1.0, terms: int = N, **more) -> Known:
-    """Of the last terms of a quadratic under gradient descent, products faded by a factor.
+def known(terms: int = N, **more: Any) -> Known:
+    """Of the last terms of a quadratic under gradient descent.
 
     dL'/dη = −α Σ_i s_i w_i Σ_j (1 − α c_i)^{n−1−j}.
     """
-    factors = fade * (1.0 - ALPHA * np.asarray(SPECTRUM))
-    return Known(-ALPHA * sum(factors**k for k in range(terms)), **more)
+    factors = 1.0 - ALPHA * np.asarray(SPECTRUM)
+    return Known(-ALPHA * np.sum([factors**k for k in range(terms)], axis=0), **more)
 
 
 def of_trace(mu: float) -> Known:
     """Where products are powers of μ."""
-    return Known(-ALPHA * sum(mu**k for k in range(N)) * np.ones(len(SPECTRUM)))
+    return Known(np.full(len(SPECTRUM), -ALPHA * sum(mu**k for k in range(N))))
 
 
 KNOWN = {
@@ -194,7 +195,7 @@ KNOWN = {
 
 
 @pytest.fixture(scope="module")
-def sampled() -> dict[str, np.ndarray]:
+def sampled() -> dict[str, dict[str, Any]]:
     """Variables of a quadratic whose moments are known, by name; a row per candidate."""
     with jax.enable_x64(True):
         problem = Quadratic(spectrum=SPECTRUM, slope_std=SLOPE, weight_std=WEIGHT)
