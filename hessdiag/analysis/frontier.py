@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from hessdiag.analysis.average import averaged, logs, over_seeds, table
+from hessdiag.analysis.average import columns as columns_of
 from hessdiag.analysis.findings import FAILS, HOLDS, Answer, Quantity
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.questions import Measured, answer, exact, overlapping, quantity
@@ -32,8 +33,8 @@ def frontier_table(of: Configuration) -> pd.DataFrame:
     - bias: the mean difference to the n-step estimate, root of the mean square, without what
       sampling adds; bias_floor is what sampling adds;
     - bias_of_mean: the bias over the n-step mean; NaN where that is not surely there;
-    - rmse: √(bias² + noise²): below 1, the estimator is nearer to the mean of the n-step
-      meta-gradient than a single n-step estimate, at the same number of rollouts.
+    - rmse: √(bias² + noise²), see `_errors`: below 1, the estimator is nearer to the mean of the
+      n-step meta-gradient than a single n-step estimate, at the same number of rollouts.
     """
     data = of.having(*_VARIABLES)
     if data is None:
@@ -46,9 +47,9 @@ def frontier_table(of: Configuration) -> pd.DataFrame:
         "noise": (sizes.variance, _root),
         "bias": (sizes.bias, _root),
         "bias_of_mean": (sizes.bias_of_mean, _root),
-        "rmse": (sizes.bias + sizes.variance, _root),
     }
-    columns = averaged(quantities, confidence=of.confidence, counted="rmse")
+    columns = averaged(quantities, confidence=of.confidence, counted="noise")
+    columns = columns.assign(_errors(sizes, of.confidence).data_vars)
     columns["bias_floor"] = _root(over_seeds(sizes.bias_floor, confidence=of.confidence).value)
     rollouts = data.candidate_rollouts.max(("seed", "iteration"))
     rows = table(columns.assign(rollouts=rollouts), "when", "candidate")
@@ -77,19 +78,34 @@ def _relative(data: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({name: size.mean("meta_parameter") for name, size in sizes.items()})
 
 
+def _errors(sizes: xr.Dataset, confidence: float) -> xr.Dataset:
+    """Root of bias² + noise², with ends; where the estimate of bias² is negative it counts as zero.
+
+    The whole interval is then moved up: an estimator is not better for the noise of its bias.
+    """
+    total = over_seeds(sizes.bias + sizes.variance, confidence=confidence)
+    bias = over_seeds(sizes.bias, confidence=confidence).value
+    moved = total[["value", "low", "high"]] + (bias.clip(min=0.0) - bias)
+    return columns_of(moved, "rmse", _root)
+
+
 def _root(square: Any) -> Any:
     """The root of a square's estimate; zero where noise made it negative."""
     return square.clip(min=0.0) ** 0.5
 
 
 def best_estimator(of: Measured) -> Answer:
-    """Whether some estimator is surely nearer to the n-step mean, at equal rollouts."""
+    """Whether some estimator is surely nearer to the n-step mean, at equal rollouts.
+
+    Named is the one whose upper end is the lowest.
+    """
     rows = [row for row in of.rows["frontier"] if np.isfinite(row["rmse"])]
     others = [row for row in rows if row["candidate"] != REFERENCE]
     if not others:
         return answer()
     surely = [row for row in others if row["rmse_high"] < 1.0]
-    best = min(surely or others, key=itemgetter("rmse"))
+    with_ends = [row for row in others if np.isfinite(row["rmse_high"])]
+    best = min(with_ends or others, key=itemgetter("rmse_high" if with_ends else "rmse"))
     error = quantity(best, "rmse")
     options: dict[str, Any] = {
         "numbers": _numbers(best, error) | {"surely_of": exact(len(surely))},
@@ -103,4 +119,5 @@ def best_estimator(of: Measured) -> Answer:
 
 
 def _numbers(row: Any, error: Quantity) -> dict[str, Quantity]:
-    return {"rmse": error, "noise": quantity(row, "noise"), "bias": quantity(row, "bias")}
+    noise, bias = (quantity(row, name) for name in ("noise", "bias"))
+    return {"rmse": error, "noise": noise, "bias": bias, "bias_most": exact(bias.high)}

@@ -29,7 +29,7 @@ explanation = partial(named, "explanations")  # `E3 accumulation, coherent` is t
 
 
 def candidate(code: str) -> str:
-    """`last 3` is last 3 terms, `no-memory` is without the optimiser's memory."""
+    """`last 3` is last terms, k = 3; `no-memory` is without the optimiser's memory."""
     family, *values = code.split(" ")
     is_number = [value.replace(".", "", 1).isdecimal() for value in values]
     if is_number != [True]:

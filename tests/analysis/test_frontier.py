@@ -63,7 +63,19 @@ def test_what_sampling_adds_to_a_bias_is_taken_off():
     assert found["bias"] == pytest.approx(np.sqrt(0.3**2 - error**2))
     assert found["bias_floor"] == pytest.approx(error)
     assert at(table, "mix 0.5")["bias"] == 0.0  # less than what sampling adds
-    assert at(table, "mix 0.5")["rmse"] == pytest.approx(np.sqrt(0.36 * 1.5 + 0.01 - error**2))
+    assert at(table, "mix 0.5")["rmse"] == pytest.approx(np.sqrt(0.36 * 1.5))
+
+
+def test_an_estimator_is_not_better_for_the_noise_of_its_bias():
+    """Ends are moved up by as much as the estimate."""
+    probes = [[a_probe(STD, bias * BIAS, error=0.5)] for bias in (0.5, 1.5)]
+    row = at(frontier_table(of_probes(probes)), "last 1")
+    squares = np.array([0.15, 0.45]) ** 2 - 0.25
+    assert squares.mean() < 0
+    half = 12.706 * squares.std(ddof=1) / np.sqrt(2)  # Student's of two seeds
+    assert row["noise"] == pytest.approx(0.5)
+    assert row["rmse"] == pytest.approx(0.5)
+    assert row["rmse_high"] == pytest.approx(np.sqrt(0.25 + half), rel=1e-3)
 
 
 def test_averages_are_geometric_for_deviations_and_of_squares_for_errors():

@@ -12,6 +12,7 @@ from hessdiag.report import names, select
 from hessdiag.report.figures import canvas
 from hessdiag.report.figures.palette import CATEGORIES, INK, MUTED, SHADE
 from hessdiag.report.figures.spec import FigureSpec, figure_spec
+from hessdiag.report.numbers import factor
 
 _REFERENCE = "n-step"
 _FAMILIES = {  # how the names of candidates begin; what a family is called, and its marker
@@ -23,8 +24,7 @@ _FAMILIES = {  # how the names of candidates begin; what a family is called, and
     "validations": ("more validation batches", "v"),
 }
 _WITH_REFERENCE = ("last", "validations")  # all terms, and a single draw, are the n-step estimate
-_FAR = 3.0  # with a bias beyond, its axis is logarithmic, but for the biases below the second
-_LINEAR = 0.1
+_FAR = 8.0  # bias or noise beyond is told, not drawn: it would press all else together
 _MOST = 4  # panels
 _TEN = 10  # estimates whose average is a second yardstick
 
@@ -53,10 +53,12 @@ def _draw(frame: select.Frame, shown: Sequence[str]) -> Figure:
     figure, axes = canvas.panels(len(shown), height=3.9, **sizes)
     for axis, code in zip(axes, shown, strict=True):
         part = frame[frame["configuration"] == code]
-        _draw_families(axis, part)
-        _draw_axes(axis, part)
+        near = part[(part["noise"] <= _FAR) & (part["bias"] <= _FAR)]
+        _draw_families(axis, near)
+        _draw_axes(axis, near)
         _draw_yardsticks(axis)
-        _name(axis, part)
+        _name(axis, near)
+        _tell_far(axis, part.drop(near.index))
         axis.set_title("" if alone and not code else names.configuration(code))
     canvas.legend(axes[0], below=3)
     return figure
@@ -93,12 +95,8 @@ def _draw_families(axis: Axes, frame: select.Frame) -> None:
 def _draw_axes(axis: Axes, frame: select.Frame) -> None:
     x, y = select.columns(frame, "bias", "noise")
     most = 1.1 * max(np.nanmax(x, initial=0.0), 1.0)
-    if most > _FAR:
-        axis.set_xlim(-0.02, most)
-        canvas.signed_axis(axis, "x", x, width=_LINEAR)
-    else:
-        canvas.linear_axis(axis, "x")
-        axis.set_xlim(-0.03, most)
+    canvas.linear_axis(axis, "x")
+    axis.set_xlim(-0.03 * most, most)
     canvas.factor_axis(axis, "y", 1.0, 0.5, y)
     axis.set_xlabel("bias ÷ standard deviation of one n-step estimate")
     axis.set_ylabel("standard deviation at equal rollouts")
@@ -119,7 +117,14 @@ def _name(axis: Axes, frame: select.Frame) -> None:
     others = frame[(frame["candidate"] != _REFERENCE) & frame["rmse"].notna()]
     if not len(others):
         return
-    nearest = others.loc[others["rmse"].idxmin()]
+    nearest = others.loc[others["rmse_high"].fillna(others["rmse"]).idxmin()]
     place = (nearest["bias"], nearest["noise"])
     text = {"textcoords": "offset points", "xytext": (9, 4), "color": INK}
     axis.annotate(names.candidate(nearest["candidate"]), place, **text)
+
+
+def _tell_far(axis: Axes, frame: select.Frame) -> None:
+    """In the legend: families of which some are beyond the axes."""
+    for family, part in _families(frame):
+        least = factor(part["noise"].min())
+        axis.plot([], [], " ", label=f"{_FAMILIES[family][0]}: beyond, from {least} on")
