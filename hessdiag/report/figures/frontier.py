@@ -20,7 +20,7 @@ _FAMILIES = {  # how the names of candidates begin; what a family is called, and
     "mix": ("mix over κ", "s"),
     "trace": ("trace over μ", "D"),
     "no-": ("paths cut", "X"),
-    "es": ("evolution strategies over σ", "^"),
+    "es": ("ES over σ", "^"),
     "validations": ("more validation batches", "v"),
 }
 _WITH_REFERENCE = ("last", "validations")  # all terms, and a single draw, are the n-step estimate
@@ -127,4 +127,4 @@ def _tell_far(axis: Axes, frame: select.Frame) -> None:
     """In the legend: families of which some are beyond the axes."""
     for family, part in _families(frame):
         least = factor(part["noise"].min())
-        axis.plot([], [], " ", label=f"{_FAMILIES[family][0]}: beyond, from {least} on")
+        axis.plot([], [], " ", label=f"{_FAMILIES[family][0]}: from {least}")
