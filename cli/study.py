@@ -79,9 +79,9 @@ def study(
 
     NAME is a study that comes with the tool, which flags change: mechanism (what makes
     meta-gradients noisy), table1, fig3, fig4 or fig5 of Bonnet et al. 2021, mechanism-6x6,
-    mechanism-12x12 or table1-6x6, whole trainings, outer-critic, outer-critic-normalised or
-    outer-critic-snake of Bonnet et al. 2022, minatar, AD against LVC in three games, or across,
-    every system side by side.
+    mechanism-12x12, table1-6x6 or remedies-6x6, whole trainings, outer-critic,
+    outer-critic-normalised or outer-critic-snake of Bonnet et al. 2022, minatar, AD against LVC in
+    three games, or across, every system side by side.
 
     Studies of bias train nothing, and take --set alone: lsf, estimates of the meta-RL gradient with
     score terms and without, gmrl-bias, biases of MAML-RL in tabular processes, lirpg, those of

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hessdiag.analysis.frames import rows as rows_of
-from hessdiag.report import words
+from hessdiag.report import names, words
 from hessdiag.report.figures.registry import MOST, specs
 from tests.report.conftest import found_in as read
 
@@ -121,8 +121,9 @@ def test_answers_name_figures_that_there_are():
     shown = {
         spec.slug for name in ("mechanism", "fig5", "fig3", "lsf") for spec in specs(read(name))
     }
-    measured = [a for a in read("mechanism").verdict if a.status != "not measured"]
-    assert {answer.figure for answer in measured} <= shown
+    verdict = read("mechanism").verdict
+    assert {answer.figure for answer in verdict if answer.status != "not measured"} <= shown
+    assert {answer.figure for answer in verdict} <= set(names.texts("figures"))
 
 
 def test_where_no_meta_gradient_is_measured_the_end_of_training_is_told():

@@ -28,7 +28,7 @@ def paired_table(configurations: Sequence[Configuration], varied: Sequence[str])
             apart: Any = later.loc[seeds] - earlier.loc[seeds]
             about = {"configuration": second.name, "setting": key}
             about |= {"value": str(second.settings[key]), "other": str(first.settings[key])}
-            rows += [about | numbers for numbers in _differences(apart, first.confidence)]
+            rows += [about | numbers for numbers in differences(apart, first.confidence)]
     return pd.DataFrame(rows)
 
 
@@ -48,8 +48,8 @@ def _pairs(
                 yield key, first, second
 
 
-def _differences(apart: pd.DataFrame, confidence: float) -> Iterator[dict[str, Any]]:
-    """A row per series."""
+def differences(apart: pd.DataFrame, confidence: float) -> Iterator[dict[str, Any]]:
+    """Mean and Student's interval of paired differences: a row per series, from a row per seed."""
     values = xr.DataArray(apart.to_numpy(float), dims=("seed", "series"))
     average = over_seeds(values.expand_dims("iteration"), confidence=confidence)
     numbers = columns(average, "difference").assign(seeds=average["count"])

@@ -12,6 +12,7 @@ from hessdiag.analysis.directions import direction_table
 from hessdiag.analysis.edges import edge_table
 from hessdiag.analysis.exponents import exponent_table
 from hessdiag.analysis.frames import chosen, stacked
+from hessdiag.analysis.frontier import frontier_table
 from hessdiag.analysis.learning import final_table, learning_table
 from hessdiag.analysis.leaves import leaf_table
 from hessdiag.analysis.loss_terms import loss_term_table
@@ -24,6 +25,7 @@ from hessdiag.analysis.smoothness import smoothness_table
 from hessdiag.analysis.spread import mixing_table, spread_table
 from hessdiag.analysis.standings import standing_tables
 from hessdiag.analysis.terms import term_table
+from hessdiag.analysis.variants import variant_table
 
 MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "learning": learning_table,
@@ -39,6 +41,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "directions": direction_table,
     "smoothness": smoothness_table,
     "loss terms": loss_term_table,
+    "frontier": frontier_table,
     "leaves": leaf_table,
     "mixing": mixing_table,
     "comparisons": comparison_table,
@@ -46,7 +49,7 @@ MEASURED: Mapping[str, Callable[[Configuration], pd.DataFrame]] = {
     "published curves": curve_table,
 }
 OF_TRAININGS = (*MEASURED, "standings", "joint", "published")
-NAMES = (*OF_TRAININGS, "paired", "errors", "slopes", "claims")
+NAMES = (*OF_TRAININGS, "paired", "variants", "errors", "slopes", "claims")
 """Of all tables; one without rows is empty."""
 
 Tables = Mapping[str, pd.DataFrame]
@@ -60,6 +63,7 @@ def all_tables(configurations: Sequence[Configuration], varied: Sequence[str]) -
     each = [_of_configuration(configuration, varied) for configuration in configurations]
     held = {name: stacked([tables[name] for tables in each]) for name in OF_TRAININGS}
     held["paired"] = paired_table(configurations, varied)
+    held["variants"] = variant_table(configurations, varied, held["frontier"])
     return {name: held.get(name, pd.DataFrame()) for name in NAMES}
 
 

@@ -11,9 +11,11 @@ from hessdiag.analysis import (
     edges,
     explanation,
     exponents,
+    frontier,
     loss_terms,
     remedies,
     smoothness,
+    variants,
 )
 from hessdiag.analysis.findings import Answer
 from hessdiag.analysis.questions import Measured, measured
@@ -34,6 +36,8 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "mix": (remedies.mix, "growth"),
     "signal-to-noise": (remedies.signal_to_noise, "signal"),
     "predictive": (smoothness.predictive, "smoothness"),
+    "frontier": (frontier.best_estimator, "frontier"),
+    "remedy": (variants.better, "variants"),
     "reproduced": (remedies.reproduced, "published"),
     "slope": (bias.claimed, "errors"),
 }

@@ -111,7 +111,8 @@ def annealing(kind: str, start: float, updates: int) -> Callable:
     """The learning rate at every inner step: "constant", or "linear" to 0 after `updates`."""
     if kind == "constant":
         return optax.constant_schedule(start)
-    return optax.linear_schedule(start, 0.0, updates)
+    linear = optax.linear_schedule(start, 0.0, updates)
+    return lambda step: jnp.maximum(linear(step), 0.0)  # at the end it may round to below 0
 
 
 def meta_optimiser(

@@ -6,6 +6,7 @@ from hessdiag.meta.estimators import ESTIMATORS, Estimator, MetaStep, Options, S
 from hessdiag.meta.horizons import all_horizons, all_horizons_from, outer_growth, sensitivity_norms
 from hessdiag.meta.objectives import Bootstrapped, Objective, Outer, Validation
 from hessdiag.meta.streams import Sources, share_one, sources
+from hessdiag.meta.sweeps import Swept, weighted_sweeps
 from hessdiag.meta.system import Start, System, again
 from hessdiag.meta.terms import Terms, terms
 from hessdiag.meta.under_eta import Held, aim, held, outer_losses, responses
@@ -13,8 +14,8 @@ from hessdiag.meta.unroll import Unroll, point, unroll
 
 __all__ = [
     "ESTIMATORS", "Bootstrapped", "Estimator", "Held", "MetaStep", "Objective", "Options",
-    "Outer", "Sources", "Start", "Sweep", "System", "Terms", "Unroll", "Validation",
+    "Outer", "Sources", "Start", "Sweep", "Swept", "System", "Terms", "Unroll", "Validation",
     "adjoint_meta_gradient", "again", "aim", "all_horizons", "all_horizons_from", "held",
     "outer_growth", "outer_losses", "point", "responses", "sensitivity_norms", "share_one",
-    "sources", "streams", "terms", "unroll",
+    "sources", "streams", "terms", "unroll", "weighted_sweeps",
 ]  # fmt: skip

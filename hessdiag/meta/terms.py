@@ -42,7 +42,8 @@ class Terms(NamedTuple):
     reach: Float[Array, "cuts horizons n"]  # |cotangent of g^(j)|: what T reads of it
     outer: Float[Array, " horizons"]  # |T|, T = ∂L'/∂θ^(i)
     mixed: Float[Array, "n m"]  # |∂g^(j)/∂η_k|; NaN where it was not measured
-    left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded cuts leave out
+    left_out: Float[Array, " n"]  # eigenpairs of the Hessian that bounded cuts leave out; NaN:
+    # not looked for, at the first step, where nothing goes on through the Hessian
 
     @property
     def meta_gradients(self) -> Float[Array, "cuts horizons m"]:
@@ -147,6 +148,8 @@ class _Sweep:
         ]
         cotangents, contributions, reach = map(list, zip(*pulled, strict=True))
         number = jnp.asarray(0 if pairs is None else pairs.number, eta.dtype)
+        if pairs is not None and self._stops:
+            number = jnp.where(j > 0, number, jnp.nan)  # none were looked for
         return cotangents, (jnp.stack(contributions), jnp.stack(reach), lengths, number)
 
     @property

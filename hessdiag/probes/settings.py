@@ -49,8 +49,8 @@ class ProbeSettings:
     horizons: tuple[int, ...] = setting((), "horizons of cuts; none means all up to n")
     also: tuple[str, ...] = setting(
         (),
-        "what else to measure: of twins, singular-values, smoothness, and loss-terms "
-        "where the inner loss has terms",
+        "what else to measure: of twins, singular-values, smoothness, estimators, and "
+        "loss-terms where the inner loss has terms",
         "--also",
         choices=names_in("hessdiag.probes.also", "ALSO"),
     )

@@ -31,6 +31,7 @@ _AXES = {
     "@loss": "operator_unroll loss_term",
     "@estimate": "estimator horizon meta_parameter",
     "@response": "response horizon eta_direction",
+    "@candidate": "candidate meta_parameter",
 }
 
 # part; name, and what stands beside it; dimensions; units; meaning
@@ -143,6 +144,11 @@ loss-terms; loss_term_edge_share error; @loss; 1; a term's sharpness over the ed
 loss-terms; loss_term_trace_share half; @loss; 1; trace of a term's Hessian over the whole
 loss-terms; loss_term_matvecs; @loss; 1; products spent
 loss-terms; loss_term_converged; @loss; 1; ends of every start met the tolerance
+estimators; candidate_mean se; @candidate; eta; mean of an estimator of the n-step meta-gradient
+estimators; candidate_std ends; @candidate; eta; its standard deviation
+estimators; candidate_bias; @candidate; eta; its mean difference to the n-step estimate
+estimators; candidate_bias_error; @candidate; eta; standard error of that bias, paired samples
+estimators; candidate_rollouts; candidate; 1; rollouts behind one of its estimates
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """
 

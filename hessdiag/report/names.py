@@ -34,6 +34,21 @@ def exponent(code: str) -> str:
     return ": ".join(filter(None, [named("exponents", kind), operator(what)]))
 
 
+def candidate(code: str) -> str:
+    """`last 3` is last terms, k = 3; `no-memory` is without the optimiser's memory."""
+    family, *values = code.split(" ")
+    is_number = [value.replace(".", "", 1).isdecimal() for value in values]
+    if is_number != [True]:
+        return cut(code)
+    return named("candidates", family).format(value=values[0])
+
+
+def label(code: str) -> str:
+    """What an answer names: an explanation or an estimator."""
+    known = explanation(code)
+    return candidate(code) if known == code else known
+
+
 def parameter(code: str) -> str:
     """`c_crit` is the critic weight."""
     return named("parameters", code).replace("_", " ")

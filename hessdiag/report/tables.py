@@ -21,6 +21,7 @@ _NAMED = {
     "operator": names.operator,
     "cut": names.cut,
     "exponent_of": names.exponent,
+    "candidate": names.candidate,
     "explanation": names.explanation,
 }
 _LEFT_OUT = ("when", "seeds", "count", "over", "iteration", "seed", "learning.optimiser")

@@ -14,6 +14,7 @@ from hessdiag.report.select import Frame, column, cuts, is_across, longest, meas
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 _COUNTS = ("met", "of", "horizon")  # endings of names of whole numbers
+_PLAIN = ("signal", "rival", "slope", "final", "difference")  # no factors
 _CHANGES = ("memory-cut", "hessian-cut", "mix", "sources")  # the most telling first
 CLAIMS_IN_TITLE = 2  # in a title
 _TITLES = (("hessian-cut", "memory-cut"), ("published",), ("growth",))
@@ -54,7 +55,7 @@ def _values(findings: Findings, answer: Answer) -> dict[str, str]:
     for same in answers(findings, "growth"):
         if same.configuration == name and "growth" in same.numbers:
             quantities["growth"] = same.numbers["growth"]
-    known = {code: names.explanation(text) for code, text in answer.labels.items()}
+    known = {code: names.label(text) for code, text in answer.labels.items()}
     for code, quantity in quantities.items():
         known |= _texts(code, quantity)
     n = longest(findings, name)
@@ -79,8 +80,9 @@ def _texts(name: str, quantity: Quantity) -> dict[str, str]:
         return {name: text, f"S{name[1:]}": names.title(text), f"{name}_plain": percent(value)}
     if name.endswith(_COUNTS):
         return {name: f"{value:g}"}
-    text = plain(value, digits=2) if name in ("signal", "rival", "slope") else factor(value)
-    is_narrow = np.isfinite(high) and (name == "slope" or high < 100 * max(abs(value), 1e-300))
+    text = plain(value, digits=2) if name in _PLAIN else factor(value)
+    is_near = name in ("slope", "difference") or high < 100 * max(abs(value), 1e-300)
+    is_narrow = np.isfinite(high) and is_near
     ends = interval(low, high) if is_narrow else ""
     return {name: text, f"{name}_plain": text.removesuffix("×"), f"{name}_range": ends}
 

@@ -1,6 +1,7 @@
 """Statistics of batches of meta-gradients, with intervals. NumPy alone."""
 
 from hessdiag.statistics.bootstrap import Interval, bca_interval, bca_interval_of_moments
+from hessdiag.statistics.candidates import Candidate, Parts, candidates, mixing_weights
 from hessdiag.statistics.cuts import Coherence, CutGrowth, coherence, cut_growth
 from hessdiag.statistics.estimates import Estimate, errors
 from hessdiag.statistics.growth import (
@@ -18,15 +19,18 @@ from hessdiag.statistics.slopes import power_law
 
 __all__ = [
     "Bias",
+    "Candidate",
     "Coherence",
     "CutGrowth",
     "Estimate",
     "Interval",
+    "Parts",
     "Shares",
     "Spread",
     "bca_interval",
     "bca_interval_of_moments",
     "bias_to",
+    "candidates",
     "coherence",
     "cut_growth",
     "errors",
@@ -35,6 +39,7 @@ __all__ = [
     "mix_weights",
     "mixed",
     "mixed_growth",
+    "mixing_weights",
     "nested_shares",
     "power_law",
     "squared_bias",

@@ -20,9 +20,9 @@ MOST_CELLS = 10_000
 _LONGEST = 200  # characters of a directory's name
 TOGETHER = 8  # cells that train as one program at the most, unless it is said
 STUDIES = (
-    "mechanism", "mechanism-6x6", "mechanism-12x12", "table1", "table1-6x6", "across",
-    "fig3", "fig4", "fig5",
-    "outer-critic", "outer-critic-normalised", "outer-critic-snake", "minatar",
+    "mechanism", "mechanism-6x6", "mechanism-12x12", "table1", "table1-6x6", "remedies-6x6",
+    "across", "fig3", "fig4", "fig5", "outer-critic", "outer-critic-normalised",
+    "outer-critic-snake", "minatar",
 )  # fmt: skip
 """Studies that ship with the tool, a TOML file each."""
 

@@ -1,5 +1,7 @@
 """Rollouts that an estimator says it draws are those that it draws; several validations."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import optax
@@ -61,8 +63,8 @@ def begun(system):
 
 def systems(env):
     settings = resolve({"env": env, "problem.batch_size": 4})
-    counting = Counting(problems.make(env, settings.problem))
-    return System.of(counting, optax.adam(1e-2), 1e-2), counting
+    counting: Any = Counting(problems.make(env, settings.problem))
+    return System.of(counting, optax.adam(1e-2), optax.constant_schedule(1e-2)), counting
 
 
 @pytest.mark.parametrize(("env", "name", "options"), CASES)

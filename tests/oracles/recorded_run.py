@@ -14,7 +14,7 @@ EVERYTHING = TINY | {
     "probe.departure_probes": 2,
     "probe.counterfactuals": ["stable-hessian", "as-sgd"],
     "probe.nested": 2,
-    "probe.also": ["singular-values", "twins", "smoothness"],
+    "probe.also": ["singular-values", "twins", "smoothness", "estimators"],
 }
 
 

@@ -11,17 +11,19 @@ from jax.stages import Lowered
 from jaxtyping import PRNGKeyArray
 
 from hessdiag.probes.also.base import Also, Values
+from hessdiag.probes.also.estimators import Estimators
+from hessdiag.probes.also.loss_terms import LossTerms
 from hessdiag.probes.also.singular_values import SingularValues
 from hessdiag.probes.also.smoothness import Smoothness
-from hessdiag.probes.also.loss_terms import LossTerms
 from hessdiag.probes.also.twins import Twins
 from hessdiag.probes.chunks import Progress, Tell
 from hessdiag.probes.measured import Measured
 
 ALSO: Mapping[str, Callable[[Measured], Also]] = {
-    "singular-values": SingularValues,
     "twins": Twins,
+    "singular-values": SingularValues,
     "smoothness": Smoothness,
+    "estimators": Estimators,
     "loss-terms": LossTerms,
 }
 

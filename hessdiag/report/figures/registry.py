@@ -11,16 +11,19 @@ from hessdiag.report.figures import (
     curvature,
     errors,
     exponents,
+    frontier,
     horizons,
     loss_terms,
     operators,
     side_by_side,
     smoothness,
     training,
+    variants,
 )
 from hessdiag.report.figures.spec import FigureSpec
 
 FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
+    variants.variants,
     horizons.growth,
     horizons.tradeoff,
     side_by_side.published,
@@ -33,6 +36,7 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     side_by_side.phase,
     side_by_side.sources,
     exponents.exponents,
+    frontier.frontier,
     smoothness.agreement,
     loss_terms.ends,
     horizons.signal,
