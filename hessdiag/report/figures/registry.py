@@ -22,23 +22,21 @@ from hessdiag.report.figures import (
 )
 from hessdiag.report.figures.spec import FigureSpec
 
-FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
+Figures = tuple[Callable[[Findings], FigureSpec | None], ...]
+
+FIGURES: Figures = (
     variants.variants,
     horizons.growth,
     horizons.tradeoff,
     side_by_side.published,
     curvature.extremes,
-    curvature.density,
-    operators.products,
-    operators.plane,
-    operators.radii,
     side_by_side.predicted_measured,
     side_by_side.phase,
     side_by_side.sources,
-    exponents.exponents,
-    frontier.frontier,
-    smoothness.agreement,
-    loss_terms.ends,
+    operators.radii,
+    curvature.density,
+    operators.products,
+    operators.plane,
     horizons.signal,
     training.training,
     training.along,
@@ -47,10 +45,13 @@ FIGURES: tuple[Callable[[Findings], FigureSpec | None], ...] = (
     training.hyper_parameters,
     *errors.SWEEPS,
 )
-MOST = 7  # on one page
+ASKED: Figures = (exponents.exponents, frontier.frontier, smoothness.agreement, loss_terms.ends)
+"""Of what was asked for by name: `probe.also`."""
+
+MOST = 7  # on one page, besides
 
 
 def specs(findings: Findings) -> list[FigureSpec]:
-    """The first figures that have something to show."""
-    drawable = [spec for figure in FIGURES if (spec := figure(findings)) is not None]
-    return drawable[:MOST]
+    """The first figures that have something to show, and all that were asked for."""
+    told, asked = ([s for f in kind if (s := f(findings)) is not None] for kind in (FIGURES, ASKED))
+    return told[:MOST] + asked
