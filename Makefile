@@ -59,6 +59,7 @@ bench: $(BENCH_READY)  ## Measure speed and conformance; writes benchmarks/READM
 	$(BENCH) -m benchmarks.probe_cost
 	$(BENCH) -m benchmarks.mechanism_cost
 	$(BENCH) -m benchmarks.iteration
+	$(BENCH) -m benchmarks.parts_of_a_probe
 	$(BENCH) -m benchmarks.lock_step
 	$(BENCH) -m benchmarks.study_cores
 	$(BENCH) -m benchmarks.many_cells

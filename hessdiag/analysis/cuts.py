@@ -13,11 +13,11 @@ COHERENCE = "coherence of the terms"
 SINGLE = "single inner steps"
 VALIDATION = "validation trajectories"
 BOUNDED = "stable-hessian"  # the cut that leaves out eigenpairs
-_SOURCES = {
-    VALIDATION: "validation_share",
-    "inner trajectories": "inner_share",
-    SINGLE: "step_share",
-    COHERENCE: "coherence",
+_SOURCES = {  # the first that was measured tells
+    VALIDATION: ("drawn_validation_share", "validation_share"),
+    "inner trajectories": ("inner_share",),
+    SINGLE: ("step_share",),
+    COHERENCE: ("coherence",),
 }
 
 
@@ -55,9 +55,10 @@ def _removed(log: xr.DataArray) -> xr.DataArray:
 def source_table(of: Configuration) -> pd.DataFrame:
     """Shares of the variance by source at the longest horizon, and the coherence of the terms."""
     shares = []
-    for source, variable in _SOURCES.items():
-        if (data := of.having(variable)) is not None:
-            share = data[variable].isel(horizon=-1, cut_horizon=-1, missing_dims="ignore")
+    for source, variables in _SOURCES.items():
+        measured = next((name for name in variables if of.having(name) is not None), None)
+        if measured is not None:
+            share = of.by_seed[measured].isel(horizon=-1, cut_horizon=-1, missing_dims="ignore")
             if source == SINGLE:
                 share = share.sum("inner_step", min_count=1)
             shares.append(share.reset_coords(drop=True).expand_dims(source=[source]))

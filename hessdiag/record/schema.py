@@ -148,6 +148,7 @@ estimators; candidate_mean se; @candidate; eta; mean of an estimator of the n-st
 estimators; candidate_std ends; @candidate; eta; its standard deviation
 estimators; candidate_bias; @candidate; eta; its mean difference to the n-step estimate
 estimators; candidate_bias_error; @candidate; eta; standard error of that bias, paired samples
+estimators; drawn_validation_share ends; ; 1; share of the variance from validation trajectories
 estimators; candidate_rollouts; candidate; 1; rollouts behind one of its estimates
 sensitivity; sensitivity_growth; sensitivity_sample horizon; 1; growth of |dtheta/deta|
 """

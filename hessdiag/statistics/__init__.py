@@ -14,7 +14,7 @@ from hessdiag.statistics.growth import (
     squared_bias,
 )
 from hessdiag.statistics.mixing import mix_weights, mixed_growth
-from hessdiag.statistics.nested import Shares, nested_shares
+from hessdiag.statistics.nested import Shares, nested_shares, share_of_draws
 from hessdiag.statistics.slopes import power_law
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "mixing_weights",
     "nested_shares",
     "power_law",
+    "share_of_draws",
     "squared_bias",
 ]

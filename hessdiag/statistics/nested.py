@@ -5,6 +5,7 @@ trajectories. Pairs of meta-gradients that share some of their randomness estima
 bias: the covariance of a pair is the variance of the expectation given what it shares.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -62,3 +63,31 @@ def nested_shares(pairs: np.ndarray, sharing_one: np.ndarray, **how: Unpack[Resa
         whole.map(lambda part: np.where(later, np.nan, part[:, 2:])),
         bca_interval(std, pairs.astype(np.float64), **how),
     )
+
+
+def share_of_draws(means: np.ndarray, draws: Sequence[int], **how: Unpack[Resampling]) -> Interval:
+    """The share of validation trajectories in the variance, from means over several draws of them.
+
+    With B the variance within an unroll, the means over its first R and its first 2R draws differ
+    by B / 2R in the mean square, whatever the inner trajectories; what is left of the variance of
+    the last mean without B over the number of its draws is theirs.
+
+    Args:
+        means: (K, r, m) meta-gradients over the first `draws` validation trajectories.
+        draws: r numbers of draws, each twice the one before, the first of them one.
+        how: level of the interval, resamples of the bootstrap and their randomness.
+
+    Returns:
+        The mean over meta-parameters, with its interval over the K samples; NaN if none varies.
+    """
+    scales = np.asarray(draws[1:], dtype=float)[:, None]
+
+    def statistic(samples: np.ndarray) -> np.ndarray:
+        apart = samples[:, :-1] - samples[:, 1:]
+        within = (scales * (apart**2).mean(axis=0)).mean(axis=0)
+        between = samples[:, -1].var(axis=0, ddof=1) - within / draws[-1]
+        total = within + between
+        share = np.where(total > 0, within / np.where(total > 0, total, 1.0), np.nan)
+        return mean_defined(share, axis=-1)
+
+    return bca_interval(statistic, means.astype(np.float64), **how)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hessdiag.statistics import nested_shares
+from hessdiag.statistics import nested_shares, share_of_draws
 
 K, N, M = 1500, 3, 1
 
@@ -76,3 +76,32 @@ def test_meta_parameters_that_never_vary_are_left_out():
     widened = [np.concatenate(two, axis=-1) for two in zip((pairs, alone), constant, strict=True)]
     made = shares(*widened, resamples=20)
     assert np.isfinite(made.validation.value).all()
+
+
+def drawn(rng, number, between, within):
+    """(K, 4, 2) means over the first 1, 2, 4, 8 draws within unrolls; of two meta-parameters."""
+    inner = rng.normal(size=(number, 1, 2)) * np.sqrt(between)
+    each = inner + rng.normal(size=(number, 8, 2)) * np.sqrt(within)
+    return np.stack([each[:, :count].mean(axis=1) for count in (1, 2, 4, 8)], axis=1)
+
+
+def share(means, *, resamples=200):
+    how = {"confidence": 0.95, "resamples": resamples, "rng": np.random.default_rng(0)}
+    return share_of_draws(means, (1, 2, 4, 8), **how)
+
+
+def test_a_share_from_several_draws_is_the_models():
+    means = drawn(np.random.default_rng(4), 20_000, np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    assert abs(share(means, resamples=100).value - (1 / 2 + 1 / 4) / 2) < 0.01
+    nothing = share(np.zeros((5, 4, 2)), resamples=100)
+    assert np.isnan(nothing.value)
+
+
+def test_its_interval_covers_the_truth_and_is_narrow():
+    rng, hits, widths = np.random.default_rng(5), 0, []
+    for _ in range(60):
+        found = share(drawn(rng, 96, np.ones(2), 2 * np.ones(2)))
+        hits += found.low <= 2 / 3 <= found.high
+        widths.append(found.high - found.low)
+    assert hits >= 52
+    assert np.median(widths) < 0.2

@@ -95,7 +95,20 @@ class Estimators(OfSamples):
             "candidate_bias": np.stack([bias.distance[0] for bias in biases]),
             "candidate_bias_error": np.stack([bias.error[0] for bias in biases]),
             "candidate_rollouts": np.array([one.rollouts for one in self.candidates.values()]),
+            **self._share(made[REFERENCE], parts.averaged),
         }
+
+    def _share(self, single: np.ndarray, averaged: np.ndarray) -> Values:
+        """Of validation trajectories in the variance, from what averaging more of them does."""
+        settings, name = self.measured.settings, "drawn_validation_share"
+        share = statistics.share_of_draws(
+            np.concatenate([single[:, None], averaged], axis=1),
+            (1, *DRAWS),
+            confidence=settings.confidence,
+            resamples=settings.resamples,
+            rng=np.random.default_rng(_RESAMPLING),
+        )
+        return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
 
     def _spread(self, estimates: np.ndarray) -> statistics.Interval:
         """Of (K, m) estimates: mean and standard deviation, (2, m)."""
