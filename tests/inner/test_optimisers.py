@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from hessdiag.errors import UsageError
-from hessdiag.inner import clip_to_norm, inner_optimiser, with_finite_roots
+from hessdiag.inner import annealing, clip_to_norm, inner_optimiser, with_finite_roots
 from tests.tolerance import assert_close
 
 RATE = 1e-2
@@ -100,3 +100,10 @@ def test_derivative_at_zero_is_the_limit_of_central_differences():
 def test_what_is_no_optimiser_is_refused(name, constants, message):
     with pytest.raises(UsageError, match=message):
         inner_optimiser(name, optax.constant_schedule(RATE), **constants)
+
+
+def test_a_rate_that_is_annealed_never_falls_below_zero():
+    rate = jax.jit(jax.vmap(annealing("linear", 1e-3, 60)))(jnp.arange(200))
+    assert float(rate.min()) == 0.0
+    assert float(rate[0]) == pytest.approx(1e-3)
+    assert float(rate[30]) == pytest.approx(5e-4)
