@@ -245,6 +245,7 @@ def test_a_report_of_a_run_that_measured_everything(recorded_run, tmp_path):
     directory = Path(shutil.copytree(recorded_run, tmp_path / "run"))
     page = write_report(directory).read_text(encoding="utf-8")
     drawn = {path.stem for path in (directory / "figures").iterdir()}
-    assert {"growth", "curvature", "density", "plane", "sources", "training"} == drawn
+    told = {"growth", "curvature", "density", "plane", "sources", "training"}
+    assert told | {"exponents", "frontier", "smoothness"} == drawn
     assert not (directory / "results.json").exists()
     assert all(variable in page for variable in list(VARIABLES.values())[:5])
