@@ -34,6 +34,9 @@ def outer_losses(
 ) -> Float[Array, " i"]:
     """The outer losses after 1 … n inner updates under η, or after n alone.
 
+    Where the outer loss is a surrogate, what it stands for (`aim`): the value of a surrogate such
+    as −A log π says little.
+
     Args:
         system: the problem and its inner update.
         start: of the sample's unroll; where it depends on η it is made again.
@@ -43,9 +46,15 @@ def outer_losses(
         at: where the outer loss is evaluated.
     """
     drawn, moved = streams.sources(key, n), _under(system, start, eta, key)
-    points = unroll(system, moved, drawn, objective=Validation(), at=at)
-    assert points.outer is not None
-    return points.outer.value[:, 0]
+    aimed = aim(system)
+    if aimed is None:
+        points = unroll(system, moved, drawn, objective=Validation(), at=at)
+        assert points.outer is not None
+        return points.outer.value[:, 0]
+    goal, keys = _of_eta(system, aimed), drawn.validation[:, 0]
+    points, keys = unroll(system, moved, drawn), keys if at == "all" else keys[-1:]
+    seen = validation_at(system, moved, points, keys)
+    return jax.lax.map(lambda of_point: goal(of_point[0], eta, of_point[1]), seen)
 
 
 def held(system: System, start: Start, key: PRNGKeyArray, *, n: int) -> Held:

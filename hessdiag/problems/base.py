@@ -59,8 +59,8 @@ class Problem(Protocol):
     - `outer_value(params, hyper, trajectories)`, what is to be small on average, where `outer_loss`
       is a surrogate whose derivative has the score of its own trajectories (−log π · A, DiCE);
       without it the outer loss itself is, and estimators with score terms add that score;
-    - `outer_aim(params, hyper, trajectories)`, the same where there is no `outer_value`: it changes
-      no estimator, and only how well meta-gradients predict is measured by it;
+    - `outer_aim(params, hyper, trajectories)`, the same where there is no `outer_value`: what
+      evolution strategies descend, and how well meta-gradients predict is measured by;
     - `inner_losses(params, hyper, trajectories)`, (B,), for estimators that linearise
       score terms: the inner loss is their mean;
     - `outcomes(params, hyper, env_state)`, likelihoods (M,) of all batches that `rollout` can give,

@@ -47,3 +47,20 @@ def test_differences_on_held_trajectories_come_to_the_meta_gradient_as_the_squar
     far, near = error(0.1), error(0.01)
     assert (near < 2e-4).all()
     np.testing.assert_allclose(far / near, 100.0, rtol=0.1)
+
+
+def test_a_surrogate_is_followed_by_what_it_stands_for(adam_case):
+    """On Snake the reward per step of the unroll's own validation trajectories; else the loss."""
+    system, start, key = adam_case.system, adam_case.start, adam_case.key
+    found, last = jax.jit(
+        lambda eta: [
+            outer_losses(system, start, eta, key, n=N, at="all"),
+            outer_losses(system, start, eta, key, n=N, at="last"),
+        ]
+    )(start.eta)
+    expected = adam_case.points.outer.value[:, 0]
+    if hasattr(system.problem, "outer_aim"):
+        rewards = adam_case.seen.validation.transitions.reward
+        expected = -rewards.reshape(N, -1).mean(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(last, found[-1:], rtol=1e-12)

@@ -1,7 +1,8 @@
 """Antithetic evolution strategies on η: no derivative of the inner updates at all.
 
 The mean over directions ε ~ N(0, I) of (F(η + σε) − F(η − σε)) ε / 2σ, with F the outer loss after
-n updates, is the gradient of F smoothed by N(0, σ²I). Both ends share their random numbers.
+n updates, is the gradient of F smoothed by N(0, σ²I). Both ends share their random numbers. Where
+the outer loss is a surrogate, F is what it stands for: see `outer_losses`.
 """
 
 from dataclasses import dataclass
