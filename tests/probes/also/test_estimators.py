@@ -205,11 +205,12 @@ def sampled() -> dict[str, dict[str, Any]]:
         of = estimators(system, samples=K, chunk=200)
         keys = jax.random.split(jax.random.key(3), K)
         values = of.measure(start, keys, keys[0], progress=lambda _: None, tell=unheard)
-    names = list(of.coords["candidate"])
+    names, columns = list(of.coords["candidate"]), dict(values)
+    whole = {key: columns.pop(key) for key in list(columns) if key.startswith("drawn")}
     return {
-        name: {key: np.ravel(value[place])[0] for key, value in values.items()}
+        name: {key: np.ravel(value[place])[0] for key, value in columns.items()}
         for place, name in enumerate(names)
-    }
+    } | {"whole": whole}
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -226,6 +227,16 @@ def test_moments_are_those_of_the_closed_form(sampled, name):
     assert found["candidate_std"] == pytest.approx(np.sqrt(expected.variance), rel=0.2)
     assert found["candidate_std_low"] < found["candidate_std"] < found["candidate_std_high"]
     assert found["candidate_mean_se"] == pytest.approx(found["candidate_std"] / np.sqrt(K))
+
+
+def test_the_share_of_validation_is_that_of_the_weights(sampled):
+    """Slopes are of the inner updates, weights of the outer loss: E[s²] Var(w) over the whole."""
+    squares = 1 + SLOPE**2
+    share = squares * WEIGHT**2 / (squares * (1 + WEIGHT**2) - 1)
+    name = "drawn_validation_share"
+    found = sampled["whole"]
+    assert found[name] == pytest.approx(share, abs=0.1)
+    assert found[f"{name}_low"] < share < found[f"{name}_high"]
 
 
 def test_evolution_strategies_of_a_linear_loss_are_unbiased_and_noisy(sampled):
