@@ -60,7 +60,8 @@ def _cuts(learner: Learner, state: Any, drawn: Any) -> list[dict[str, Any]]:
         {"what": f"{cuts} cuts at 5 horizons up to 10, a sample", "value": each, "unit": "s"},
         {"what": f"{SAMPLES} of them, a probe", "value": SAMPLES * each / 60, "unit": "min"},
         {
-            "what": f"the terms alone, one at a time / with all else of a probe, {side_by_side()} at a time",
+            "what": "the terms alone, one at a time / with all else of a probe, "
+            f"{side_by_side()} at a time",
             "value": seconds["alone"] / seconds["drawn"],
             "unit": "×",
         },
