@@ -64,8 +64,8 @@ def _noise(frontier: pd.DataFrame, variant: str) -> dict[str, float]:
     return {f"noise{end}": float(found.get(f"std{end}", np.nan)) for end in _ENDS}
 
 
-def better(of: Measured) -> Answer:
-    """Whether a variant surely ends higher than the first one."""
+def ends_higher(of: Measured) -> Answer:
+    """Whether the headline of a variant surely ends higher than that of the first one."""
     row = next(iter(of.rows["variants"]), {})
     difference = quantity(row, "difference")
     if not np.isfinite(difference.value):

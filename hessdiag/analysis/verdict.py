@@ -37,7 +37,7 @@ QUESTIONS: Mapping[str, tuple[Callable[[Measured], Answer], str]] = {
     "signal-to-noise": (remedies.signal_to_noise, "signal"),
     "predictive": (smoothness.predictive, "smoothness"),
     "frontier": (frontier.best_estimator, "frontier"),
-    "remedy": (variants.better, "variants"),
+    "remedy": (variants.ends_higher, "variants"),
     "reproduced": (remedies.reproduced, "published"),
     "slope": (bias.claimed, "errors"),
 }

@@ -24,6 +24,18 @@ CONFIG = {
 }
 
 
+def of_ends(
+    name: str, settings: Mapping[str, Any], ends: Mapping[int, float], *, state: str = "finished"
+) -> Configuration:
+    """A run of 40 iterations per seed, whose return is the end throughout."""
+    config, cells = CONFIG | {"settings": settings}, []
+    for seed, end in ends.items():
+        told = {"iteration": np.arange(40.0), "metrics.return": np.full(40, end)}
+        run = RunRecord(Path(), config, {}, pd.DataFrame(told), ())
+        cells.append(CellRecord("", "", seed, 40, CellStatus(state, 40), run))
+    return Configuration(name, cells, 0.95)
+
+
 def of_probes(
     probes: Sequence[Sequence[xr.Dataset]], *, confidence: float = 0.95, iterations: int = 8
 ) -> Configuration:

@@ -1,17 +1,14 @@
 """What one setting changes at the end of training: against a paired t-test, and what is a pair."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.paired import paired_table
-from hessdiag.record.run_directory import RunRecord
-from hessdiag.record.study_directory import CellRecord, CellStatus
+from tests.analysis.building import of_ends
 
 ENDS = {
     ("a", False): {0: 1.0, 1: 2.0, 2: 4.0},
@@ -24,17 +21,8 @@ VARIED = ["env", "problem.by_ratio", "seed"]
 
 def configuration(env, by_ratio, ends, state="finished") -> Configuration:
     """Runs of 40 iterations whose return is the end throughout."""
-    config = {
-        "settings": {"env": env, "problem": {"by_ratio": by_ratio}},
-        "meta_parameters": [{"name": "x", "group": None}],
-        "problem": {"headline": "return"},
-    }
-    cells = []
-    for seed, end in ends.items():
-        told = {"iteration": np.arange(40.0), "metrics.return": np.full(40, end)}
-        run = RunRecord(Path(), config, {}, pd.DataFrame(told), ())
-        cells.append(CellRecord("", "", seed, 40, CellStatus(state, 40), run))
-    return Configuration(f"env={env} by_ratio={by_ratio}", cells, 0.95)
+    settings = {"env": env, "problem": {"by_ratio": by_ratio}}
+    return of_ends(f"env={env} by_ratio={by_ratio}", settings, ends, state=state)
 
 
 def pairs(configurations, varied=VARIED):

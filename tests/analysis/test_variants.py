@@ -1,6 +1,5 @@
 """Ends of variants against a paired t-test; their noise; and what is decided of them."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ from scipy import stats
 
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.variants import variant_table
-from hessdiag.record.run_directory import RunRecord
-from hessdiag.record.study_directory import CellRecord, CellStatus
+from tests.analysis.building import of_ends
 from tests.analysis.test_verdict import answers
 
 ENDS = {
@@ -23,18 +21,9 @@ ENDS = {
 
 def configuration(variant, ends) -> Configuration:
     """Runs of 40 iterations whose return is the end throughout."""
+    settings = {"variant": variant, "train": {"iterations": 40}}
     state = "running" if variant == "running" else "finished"
-    config = {
-        "settings": {"variant": variant, "train": {"iterations": 40}},
-        "meta_parameters": [{"name": "x", "group": None}],
-        "problem": {"headline": "return"},
-    }
-    cells = []
-    for seed, end in ends.items():
-        told = {"iteration": np.arange(40.0), "metrics.return": np.full(40, end)}
-        run = RunRecord(Path(), config, {}, pd.DataFrame(told), ())
-        cells.append(CellRecord("", "", seed, 40, CellStatus(state, 40), run))
-    return Configuration(f"variant={variant}", cells, 0.95)
+    return of_ends(f"variant={variant}", settings, ends, state=state)
 
 
 FRONTIER = pd.DataFrame(

@@ -154,7 +154,7 @@ class Sweep:
                 pushes=pushes,
                 of_gradient=of_gradient,
             )
-            value, memory = points.outer.value[-1, 0], point(point(points.outer.memory, -1), 0)
+            value, memory = points.outer.value[-1].mean(), point(point(points.outer.memory, -1), 0)
         first = point(points.trajectories, 0)
         return MetaStep(gradient, state, env_state, first, points.losses[0], value, memory)
 
