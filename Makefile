@@ -66,6 +66,7 @@ bench: $(BENCH_READY)  ## Measure speed and conformance; writes benchmarks/READM
 	$(BENCH) -m benchmarks.default_run
 	$(BENCH) -m benchmarks.torch_snake
 	$(BENCH) -m benchmarks.peers_spectra
+	$(BENCH) -m benchmarks.large_spectra
 	$(BENCH) -m benchmarks.conformance
 	$(BENCH) -m benchmarks.table
 

@@ -1,7 +1,8 @@
 """What the JAX libraries compute the spectrum of."""
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -72,6 +73,37 @@ def snake_target(data: SnakeData | None = None) -> Target:
         return spectra.hessian(loss, params)
 
     return Target(operator, (data.params, data.trajectories))
+
+
+def mlp_target(widths: Sequence[int], examples: int) -> Target:
+    """The Hessian of a regression by a network of tanh layers of these widths, and one output."""
+    sizes = (*widths, 1)
+    keys = jax.random.split(jax.random.key(0), len(sizes))
+    params = [
+        jax.random.normal(key, shape) / shape[0] ** 0.5
+        for key, shape in zip(keys[1:], itertools.pairwise(sizes), strict=True)
+    ]
+    inputs = jax.random.normal(keys[0], (examples, sizes[0]))
+
+    def operator(given):
+        params, inputs = given
+        return spectra.hessian(functools.partial(_regression, inputs), params)
+
+    return Target(operator, (params, inputs))
+
+
+def _regression(inputs, params):
+    hidden = inputs
+    for matrix in params[:-1]:
+        hidden = jnp.tanh(hidden @ matrix)
+    return jnp.mean((hidden @ params[-1] - jnp.sin(inputs[:, :1])) ** 2)
+
+
+def diagonal_target(size: int) -> Target:
+    """A diagonal map with a dense bulk and a few outliers on both sides."""
+    entries = jax.random.normal(jax.random.key(0), (size,))
+    entries = entries.at[:8].set(jnp.array([9.0, -7.0, 8.0, 7.5, -6.0, 6.5, 6.0, 5.5]))
+    return Target(spectra.diagonal, entries)
 
 
 def _loss(update: InnerUpdate, eta, trajectories, params):

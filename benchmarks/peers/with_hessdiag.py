@@ -11,6 +11,8 @@ import numpy as np
 from benchmarks.peers.interface import Asked, Found, Measure
 from benchmarks.peers.target import Target, random_vector
 from hessdiag import spectra
+from hessdiag.api.measurement import CHECK_EVERY
+from hessdiag.spectra.driven import DrivenLanczos
 from hessdiag.spectra.eigenpairs import eigenpairs
 from hessdiag.spectra.intervals import student
 
@@ -42,6 +44,24 @@ class Peer:
             matvecs=run.matvecs,
             errors=np.array([ends.lowest_error, ends.highest_error]),
             flagged=not run.converged,
+        )
+
+    @spectra.one_lapack_thread
+    def driven_extremes(self, asked: Asked) -> Found:
+        """The same driven from the host, as `hessdiag.spectrum` does where products are large."""
+        start = np.asarray(random_vector(self.target, self.seed))
+        run = DrivenLanczos(self.target.matvec, start, random=np.random.default_rng(0))
+        tolerance = asked.tolerance or 0.0
+        while run.grows and run.active < LARGEST_BASIS:
+            run.step()
+            if run.active % CHECK_EVERY == 0 and run.has_converged(tolerance):
+                break
+        ends = spectra.extremes([spectra.ritz_values(run.decomposition(tolerance))])
+        return Found(
+            values=np.array([ends.lowest, ends.highest]),
+            matvecs=ends.matvecs,
+            errors=np.array([ends.lowest_error, ends.highest_error]),
+            flagged=not ends.converged,
         )
 
     def resolved_extremes(self, asked: Asked) -> Found:

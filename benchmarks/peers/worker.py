@@ -4,6 +4,7 @@ import importlib
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,13 +31,13 @@ class Outcome(NamedTuple):
 
 
 class Worker:
-    """One library in a process of its own."""
+    """One library in a process of its own, on what a function of a module makes, or on Snake's."""
 
-    def __init__(self, library: str):
+    def __init__(self, library: str, make: Callable[[], Any] | None = None):
         self.library = library
         context = multiprocessing.get_context("spawn")
         self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(library, there), daemon=True)
+        self._process = context.Process(target=_serve, args=(library, make, there), daemon=True)
         self._process.start()
         there.close()
 
@@ -51,21 +52,22 @@ class Worker:
         self._process.join()
 
 
-def make_peer(library: str):
-    """The peer on the Snake network's Hessian; imports nothing of the other libraries."""
+def make_peer(library: str, make: Callable[[], Any] | None = None):
+    """The peer on a target or the Snake network's Hessian; imports no other library."""
     module = importlib.import_module(f"benchmarks.peers.with_{library}")
+    if make is not None:
+        return module.Peer(make())
     if library in TORCH:
         from benchmarks.torch_snake import torch_snake
 
-        make = getattr(module, "of_loss", None) or module.Peer
-        return make(torch_snake())
+        return (getattr(module, "of_loss", None) or module.Peer)(torch_snake())
     from benchmarks.peers.target import snake_target
 
     return module.Peer(snake_target())
 
 
-def _serve(library: str, connection: Connection) -> None:
-    peer = make_peer(library)
+def _serve(library: str, make: Callable[[], Any] | None, connection: Connection) -> None:
+    peer = make_peer(library, make)
     while (request := connection.recv()) is not None:
         method, arguments = request
         connection.send(_measured(getattr(peer, method, None), arguments))

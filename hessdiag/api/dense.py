@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from hessdiag import spectra
 from hessdiag.api.products import ROWS
 from hessdiag.spectra.dense import matrix_defect
-from hessdiag.spectra.ritz import RitzValues
+from hessdiag.spectra.ritz import RitzValues, with_rounding
 
 if TYPE_CHECKING:
     from hessdiag.api.measurement import Measurement
@@ -43,13 +42,6 @@ def measure_dense(of: Measurement) -> tuple[np.ndarray, np.ndarray]:
     return between, matrix @ between
 
 
-def with_noise(run: RitzValues, noise: float) -> RitzValues:
-    """The run, where its products round so much."""
-    if not noise > run.rounding:
-        return run
-    return dataclasses.replace(run, errors=np.maximum(run.errors, noise), rounding=noise)
-
-
 def _matrix(of: Measurement) -> np.ndarray:
     """By blocks of equal shapes, the last of which may overlap the one before."""
     identity, count = np.eye(of.size, dtype=of.dtype), min(of.size, ROWS)
@@ -67,4 +59,4 @@ def _spectrum(matrix: np.ndarray, explained: float, noise: float) -> RitzValues:
     """As `matrix_spectrum`; its errors hold what products of the whole operator round."""
     run = spectra.matrix_spectrum(matrix, noise=explained)
     skew = float(np.linalg.norm(matrix - matrix.T, 2)) / 2 if noise else 0.0
-    return with_noise(run, noise + skew)
+    return with_rounding(run, noise + skew)

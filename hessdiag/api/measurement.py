@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from hessdiag import spectra
-from hessdiag.api.dense import measure_dense, with_noise
+from hessdiag.api.dense import measure_dense
 from hessdiag.api.plan import LARGEST, MOVES, Plan
 from hessdiag.api.products import Products
 from hessdiag.api.progress import Watch
 from hessdiag.spectra.checks import symmetry_limit
 from hessdiag.spectra.deflated_trace import DeflatedTrace
 from hessdiag.spectra.driven import DrivenLanczos
-from hessdiag.spectra.ritz import RitzValues, ritz_values
+from hessdiag.spectra.ritz import RitzValues, ritz_values, with_rounding
 
 CHECK_EVERY = 4  # products between two looks at the ends
 FEW = 12  # products before ends can count as converged
@@ -148,7 +148,7 @@ class Measurement:
             self.spend("rounding")
             apart = max(apart, float(np.linalg.norm(moved - image)))
         noise = SENSITIVITY * apart
-        self.runs = [with_noise(run, noise) for run in self.runs]
+        self.runs = [with_rounding(run, noise) for run in self.runs]
         self.leaf_ends = [_wider(ends, noise) for ends in self.leaf_ends]
         if self.top:
             self.top["error"] = np.maximum(self.top["error"], noise)
@@ -200,7 +200,7 @@ class Measurement:
         found = run.decomposition(self.plan.tolerance)
         self.doubt(float(found.asymmetry))
         values = ritz_values(found._replace(noise=np.asarray(self.explained)))
-        return with_noise(values, self.noise * run.scale)
+        return with_rounding(values, self.noise * run.scale)
 
     def _sample_trace(self, run: DrivenLanczos) -> None:
         trace = DeflatedTrace(run, self.product, self.offsets)

@@ -19,6 +19,9 @@ A normal number is smaller with probability 0.04: so often may one start hide an
 and four starts, if they agree, once in 400,000 times.
 """
 
+SHORT = 8
+"""In a run of so few steps hardly any pairs of rows can show what products round."""
+
 DIGITS = 16.0
 """An end that is known to so many eps |A| is as well known as it can be."""
 
@@ -35,7 +38,7 @@ class LanczosDecomposition(NamedTuple):
     broke_down: Bool[Array, ""]  # invariant: T has the eigenvalues of the start, each once
     asymmetry: Scalar  # |Q A Q' - T|_F, above the diagonal, relative to `scale`
     noise: Scalar  # what a product rounds, over `scale`, where `asymmetry` asks for it; else -1
-    sensitivity: Scalar  # how far rounding of what A is made of moves A x, over `scale`; or -1
+    sensitivity: Scalar  # how far rounding moves A x, over `scale`, where that was measured; or -1
     size: Int[Array, ""]  # d
     basis: Float[Array, "cap d"] | None = None  # rows q of Q, zero beyond `active`; where asked for
 
@@ -114,7 +117,7 @@ def lanczos(
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
         limit = symmetry_limit(operator.dtype, operator.size)
-        return space.record.asymmetry > limit * space.scale
+        return (space.record.asymmetry > limit * space.scale) | (space.active <= SHORT)
 
     algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(
@@ -125,7 +128,10 @@ def lanczos(
         beta=space.record.beta,
         asymmetry=space.record.asymmetry / nonzero(space.scale),
         noise=space.noise,
-        sensitivity=_sensitivity(operator, space, start),
+        sensitivity=jnp.maximum(
+            _sensitivity(operator, space, start),
+            jnp.where(space.active <= SHORT, 2 * space.noise, -1),
+        ),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 
@@ -175,6 +181,11 @@ def ritz_vectors(
     times_t += jnp.roll(coupled * weights, 1, axis=0)
     bounds = jnp.where(active, run.beta[last] * jnp.abs(weights[last]), jnp.inf)
     return jnp.sum(weights * times_t, axis=0), weights.T @ run.basis, bounds
+
+
+def _short_noise(space: Krylov) -> Scalar:
+    """What a product rounds, in a run whose pairs of rows do not show it; twice the one draw."""
+    return jnp.where(space.active <= SHORT, 2 * space.noise, -1)
 
 
 def _sensitivity(operator: Operator, space: Krylov, start: Vector) -> Scalar:

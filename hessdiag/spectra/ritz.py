@@ -139,6 +139,13 @@ def ritz_values(decomposition: LanczosDecomposition, *, rounds: float = 0.0) -> 
     )
 
 
+def with_rounding(run: RitzValues, error: float) -> RitzValues:
+    """The run, where rounding was seen to leave such an error in its values."""
+    if not error > run.rounding:
+        return run
+    return dataclasses.replace(run, errors=np.maximum(run.errors, error), rounding=error)
+
+
 def beyond(
     values: Float[np.ndarray, " active"], couplings: Float[np.ndarray, " active"], size: int
 ) -> tuple[float, float]:

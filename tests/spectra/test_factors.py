@@ -2,7 +2,7 @@
 
 Their products round far more than eps of their own norm, cancel, or underflow. What they round is
 seen by what pairs of Krylov vectors show of it. Where the operator is nearly of rank one there are
-hardly any pairs: of 24 runs on 50 factors 4 missed, by factors up to 4.4.
+hardly any pairs, and a product of the sum of all rows tells it.
 """
 
 import functools
@@ -103,7 +103,7 @@ def test_every_value_is_within_its_error(kind, count):
         for size in SIZES:
             random = np.random.default_rng([seed, count, int(100 * size)])
             factors = drawn(kind, count, size, random)
-            starts = random.standard_normal((2, SIZE)).astype(np.float32)
+            starts = random.standard_normal((4, SIZE)).astype(np.float32)
             found = ritz_values_per_start(runs(factors, starts, kind=kind))
             exact = truth(kind, factors)
             for run in found:
@@ -113,5 +113,4 @@ def test_every_value_is_within_its_error(kind, count):
             if ends.are_last and not missed:
                 assert abs(ends.highest - exact[-1]) <= ends.highest_error, (seed, size)
                 assert abs(ends.lowest - exact[0]) <= ends.lowest_error, (seed, size)
-    assert len(missed) <= 8 * ((kind, count) == ("product", 50))
-    assert max(missed, default=0) < 10
+    assert not missed

@@ -1,7 +1,7 @@
 """Spectra of the Hessians along an inner loop."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,31 @@ from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
 from hessdiag.probes.inner_loop.measured import HessianSpectrum
 from hessdiag.probes.inner_loop.settings import InnerLoopSettings, Progress
+from hessdiag.spectra.gram_schmidt import nonzero
+from hessdiag.spectra.ritz import with_rounding
+
+
+class HessianRuns(NamedTuple):
+    """Runs on the Hessian of one inner step."""
+
+    runs: list[spectra.RitzValues]
+    size: int
+    alpha: float | None
+    vector: Float[Array, " d"]  # of unit length, between the first run's ends; or zero
+
+    def spectrum(self, noise: float = 0.0) -> HessianSpectrum:
+        """What they say, where products of the vector were seen to be off by the noise."""
+        runs, alpha = [with_rounding(run, noise) for run in self.runs], self.alpha
+        ends = spectra.extremes(runs)
+        return HessianSpectrum(
+            runs=runs,
+            ends=ends,
+            symmetry_defect=float(np.max([run.asymmetry for run in runs])),
+            size=self.size,
+            alpha=alpha,
+            shifted=None if alpha is None else spectra.shifted(ends, alpha),
+            masses=None if alpha is None else spectra.mass_split(runs, alpha),
+        )
 
 
 class Hessians:
@@ -31,8 +56,8 @@ class Hessians:
 
     def measure(
         self, steps: InnerStep, key: Key[Array, ""], progress: Progress
-    ) -> tuple[list[HessianSpectrum], Float[Array, " d"]]:
-        """The spectra of all steps, and the last one's lowest Ritz vector: zero if there is none.
+    ) -> tuple[list[HessianRuns], Float[Array, " d"]]:
+        """The runs of all steps, and the last one's lowest Ritz vector: zero if there is none.
 
         All is NaN of a Hessian that is not symmetric to within rounding, but its defect.
         """
@@ -40,12 +65,16 @@ class Hessians:
         on_each = self._devices.copies(steps)
         for j in range(len(steps.gradient)):
             if steps.params.size <= spectra.DENSE_LIMIT:
-                runs = symmetric_runs(spectra.matrix_spectrum, np.asarray(self._dense(steps, j)))
+                matrix = np.asarray(self._dense(steps, j))
+                runs = symmetric_runs(spectra.matrix_spectrum, matrix)
+                between = _between_ends(matrix)
             else:
-                decompositions, lowest = self._decompose(on_each, j, streams.numbered(key, j))
+                found = self._decompose(on_each, j, streams.numbered(key, j))
+                decompositions, lowest, between = found
                 runs = symmetric_runs(spectra.ritz_values_per_start, decompositions)
             rate = None if steps.learning_rate is None else float(steps.learning_rate[j])
-            hessians.append(_spectrum(runs, steps.params.size, rate))
+            vector = self._devices.first(between)
+            hessians.append(HessianRuns(runs, steps.params.size, rate, vector))
             progress()
         return hessians, self._devices.first(lowest)
 
@@ -65,13 +94,14 @@ class Hessians:
 
             def without_basis(start):
                 run = spectra.lanczos(operator, start, min_matvecs=least, **settings.krylov)
-                return run._replace(basis=None), spectra.end_vector(run, "lowest")
+                lowest, highest = (spectra.end_vector(run, end) for end in ("lowest", "highest"))
+                return run._replace(basis=None), lowest, lowest + highest
 
             return jax.lax.map(without_basis, starts)
 
         starts = jax.random.normal(key, shape, step.params.dtype)
-        runs, lowest = self._devices.spread(runs_of, starts, step)
-        return runs, lowest[0]
+        runs, lowest, between = self._devices.spread(runs_of, starts, step)
+        return runs, lowest[0], between[0] / nonzero(jnp.linalg.norm(between[0]))
 
 
 def symmetric_runs(read: Callable[[Any], Any], products: Any) -> list[spectra.RitzValues]:
@@ -85,14 +115,9 @@ def symmetric_runs(read: Callable[[Any], Any], products: Any) -> list[spectra.Ri
     return runs if isinstance(runs, list) else [runs]
 
 
-def _spectrum(runs: list[spectra.RitzValues], size: int, alpha: float | None) -> HessianSpectrum:
-    ends = spectra.extremes(runs)
-    return HessianSpectrum(
-        runs=runs,
-        ends=ends,
-        symmetry_defect=float(np.max([run.asymmetry for run in runs])),
-        size=size,
-        alpha=alpha,
-        shifted=None if alpha is None else spectra.shifted(ends, alpha),
-        masses=None if alpha is None else spectra.mass_split(runs, alpha),
-    )
+def _between_ends(matrix: Float[np.ndarray, "d d"]) -> Float[Array, " d"]:
+    """The sum of the eigenvectors of both ends, of unit length."""
+    wide = np.nan_to_num(matrix.astype(np.float64), nan=0, posinf=0, neginf=0)
+    vectors = np.linalg.eigh((wide + wide.T) / 2)[1]
+    between = vectors[:, 0] + (len(wide) > 1) * vectors[:, -1]
+    return jnp.asarray(between / np.linalg.norm(between), matrix.dtype)

@@ -3,23 +3,24 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.stages import Lowered
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from hessdiag.devices import ONE, Devices
 from hessdiag.inner.step import InnerStep
 from hessdiag.meta import streams
-from hessdiag.probes.inner_loop.edges import Edges
-from hessdiag.probes.inner_loop.hessians import Hessians
+from hessdiag.probes.inner_loop.edges import EdgeRuns, Edges
+from hessdiag.probes.inner_loop.hessians import HessianRuns, Hessians
 from hessdiag.probes.inner_loop.measured import InnerLoopSpectra
-from hessdiag.probes.inner_loop.norms import NormRuns, Norms, of_one_step
+from hessdiag.probes.inner_loop.norms import NormRuns, Norms, PathRun, of_one_step
 from hessdiag.probes.inner_loop.radii import Radii, RadiusRuns
-from hessdiag.probes.inner_loop.rounding import Asked, Rounding, Vectors
+from hessdiag.probes.inner_loop.rounding import Asked, Noise, Rounding, Vectors
 from hessdiag.probes.inner_loop.settings import ALL_OPERATORS, InnerLoopSettings, Progress
 
 
@@ -89,7 +90,8 @@ class InnerLoop:
         if self._settings.edges and (names or products):
             yield from self._edges.lowered(steps, key)
         if names or products:
-            yield from self._rounding.lowered(points, steps, names, products, key)
+            others = ["hessian", *["edge"] * self._settings.edges, *["path"] * self._settings.paths]
+            yield from self._rounding.lowered(points, steps, names, products, others, key)
 
     def planned(self, points: PyTree[Any], key: Key[Array, ""]) -> tuple[InnerStep, Lowered]:
         """What `measure` holds of points of these shapes, and its program for Hessians; runs none.
@@ -113,47 +115,77 @@ class InnerLoop:
         settings, names = self._settings, self._others
         steps, keys = self._linearise(points), streams.along_inner_loop(key)
         hessians, lowest = self._hessians.measure(steps, keys.hessians, progress)
-        if not names and not settings.products and not settings.paths:
-            return InnerLoopSpectra(hessians, {}, {}, [], np.asarray(steps.loss))
-        distance = self._edges.measure(steps, keys.edge) if settings.edges else None
-        alike, computed = self._computed(steps)
-        copied = computed != names
+        runs, scales, copied = _Runs(hessians), {}, False
+        if names or settings.products or settings.paths:
+            alike, computed = self._computed(steps)
+            copied = computed != names
+            scale_key, radius_key = jax.random.split(keys.operators)
+            scales = self._radii.scales(steps, scale_key, names=computed)
+            scales = {name: scales[name] for name in computed}
+            norms = {}
+            edge = self._edges.measure(steps, keys.edge) if settings.edges else None
+            radii = self._radii.measure(steps, scales, radius_key, progress)
+            if settings.products:
+                paper = of_one_step(hessians[-1].spectrum(), lowest)
+                first = () if paper is None else ("paper",)
+                update = "preconditioned" if alike and "update" not in computed else "update"
+                norms = self._norms.products(
+                    steps, first + computed, keys.products, paper, update, progress
+                )
+            paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
+            runs = _Runs(hessians, radii, norms, paths, edge)
+        noise = self._rounding.measure(points, steps, runs.asked(scales), keys.rounding)
+        found = runs.spectra(noise, np.asarray(steps.loss))
+        return self._with_copies(found, progress) if copied else found
 
-        def with_copies(results: dict[str, list], names: tuple[str, ...]) -> dict[str, list]:
-            """Where the update is the preconditioned operator, it is not measured again."""
-            for _ in results["preconditioned"] if copied else ():
+    def _with_copies(self, found: InnerLoopSpectra, progress: Progress) -> InnerLoopSpectra:
+        """Where the update is the preconditioned operator, it was not measured again."""
+
+        def copied(results: dict[str, list], names: tuple[str, ...]) -> dict[str, list]:
+            for _ in results["preconditioned"]:
                 progress()
-            return {n: results[n if n in results else "preconditioned"] for n in names}
+            return {name: results.get(name, results["preconditioned"]) for name in names}
 
-        scale_key, radius_key = jax.random.split(keys.operators)
-        scales = self._radii.scales(steps, scale_key, names=computed)
-        scales = {name: scales[name] for name in computed}
-        radii = self._radii.measure(steps, scales, radius_key, progress)
-        norms, first = {}, ()
-        if settings.products:
-            paper = of_one_step(hessians[-1], lowest)
-            first = () if paper is None else ("paper",)
-            update = "preconditioned" if alike and "update" not in computed else "update"
-            norms = self._norms.products(
-                steps, first + computed, keys.products, paper, update, progress
-            )
-        paths = self._norms.paths(steps, keys.paths, progress) if settings.paths else []
-        asked = Asked(scales, _vectors(radii), _vectors(norms))
-        noise = self._rounding.measure(points, steps, asked, keys.rounding)
+        operators = copied(found.operators, self._others)
+        first = tuple(name for name in found.products if name == "paper")
+        products = copied(found.products, first + self._others) if found.products else {}
+        return replace(found, operators=operators, products=products)
+
+
+class _Runs(NamedTuple):
+    """What was run along an inner loop, before the rounding of its products is known."""
+
+    hessians: list[HessianRuns]
+    radii: Mapping[str, list[RadiusRuns]] = MappingProxyType({})
+    norms: Mapping[str, list[NormRuns]] = MappingProxyType({})
+    paths: Sequence[PathRun] = ()
+    edge: EdgeRuns | None = None
+
+    def asked(self, scales: Vectors) -> Asked:
+        """The vectors whose products the answers rest on."""
+        others = {"hessian": self.hessians, "path": self.paths, "edge": [self.edge]}
+        known = {name: runs for name, runs in others.items() if runs and runs != [None]}
+        return Asked(scales, *map(_vectors, (self.radii, self.norms, known)))
+
+    def spectra(self, noise: Noise, losses: Float[np.ndarray, " n"]) -> InnerLoopSpectra:
+        """What the runs say, given how much the products round."""
+        off = noise.others
+        hessians = [run.spectrum(off["hessian"][j]) for j, run in enumerate(self.hessians)]
         operators = {
             name: [run.spectrum(noise.radii[name][j]) for j, run in enumerate(runs)]
-            for name, runs in radii.items()
+            for name, runs in self.radii.items()
         }
         products = {
             name: [run.norm(noise.products[name][i]) for i, run in enumerate(runs)]
-            for name, runs in norms.items()
+            for name, runs in self.norms.items()
         }
-        if settings.products:
-            products = with_copies(products, first + names)
-        operators = with_copies(operators, names)
-        losses = np.asarray(steps.loss)
-        return InnerLoopSpectra(hessians, operators, products, paths, losses, distance)
+        one_step = of_one_step(hessians[-1], self.hessians[-1].vector)
+        if one_step is not None and len(products.get("paper", ())) > 1:
+            products["paper"][1] = one_step.norm(0.0)
+        paths = [run.norm(off["path"][j]) for j, run in enumerate(self.paths)]
+        edge = None if self.edge is None else self.edge.distance(off["edge"][0])
+        return InnerLoopSpectra(hessians, operators, products, paths, losses, edge)
 
 
-def _vectors(runs: Mapping[str, Sequence[RadiusRuns] | Sequence[NormRuns]]) -> Vectors:
+def _vectors(runs: Mapping[str, Sequence[Any]]) -> Vectors:
     return {name: jnp.stack([run.vector for run in along]) for name, along in runs.items()}

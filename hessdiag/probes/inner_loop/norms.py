@@ -45,6 +45,18 @@ class NormRuns(NamedTuple):
         return ProductNorm(spectra.norm_minus_one(ends), spent, ends.converged)
 
 
+class PathRun(NamedTuple):
+    """A run on G'G, and G's right singular vector."""
+
+    run: RitzValues
+    vector: Float[Array, " d"]
+
+    def norm(self, noise: float) -> PathNorm:
+        """What it says, where the product of the vector was seen to be off by the noise."""
+        value, error = spectra.operator_norm(spectra.extremes([self.run]))
+        return PathNorm(value, error + noise, self.run.matvecs, self.run.converged)
+
+
 def of_one_step(hessian: HessianSpectrum, lowest: Float[Array, " d"]) -> NormRuns | None:
     """The norm of I - alpha H, which is symmetric: its spectral radius, if there is an alpha.
 
@@ -95,16 +107,15 @@ class Norms:
         for name in names:
             yield self._of_product.lower(steps, 0, key, steps.gradient[0], name=name)
 
-    def paths(self, steps: InnerStep, key: Key[Array, ""], progress: Progress) -> list[PathNorm]:
-        """The norm of G for every inner step, the oldest first; progress is called after each."""
-        norms = []
+    def paths(self, steps: InnerStep, key: Key[Array, ""], progress: Progress) -> list[PathRun]:
+        """A run on G of every inner step, the oldest first; progress is called after each."""
+        made = []
         for j in range(len(steps.gradient)):
-            decomposition = self._of_path(steps, j, streams.numbered(key, j))
+            decomposition, vector = self._of_path(steps, j, streams.numbered(key, j))
             run = spectra.ritz_values(decomposition, rounds=np.inf)  # whatever the memory's units
-            norm = spectra.operator_norm(spectra.extremes([run]))
-            norms.append(PathNorm(*norm, run.matvecs, run.converged))
+            made.append(PathRun(run, vector))
             progress()
-        return norms
+        return made
 
     def products(
         self,
@@ -168,9 +179,10 @@ class Norms:
         run = self._decomposed(square, warm_start(key, warm))
         return run._replace(basis=None), spectra.end_vector(run, "highest")
 
-    def _path_decomposed(self, steps: InnerStep, j, key) -> LanczosDecomposition:
+    def _path_decomposed(self, steps: InnerStep, j, key):
         start = jax.random.normal(key, steps.gradient[0].shape, steps.gradient.dtype)
-        return self._decomposed(spectra.gram(gradient_path(steps, j)), start)._replace(basis=None)
+        run = self._decomposed(spectra.gram(gradient_path(steps, j)), start)
+        return run._replace(basis=None), spectra.end_vector(run, "highest")
 
     def _decomposed(self, square: Operator, start) -> LanczosDecomposition:
         return spectra.lanczos(square, start, ends="highest", **self._settings.krylov)

@@ -8,7 +8,7 @@ what coarser matrix products round, so that everything is rounded anew, and the 
 compared.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +21,9 @@ from hessdiag import spectra
 from hessdiag.inner.precision import coarseness
 from hessdiag.inner.products import named_operator, product_over_steps, step_at
 from hessdiag.inner.step import InnerStep
+from hessdiag.probes.inner_loop.edges import preconditioned_hessian
+from hessdiag.probes.inner_loop.norms import gradient_path
+from hessdiag.spectra.operators import Operator
 
 NUM_MOVES = 2
 MAGNIFIED = 4.0
@@ -39,6 +42,7 @@ class Asked(NamedTuple):
     scales: Vectors  # of balancing, a row per inner step
     radii: Vectors  # balanced, a row per inner step
     products: Vectors  # a row for each of P_1 .. P_n
+    others: Vectors  # of `OTHERS`, a row per inner step, or of the first one alone
 
 
 class Noise(NamedTuple):
@@ -46,6 +50,15 @@ class Noise(NamedTuple):
 
     radii: dict[str, Float[np.ndarray, " n"]]
     products: dict[str, Float[np.ndarray, " n"]]
+    others: dict[str, Float[np.ndarray, " n"]]
+
+
+OTHERS: dict[str, Callable[[InnerStep, Any], Operator]] = {
+    "hessian": lambda steps, j: step_at(steps, j).hessian,
+    "edge": lambda steps, j: preconditioned_hessian(step_at(steps, j)),
+    "path": gradient_path,
+}
+"""Operators of the inner step j by name."""
 
 
 class Rounding:
@@ -66,12 +79,16 @@ class Rounding:
         steps: InnerStep,
         names: tuple[str, ...],
         products: tuple[str, ...],
+        others: Sequence[str],
         key: Key[Array, ""],
     ) -> Iterator[Lowered]:
-        """What `measure` will run, to be compiled; of these operators and products."""
+        """What `measure` will run, to be compiled; of these operators, products and others."""
         yield self._move.lower(points, key, coarse=coarseness(steps.precision))
         radii = _vectors(steps, names, through_memory=True)
-        asked = Asked(radii, radii, _vectors(steps, products, through_memory=False))
+        along = _vectors(steps, (*products, *others), through_memory=False)
+        if "edge" in along:
+            along["edge"] = jax.ShapeDtypeStruct((1, *along["edge"].shape[1:]), along["edge"].dtype)
+        asked = Asked(radii, radii, *({n: along[n] for n in part} for part in (products, others)))
         yield self._images.lower(steps, asked)
 
     def measure(
@@ -100,7 +117,7 @@ def _vectors(steps: InnerStep, names: tuple[str, ...], *, through_memory: bool) 
 
 
 def _images(steps: InnerStep, asked: Asked) -> Noise:
-    """N x for every vector x."""
+    """N x for every vector x, and A x of the others."""
 
     def of_step(name, inputs):
         j, scale, vector = inputs
@@ -126,7 +143,14 @@ def _images(steps: InnerStep, asked: Asked) -> Noise:
         name: jax.lax.map(lambda at, name=name: of_product(name, at), (firsts, vectors))
         for name, vectors in asked.products.items()
     }
-    return Noise(radii, products)
+    others = {
+        name: jax.lax.map(
+            lambda at, name=name: OTHERS[name](steps, at[0]).product(at[1]),
+            (numbers[: len(vectors)], vectors),
+        )
+        for name, vectors in asked.others.items()
+    }
+    return Noise(radii, products, others)
 
 
 def _moved(points: PyTree[Array], key: Key[Array, ""], *, coarse: float) -> PyTree[Array]:
