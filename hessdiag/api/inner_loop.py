@@ -19,6 +19,7 @@ from hessdiag.api.arguments import (
     require_tolerance,
     require_whole,
 )
+from hessdiag.api.chunks import require_mean
 from hessdiag.api.loop_arguments import (
     inner_state,
     require_operators,
@@ -156,7 +157,8 @@ def inner_loop_spectra(
         in its `notes`: a Hessian that is not symmetric, a product that is not finite.
 
     Raises:
-        TypeError, ValueError: An argument is not what it is to be; or the update does not repeat.
+        TypeError, ValueError: An argument is not what it is to be; or the update does not repeat;
+            or, with `chunk_size`, the loss is no mean over examples.
         UsageError: The optimiser has no derivative.
     """
     settings = InnerLoopSettings(
@@ -174,7 +176,11 @@ def inner_loop_spectra(
     require_sound_compiler()
     programs = inner_loop_programs(_on_floats(update, held), chunk_size, settings)
     batches = stacked_batches(batches, partial(programs.accepts, state.params))
-    if not programs.repeats(state, jax.tree.map(lambda leaf: leaf[0], batches)):
+    first = jax.tree.map(lambda leaf: leaf[0], batches)
+    if chunk_size is not None:
+        dtype = spectra.Space.like(state.params).dtype
+        require_mean([float(value) for value in programs.values(state.params, first)], dtype)
+    if not programs.repeats(state, first):
         raise ValueError(
             "update: the update is not deterministic: run or traced again, it is another; allowed: "
             "functions of their arguments alone, with fixed random keys and data order"

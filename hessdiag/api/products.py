@@ -17,6 +17,7 @@ from jax.core import eval_jaxpr
 from jaxtyping import Array, Float, PyTree
 
 from hessdiag import spectra
+from hessdiag.api.chunks import Loss, in_chunks, values_in_chunks
 from hessdiag.api.compilation import on_disk
 from hessdiag.api.traced import Traced, signature_of
 from hessdiag.api.trainable import Held, OnFloats
@@ -26,9 +27,6 @@ NUM_KEPT = 16
 """Programs kept: enough to take turns with a few losses, shapes and options."""
 
 ROWS = 64  # products at a time, where a matrix is made of them
-
-Loss = Callable[[PyTree[Float[Array, "..."]], Any], Float[Array, ""]]
-"""(params, batch) -> scalar."""
 
 Build = Callable[[PyTree[Float[Array, "..."]], Any], spectra.Operator]
 """(params, batch) -> an operator on the space of params."""
@@ -51,22 +49,19 @@ class Measured:
         if self.operator is not None:
             size, build = self.chunk_size, self._declared
             return (build if size is None else spectra.chunked_operator(build, size))(params, batch)
-        whole = self._loss(self.chunk_size)
+        whole = in_chunks(self._floats_loss(), self.chunk_size)
         return spectra.hessian(lambda p: whole(p, batch), params)
 
     def values(self, params: Any, batch: Any) -> list[Array]:
         """The loss, and where there are chunks what it is in chunks of another size."""
         if self.loss is None:
             return []
-        sizes = [self.chunk_size]
-        if self.chunk_size is not None and self.chunk_size < len(jax.tree.leaves(batch)[0]):
-            sizes.append(self.chunk_size // 2 or 2)
-        return [_one_number(self._loss(size)(params, batch)) for size in sizes]
+        values = values_in_chunks(self._floats_loss(), self.chunk_size, params, batch)
+        return [_one_number(value) for value in values]
 
-    def _loss(self, chunk_size: int | None) -> Loss:
+    def _floats_loss(self) -> Loss:
         assert self.loss is not None
-        loss = OnFloats(self.loss, self.held) if self.held else self.loss
-        return loss if chunk_size is None else spectra.chunked(loss, chunk_size)
+        return OnFloats(self.loss, self.held) if self.held else self.loss
 
     def _declared(self, params: Any, batch: Any) -> spectra.Operator:
         assert self.operator is not None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable
 import jax
 
 from hessdiag import spectra
+from hessdiag.api.chunks import in_chunks, values_in_chunks
 from hessdiag.api.loop_arguments import acceptance
 from hessdiag.inner import InnerState, InnerUpdate, linearised_step
 from hessdiag.inner.update import LossWithoutEta
@@ -47,6 +48,7 @@ class InnerLoopPrograms:
 
     Attributes:
         accepts: (params, batch) -> why the loss does not take the batch; None where it does.
+        values: (params, batch) -> the loss, and what it is in chunks of another size.
         repeats: (state, batch) -> whether gradient and update are the same each time.
         points: (state, stacked batches) -> the points of the inner steps, for `loop`.
         loop: Measures them.
@@ -54,10 +56,15 @@ class InnerLoopPrograms:
 
     def __init__(self, update: InnerUpdate, chunk_size: int | None, settings: InnerLoopSettings):
         whole = update.loss
-        self.accepts = acceptance(lambda params, batch: whole(params, None, batch))
+
+        def loss(params, batch):
+            return whole(params, None, batch)
+
+        self.accepts = acceptance(loss)
+        self.values = jax.jit(functools.partial(values_in_chunks, loss, chunk_size))
         if chunk_size is not None:
             assert isinstance(update.loss, LossWithoutEta)
-            chunked = LossWithoutEta(spectra.chunked(update.loss.loss, chunk_size))
+            chunked = LossWithoutEta(in_chunks(update.loss.loss, chunk_size))
             update = dataclasses.replace(update, loss=chunked)
         self.repeats = spectra.repeat_check(
             lambda state, batch: (update.gradient(state[0], None, batch), update(state, batch))

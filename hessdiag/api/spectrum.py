@@ -18,6 +18,7 @@ from hessdiag.api.arguments import (
     require_tolerance,
     require_whole,
 )
+from hessdiag.api.chunks import require_mean
 from hessdiag.api.measurement import Measurement
 from hessdiag.api.plan import Plan
 from hessdiag.api.point import point
@@ -123,7 +124,7 @@ def spectrum(
         ) from None
     if plan.top > products.space.size:
         raise ValueError(f"top={top}: allowed: at most the {products.space.size} parameters")
-    _require_mean(products)
+    require_mean(products.values, products.space.dtype)
     about = provenance(seed, tolerance, products.space.dtype) | _about(
         params, held, where, products
     )
@@ -206,17 +207,3 @@ def _about(params: Any, held: Held, where: Any, products: Products) -> dict[str,
 def _is_other(leaf: Any, dtype: np.dtype) -> bool:
     own = getattr(leaf, "dtype", dtype)
     return jnp.issubdtype(own, jnp.floating) and jax.dtypes.canonicalize_dtype(own) != dtype
-
-
-def _require_mean(products: Products) -> None:
-    """A loss that depends on how large its chunks are is refused."""
-    if len(products.values) < 2:
-        return
-    value, other = products.values
-    apart, size = abs(value - other), max(abs(value), abs(other))
-    if apart > float(jnp.finfo(products.space.dtype).eps) ** 0.5 * size:
-        raise ValueError(
-            f"chunk_size: the loss is no mean over examples: {value:.6g} in chunks of this size, "
-            f"{value / other if other else np.inf:.4g} times what it is in chunks of another; "
-            "allowed: losses that average over the leading axis, or no chunk_size"
-        )

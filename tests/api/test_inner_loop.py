@@ -196,6 +196,20 @@ def test_chunks_change_nothing_but_memory(problem, result):
         np.testing.assert_allclose(chunked[name], result.dataset[name], rtol=1e-3, atol=1e-7)
 
 
+def test_a_sum_in_chunks_is_refused_with_the_ratio(problem):
+    params, batches = problem
+    examples = len(jax.tree.leaves(batches)[0][0])
+    update = hessdiag.OptaxUpdate(lambda p, b: examples * loss(p, b), optax.sgd(ALPHA))
+    summed = hessdiag.OptaxUpdate(
+        lambda p, b: len(jax.tree.leaves(b)[0]) * loss(p, b), optax.sgd(ALPHA)
+    )
+    wanted = {"operators": (), "products": False, "chunk_size": examples // 3}
+    with pytest.raises(ValueError, match=r"chunk_size: .* no mean over examples.* times"):
+        hessdiag.inner_loop_spectra(summed, summed.init(params), batches, **wanted)
+    mean = hessdiag.inner_loop_spectra(update, update.init(params), batches, **wanted)
+    assert np.isfinite(mean.dataset["hessian_max"]).all()
+
+
 def test_an_unknown_operator_is_refused(problem):
     params, batches = problem
     update = hessdiag.OptaxUpdate(loss, optax.sgd(ALPHA))
