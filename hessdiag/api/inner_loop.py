@@ -28,7 +28,7 @@ from hessdiag.api.loop_arguments import (
 )
 from hessdiag.api.notes import not_converged, not_finite
 from hessdiag.api.plots import inner_loop_figure
-from hessdiag.api.programs import inner_loop_programs
+from hessdiag.api.programs import InnerLoopPrograms, inner_loop_programs
 from hessdiag.api.progress import Watch
 from hessdiag.api.result import Result, compact_table, described, provenance
 from hessdiag.api.trainable import Held, OnFloats
@@ -176,15 +176,7 @@ def inner_loop_spectra(
     require_sound_compiler()
     programs = inner_loop_programs(_on_floats(update, held), chunk_size, settings)
     batches = stacked_batches(batches, partial(programs.accepts, state.params))
-    first = jax.tree.map(lambda leaf: leaf[0], batches)
-    if chunk_size is not None:
-        dtype = spectra.Space.like(state.params).dtype
-        require_mean([float(value) for value in programs.values(state.params, first)], dtype)
-    if not programs.repeats(state, first):
-        raise ValueError(
-            "update: the update is not deterministic: run or traced again, it is another; allowed: "
-            "functions of their arguments alone, with fixed random keys and data order"
-        )
+    _require_sound(programs, state, jax.tree.map(lambda leaf: leaf[0], batches))
     points = programs.points(state, batches)
     steps = np.arange(len(jax.tree.leaves(batches)[0]))
     total = programs.loop.units(len(steps), has_rate=update.learning_rate is not None)
@@ -199,6 +191,17 @@ def inner_loop_spectra(
     dataset["loss"] = "inner_step", measured[0].losses
     dataset.attrs["held"] = ", ".join(held.names)
     return InnerLoopResult(described(dataset, _LONG_NAMES))
+
+
+def _require_sound(programs: InnerLoopPrograms, state: InnerState, batch: PyTree) -> None:
+    """Refuse an update that does not repeat, and a loss in chunks that is no mean."""
+    values = [float(value) for value in programs.values(state.params, batch)]
+    require_mean(values, spectra.Space.like(state.params).dtype)
+    if not programs.repeats(state, batch):
+        raise ValueError(
+            "update: the update is not deterministic: run or traced again, it is another; allowed: "
+            "functions of their arguments alone, with fixed random keys and data order"
+        )
 
 
 def _on_floats(update: InnerUpdate, held: Held) -> InnerUpdate:

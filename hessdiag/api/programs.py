@@ -48,7 +48,7 @@ class InnerLoopPrograms:
 
     Attributes:
         accepts: (params, batch) -> why the loss does not take the batch; None where it does.
-        values: (params, batch) -> the loss, and what it is in chunks of another size.
+        values: (params, batch) -> the loss in chunks of this and of another size; [] without.
         repeats: (state, batch) -> whether gradient and update are the same each time.
         points: (state, stacked batches) -> the points of the inner steps, for `loop`.
         loop: Measures them.
@@ -61,8 +61,9 @@ class InnerLoopPrograms:
             return whole(params, None, batch)
 
         self.accepts = acceptance(loss)
-        self.values = jax.jit(functools.partial(values_in_chunks, loss, chunk_size))
+        self.values = lambda *_: []
         if chunk_size is not None:
+            self.values = jax.jit(functools.partial(values_in_chunks, loss, chunk_size))
             assert isinstance(update.loss, LossWithoutEta)
             chunked = LossWithoutEta(in_chunks(update.loss.loss, chunk_size))
             update = dataclasses.replace(update, loss=chunked)
