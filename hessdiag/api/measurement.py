@@ -1,19 +1,21 @@
 """A spectrum measured product by product: ends first, then the trace, the density, the rest."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hessdiag import spectra
-from hessdiag.api.dense import measure_dense
+from hessdiag.api.dense import matrix_of, measured, spectrum_of
 from hessdiag.api.plan import LARGEST, MOVES, Plan
 from hessdiag.api.products import Products
 from hessdiag.api.progress import Watch
 from hessdiag.spectra.checks import symmetry_limit
 from hessdiag.spectra.deflated_trace import DeflatedTrace
+from hessdiag.spectra.dense import matrix_defect
 from hessdiag.spectra.driven import DrivenLanczos
-from hessdiag.spectra.ritz import RitzValues, ritz_values, with_rounding
+from hessdiag.spectra.ritz import RitzValues, ends_with_rounding, ritz_values, with_rounding
 
 CHECK_EVERY = 4  # products between two looks at the ends
 FEW = 12  # products before ends can count as converged
@@ -63,7 +65,7 @@ class Measurement:
         if self.narrow:
             self._look_at_noise()
         if self.size <= spectra.DENSE_LIMIT:
-            self._look_at_sensitivity(*measure_dense(self))
+            self._look_at_sensitivity(*self._whole())
             return
         last = self._ends()
         between = None if last.failed else last.between_ends()
@@ -149,9 +151,26 @@ class Measurement:
             apart = max(apart, float(np.linalg.norm(moved - image)))
         noise = SENSITIVITY * apart
         self.runs = [with_rounding(run, noise) for run in self.runs]
-        self.leaf_ends = [_wider(ends, noise) for ends in self.leaf_ends]
+        self.leaf_ends = [ends_with_rounding(ends, noise) for ends in self.leaf_ends]
         if self.top:
             self.top["error"] = np.maximum(self.top["error"], noise)
+
+    def _whole(self) -> tuple[np.ndarray, np.ndarray]:
+        """All of a small operator's matrix; a vector between both ends, and its product."""
+        matrix = matrix_of(self.product, self.size, self.dtype, partial(self.spend, "matrix"))
+        self.doubt(matrix_defect(np.asarray(matrix, np.float64)))
+        noise = self.noise * float(np.linalg.norm(matrix, 2)) if self.noise else 0.0
+        found = measured(matrix, self.offsets, explained=self.explained, noise=noise)
+        run, self.blocks = found.run, found.block_traces
+        self.runs = [run]
+        self.trace = float(np.sum(run.values)), float(np.sum(run.errors))
+        if self.plan.top:
+            self.keep_largest(run.values, run.errors, np.isfinite(run.values), found.vectors)
+        if self.plan.per_leaf:
+            for first, last in zip(self.offsets, [*self.offsets[1:], self.size], strict=True):
+                block = spectrum_of(matrix[first:last, first:last], self.explained, noise)
+                self.leaf_ends.append(spectra.extremes([block]))
+        return found.between, found.image
 
     def _ends(self) -> DrivenLanczos:
         """Both ends from two starts, which go on as long as these have not converged."""
@@ -272,11 +291,3 @@ class Measurement:
             if check and run.has_converged(self.plan.tolerance):
                 break
         return self._values(run)
-
-
-def _wider(ends: spectra.Extremes, noise: float) -> spectra.Extremes:
-    return dataclasses.replace(
-        ends,
-        lowest_error=float(np.maximum(ends.lowest_error, noise)),
-        highest_error=float(np.maximum(ends.highest_error, noise)),
-    )

@@ -215,6 +215,15 @@ def extremes(runs: Sequence[RitzValues]) -> Extremes:
     )
 
 
+def ends_with_rounding(ends: Extremes, error: float) -> Extremes:
+    """The ends, where rounding was seen to leave such an error in them."""
+    return dataclasses.replace(
+        ends,
+        lowest_error=float(np.maximum(ends.lowest_error, error)),
+        highest_error=float(np.maximum(ends.highest_error, error)),
+    )
+
+
 def shifted(ends: Extremes, alpha: float) -> ShiftedExtremes:
     """Ends of the spectrum of I - alpha A, the Jacobian of one gradient step, from those of A.
 

@@ -7,9 +7,7 @@ from hessdiag.analysis import Findings, findings
 from hessdiag.analysis.frames import rows
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import Grid
-from hessdiag.study.study import Study
-from hessdiag.study.task import StudyObserver
-from hessdiag.train.interrupt import StopRequest
+from tests.study.driving import drive
 from tests.train.compilation_cache import compilation_cache
 from tests.train.driving import TINY
 
@@ -37,15 +35,7 @@ def study(made_once) -> StudyDirectory:
 
 def _run(path: Path) -> None:
     directory = StudyDirectory.create(path, GRID, {"command": "hessdiag study"}, name="tiny")
-    with StopRequest() as stop:
-        Study(
-            directory,
-            GRID.cells(),
-            command="hessdiag study",
-            observer=StudyObserver(),
-            stop=stop,
-            publish=lambda _: None,
-        ).go()
+    drive(directory, GRID)
 
 
 @pytest.fixture(scope="package")

@@ -11,10 +11,8 @@ import pytest
 
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import Grid
-from hessdiag.study.study import Study
-from hessdiag.study.task import StudyObserver
-from hessdiag.train.interrupt import StopRequest
 from tests.study import on_workers
+from tests.study.driving import drive
 from tests.train.driving import assert_same_but_for_rounding
 
 SETTINGS = on_workers.SETTINGS | {"train.iterations": 6}
@@ -69,15 +67,7 @@ def lines(path: Path) -> int:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> StudyDirectory:
     directory = StudyDirectory.create(tmp_path_factory.mktemp("study") / "study", GRID, {})
-    study = Study(
-        directory,
-        GRID.cells(),
-        command="hessdiag study",
-        observer=StudyObserver(),
-        stop=StopRequest(),
-        publish=lambda _: None,
-    )
-    assert study.go() == 0
+    drive(directory, GRID)
     return directory
 
 

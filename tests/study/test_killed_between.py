@@ -3,10 +3,8 @@
 from hessdiag.record.run_directory import RunDirectory
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import Grid
-from hessdiag.study.study import Study
-from hessdiag.study.task import StudyObserver
 from hessdiag.train.checkpoint import Checkpoints
-from hessdiag.train.interrupt import StopRequest
+from tests.study.driving import drive
 from tests.train.driving import TINY, assert_same_run
 
 COMMON = {key: value for key, value in TINY.items() if key != "seed"}
@@ -16,18 +14,6 @@ GRID = Grid(COMMON | SHORT, {"seed": [0, 1]})
 
 class Killed(BaseException):
     """Nothing that the program could handle."""
-
-
-def drive(directory: StudyDirectory) -> None:
-    study = Study(
-        directory,
-        GRID.cells(),
-        command="hessdiag study",
-        observer=StudyObserver(),
-        stop=StopRequest(),
-        publish=lambda _: None,
-    )
-    assert study.go() == 0
 
 
 def killed_after(monkeypatch, calls: int) -> None:
@@ -49,7 +35,7 @@ def killed_after(monkeypatch, calls: int) -> None:
 
 def test_each_moment_leads_to_the_same(tmp_path, monkeypatch):
     whole = StudyDirectory.create(tmp_path / "whole", GRID, {"command": "hessdiag study"})
-    drive(whole)
+    drive(whole, GRID)
     calls, over = 0, False
     while not over:
         name = f"killed-{calls}"
@@ -57,11 +43,11 @@ def test_each_moment_leads_to_the_same(tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
             killed_after(patched, calls)
             try:
-                drive(directory)
+                drive(directory, GRID)
                 over = True
             except Killed:
                 pass
-        drive(directory)
+        drive(directory, GRID)
         for cell in GRID.cells():
             assert_same_run(directory.run_path(cell), whole.run_path(cell))
         calls += 1

@@ -6,10 +6,8 @@ from hessdiag.analysis import findings
 from hessdiag.analysis.frames import rows
 from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.study.grid import Grid
-from hessdiag.study.study import Study
-from hessdiag.study.task import StudyObserver
-from hessdiag.train.interrupt import StopRequest
 from tests.oracles.synthetic import KNOWN, PERIOD, adams_memory, noisy_validation, radius_above_one
+from tests.study.driving import drive
 
 N, SEEDS = PERIOD - 1, 5
 CASES = {
@@ -46,15 +44,7 @@ def test_a_study_finds_the_mechanism(label, tmp_path):
     }
     grid = Grid(common, {"seed": list(range(SEEDS))})
     directory = StudyDirectory.create(tmp_path / "study", grid, {"command": "hessdiag study"})
-    with StopRequest() as stop:
-        Study(
-            directory,
-            grid.cells(),
-            command="hessdiag study",
-            observer=StudyObserver(),
-            stop=stop,
-            publish=lambda _: None,
-        ).go()
+    drive(directory, grid)
     found = findings(directory.path)
     standings = rows(found.tables["standings"], estimator="n-step")
     won = {str(row["explanation"]) for row in standings if row["wins"] >= 0.95}
