@@ -19,8 +19,11 @@ A normal number is smaller with probability 0.04: so often may one start hide an
 and four starts, if they agree, once in 400,000 times.
 """
 
-SHORT = 8
-"""In a run of so few steps hardly any pairs of rows can show what products round."""
+SHORT = 6
+"""In a run of so few steps hardly any pairs of rows can show what products round.
+
+Runs on operators that are nearly of rank one end so soon.
+"""
 
 DIGITS = 16.0
 """An end that is known to so many eps |A| is as well known as it can be."""
@@ -117,7 +120,7 @@ def lanczos(
 
     def is_doubtful(space: Krylov) -> Bool[Array, ""]:
         limit = symmetry_limit(operator.dtype, operator.size)
-        return (space.record.asymmetry > limit * space.scale) | (space.active <= SHORT)
+        return (space.record.asymmetry > limit * space.scale) | _is_short(space)
 
     algorithm = Algorithm(blank, _without_neighbours, _recorded, judge, is_doubtful)
     space = build(
@@ -183,9 +186,14 @@ def ritz_vectors(
     return jnp.sum(weights * times_t, axis=0), weights.T @ run.basis, bounds
 
 
+def _is_short(space: Krylov) -> Bool[Array, ""]:
+    """Whether so few rows, fewer than there are, were enough."""
+    return space.converged & (space.active <= SHORT) & (space.active < space.vector.size)
+
+
 def _short_noise(space: Krylov) -> Scalar:
     """What a product rounds, in a run whose pairs of rows do not show it; twice the one draw."""
-    return jnp.where(space.active <= SHORT, 2 * space.noise, -1)
+    return jnp.where(_is_short(space), 2 * space.noise, -1)
 
 
 def _sensitivity(operator: Operator, space: Krylov, start: Vector) -> Scalar:
