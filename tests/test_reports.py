@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import pytest
 
 from hessdiag.analysis.frames import rows as rows_of
+from hessdiag.record.run_directory import RunDirectory
+from hessdiag.record.study_directory import StudyDirectory
 from hessdiag.report import names, words
 from hessdiag.report.figures.registry import MOST, specs
+from hessdiag.study.grid import Grid
+from hessdiag.train.learner import Learner
+from hessdiag.train.seed_run import Observer, SeedRun
 from tests.report.conftest import found_in as read
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +48,22 @@ def test_the_command_beside_a_report_is_the_one_that_made_it():
     for name, command in commands().items():
         assert read(name).provenance["command"] == command
         assert read(name).kind == ("study" if " study " in command else "run")
+
+
+def under_way() -> dict[str, str]:
+    return dict(re.findall(r"^\| `([\w-]+)`.*?\| `(hessdiag [^`]+)` \|", LISTED, re.M))
+
+
+@pytest.mark.parametrize("name", under_way())
+def test_a_training_under_way_goes_on_from_its_last_checkpoints(name, tmp_path):
+    assert under_way()[name].startswith(f"hessdiag study --resume reports/{name} ")
+    study = StudyDirectory.open(shutil.copytree(REPORTS / name, tmp_path / name))
+    for cell in Grid(*study.plan).cells():
+        run = SeedRun(cell.settings, RunDirectory.open(study.run_path(cell)), Observer())
+        last = max(run.checkpoints.kept())
+        assert run.saved() == [last]
+        assert run.begin(Learner(cell.settings), last)
+        run.checkpoints.close()
 
 
 HEADLINES = {
