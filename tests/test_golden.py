@@ -3,8 +3,7 @@
 The records were made by the code before the redesign, in double precision, where rounding moves no
 sampled action; products of norms are counted as runs go on until no end can hide, and shares of the
 spectrum lie in the middle of their bounds; path norms of two products spend a third one to see what
-these round. Ends of bootstrap intervals are left out: with few
-samples rounding decides ties.
+these round. Ends of bootstrap intervals are left out: with few samples rounding decides ties.
 """
 
 from pathlib import Path

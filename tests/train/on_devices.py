@@ -106,7 +106,7 @@ def starts(settings: Mapping[str, Any], devices: Devices) -> list[int]:
     state = devices.first(learner.init(keys.init))
     steps = probe._loops[0]._linearise(probe._points(state, keys.probe))
     hessians = probe._loops[0]._hessians
-    runs, _ = hessians._decompose(hessians._devices.copies(steps), 0, keys.lanczos)
+    runs, *_ = hessians._decompose(hessians._devices.copies(steps), 0, keys.lanczos)
     return spread(runs.alpha)
 
 
