@@ -35,6 +35,7 @@ def test_errors_hold_what_products_round(limit, monkeypatch):
         hessian, distance = found.hessians[0], found.edge
         if np.isnan(hessian.ends.highest):
             continue
+        assert distance is not None
         off = abs(hessian.ends.highest - truth[-1])
         amplified += off > 16 * np.finfo(np.float32).eps * np.abs(truth).max()
         assert off <= hessian.ends.highest_error
