@@ -40,7 +40,7 @@ class LanczosDecomposition(NamedTuple):
     converged: Bool[Array, ""]  # the wanted ends met the tolerance, or the space is invariant
     broke_down: Bool[Array, ""]  # invariant: T has the eigenvalues of the start, each once
     asymmetry: Scalar  # |Q A Q' - T|_F, above the diagonal, relative to `scale`
-    noise: Scalar  # what a product rounds, over `scale`, where `asymmetry` asks for it; else -1
+    noise: Scalar  # what a product rounds, over `scale`; -1 where nothing asked for it
     sensitivity: Scalar  # how far rounding moves A x, over `scale`, where that was measured; or -1
     size: Int[Array, ""]  # d
     basis: Float[Array, "cap d"] | None = None  # rows q of Q, zero beyond `active`; where asked for
@@ -70,9 +70,9 @@ def lanczos(
     Stops when the residual bounds beta |s| of the lowest and the highest Ritz value are below
     `tolerance * scale`, and no eigenvalue that the start has its share of can be further out by
     that much (`ritz.beyond`); when the Krylov space is invariant; or after `max_matvecs` products,
-    and one more where the steps looked asymmetric, which measures what a product rounds. Run it
-    on the Hessian itself and shift the values afterwards: the Krylov space of I - alpha A is the
-    same, but adding the identity destroys the digits of a small alpha A.
+    and one more where the steps looked asymmetric or were very few, which measures what a product
+    rounds. Run it on the Hessian itself and shift the values afterwards: the Krylov space of
+    I - alpha A is the same, but adding the identity destroys the digits of a small alpha A.
 
     A start may have less than its share of an end: take several, and look at their disagreement
     (`extremes`).
@@ -131,10 +131,7 @@ def lanczos(
         beta=space.record.beta,
         asymmetry=space.record.asymmetry / nonzero(space.scale),
         noise=space.noise,
-        sensitivity=jnp.maximum(
-            _sensitivity(operator, space, start),
-            jnp.where(space.active <= SHORT, 2 * space.noise, -1),
-        ),
+        sensitivity=jnp.maximum(_sensitivity(operator, space, start), _short_noise(space)),
         **outcome(space, cap, keep_basis=keep_basis),
     )
 

@@ -163,8 +163,9 @@ class _Runs(NamedTuple):
 
     def asked(self, scales: Vectors) -> Asked:
         """The vectors whose products the answers rest on."""
-        others = {"hessian": self.hessians, "path": self.paths, "edge": [self.edge]}
-        known = {name: runs for name, runs in others.items() if runs and runs != [None]}
+        edge = [] if self.edge is None else [self.edge]
+        others = {"hessian": self.hessians, "path": self.paths, "edge": edge}
+        known = {name: runs for name, runs in others.items() if runs}
         return Asked(scales, *map(_vectors, (self.radii, self.norms, known)))
 
     def spectra(self, noise: Noise, losses: Float[np.ndarray, " n"]) -> InnerLoopSpectra:
