@@ -275,6 +275,7 @@ class RunDirectory:
 
     def write_probe(self, iteration: int, dataset: xr.Dataset) -> None:
         """Write a probe atomically."""
+        self.probe_file(iteration).parent.mkdir(exist_ok=True)  # git keeps no empty folder
         write_dataset(self.probe_file(iteration), dataset)
 
     def read_probes(self) -> list[xr.Dataset]:

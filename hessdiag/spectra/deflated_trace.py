@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtrit
 
-from hessdiag.spectra.driven import DrivenLanczos, Product, range_dots
+from hessdiag.spectra.dots import range_dots
+from hessdiag.spectra.driven import DrivenLanczos, Product
 
 
 class DeflatedTrace:

@@ -7,19 +7,17 @@ product. `lanczos` is the same as one program, for use inside others.
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import eigh_tridiagonal
 
-from hessdiag.spectra.gram_schmidt import BLOCK
+from hessdiag.spectra.basis import basis_where_products_are
+from hessdiag.spectra.dots import dot, length, range_dots
 from hessdiag.spectra.lanczos import LanczosDecomposition
 from hessdiag.spectra.ritz import beyond
 
-_NO_CANCELLATION = 0.7  # a pass that leaves this part of the vector was accurate
 _ROUNDING = 4.0  # eps |A|: what is left of a product below it has no direction of its own
-_SHORT = 1024  # terms of a sum in the vectors' own precision
+_LATER = 0.1  # sqrt(eps): overlaps up to here can wait a step, for their squares round away
 
 Product = Callable[[Any], Any]
 """v -> A v, compiled, on flat vectors of NumPy or of JAX."""
@@ -52,8 +50,10 @@ class DrivenLanczos:
         self.shares: list[np.ndarray] = []
         self._product, self._random, self._offsets = product, random, offsets
         self.eps, self._start = float(np.finfo(start.dtype).eps), start
-        self._basis = _Basis(start.size, start.dtype)
-        self._vector, self._previous = start / _length(start), np.zeros_like(start)
+        self._basis = basis_where_products_are(start.size, start.dtype)
+        self._vector, self._previous = start / length(start), np.zeros_like(start)
+        self._work = np.zeros_like(start)
+        self._overlaps = [np.zeros(0), np.zeros(0)]  # of the last row, of the vector: with the rows
         self._alpha: list[float] = []
         self._beta: list[float] = []
         self._asymmetry = 0.0
@@ -72,31 +72,71 @@ class DrivenLanczos:
         """One product and one more vector."""
         q, coupling = self._vector, self._beta[-1] if self._beta else 0.0
         image = np.asarray(self._product(q))
-        length = _length(image)
-        if not np.isfinite(length):
+        size = length(image)
+        if not np.isfinite(size):
             self._alpha.append(np.nan)
             self._beta.append(np.nan)
             self.failed, self.active = True, self.active + 1
             return
-        self.scale, self.square = max(self.scale, length), self.square + length**2
-        alpha = _dot(q, image)
+        self.scale, self.square = max(self.scale, size), self.square + size**2
+        alpha = dot(q, image)
         if self._offsets is not None:
             self.shares.append(range_dots(q, image, self._offsets))
-        rest = image - image.dtype.type(alpha) * q
-        rest -= image.dtype.type(coupling) * self._previous
-        self._basis.append(q)
-        rest, column = self._basis.split(rest)
-        above = np.linalg.norm(column[: self.active])  # along older rows, where T has nothing
-        self._asymmetry = float(np.hypot(self._asymmetry, above))
-        residual = _length(rest)
-        if residual <= _ROUNDING * self.eps * self.scale and self.active + 1 < self.size:
+        rest = np.array(image, self._work.dtype)
+        for factor, vector in ((alpha, q), (coupling, self._previous)):
+            rest -= np.multiply(vector, factor, out=self._work)
+        self._basis.append(q, self._overlaps[-1])
+        rest, residual = self._orthogonal(rest, alpha, coupling)
+        if residual <= self._rounding and self.active + 1 < self.size:
             residual = 0.0
             fresh = self._random.standard_normal(self.size).astype(rest.dtype)
             rest, _ = self._basis.split(fresh)
         self._alpha.append(alpha)
         self._beta.append(residual)
-        self._previous, self._vector = q, rest / (_length(rest) or 1)
+        rest /= length(rest) or 1
+        self._previous, self._vector = self._vector, rest
         self.active += 1
+
+    def _orthogonal(
+        self, rest: np.ndarray, alpha: float, coupling: float
+    ) -> tuple[np.ndarray, float]:
+        """What of a product is outside the basis, and its length.
+
+        Overlaps are left to grow from step to step, as long as their squares round away (Simon
+        1984): T is then what it would be without them.
+        """
+        overlaps, residual = self._basis.along(rest), length(rest)
+        most = _LATER * self.eps**0.5 * residual
+        is_left = residual > self._rounding and np.max(np.abs(overlaps)) <= most
+        if not is_left:
+            rest, overlaps = self._basis.split(rest)
+            residual = length(rest)
+            self._vector = self._basis.last()
+        above = self._above(overlaps[:-1], alpha, coupling)
+        self._asymmetry = float(np.hypot(self._asymmetry, np.linalg.norm(above)))
+        self._overlaps = (
+            [self._overlaps[-1], overlaps / residual]
+            if is_left
+            else [np.zeros(self.active), np.zeros(self.active + 1)]
+        )
+        return rest, residual
+
+    def _above(self, overlaps: np.ndarray, alpha: float, coupling: float) -> np.ndarray:
+        """A column of Q'A Q along older rows, where T has nothing.
+
+        Less what the three-term recurrence makes of overlaps that were left.
+        """
+        before, last = self._overlaps
+        couplings, t_times = self._beta[:-1], self._alpha * last
+        t_times[1:] += couplings * last[:-1]
+        t_times[:-1] += couplings * last[1:]
+        above = overlaps + alpha * last - t_times
+        above[:-1] += coupling * before
+        return above
+
+    @property
+    def _rounding(self) -> float:
+        return _ROUNDING * self.eps * self.scale
 
     def ends(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
         """The lowest and the highest Ritz value, and their residual bounds beta |s|."""
@@ -130,13 +170,20 @@ class DrivenLanczos:
         least = max(self.eps / 2 * self.scale, np.finfo(np.float64).tiny)
         return values, *beyond(values, np.maximum(beta, least), self.size)
 
-    def largest(self) -> tuple[float, Float[np.ndarray, " d"], float]:
-        """The Ritz value of largest modulus, its vector, and its residual bound."""
+    def largest(self) -> tuple[float, float]:
+        """The Ritz value of largest modulus, and its residual bound."""
+        value, weights = self._largest()
+        return value, self._beta[self.active - 1] * abs(weights[-1])
+
+    def largest_vector(self) -> Float[np.ndarray, " d"]:
+        """The Ritz vector of that value."""
+        return self._basis.combined(self._largest()[1])
+
+    def _largest(self) -> tuple[float, np.ndarray]:
         alpha, beta = self._alpha[: self.active], self._beta[: self.active]
         values, vectors = eigh_tridiagonal(alpha, beta[:-1])
         top = int(np.argmax(np.abs(values)))
-        residual = beta[-1] * abs(vectors[-1, top])
-        return float(values[top]), self._basis.combined(vectors[:, top]), residual
+        return float(values[top]), vectors[:, top]
 
     def between_ends(self) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " d"]]:
         """A unit vector between the Ritz vectors of both ends, and its product, which T knows."""
@@ -169,107 +216,3 @@ class DrivenLanczos:
             "size": self.size,
         }
         return LanczosDecomposition(**numbers)
-
-
-class _Basis:
-    """Orthonormal rows, in blocks: on the host, or where the accelerator is."""
-
-    def __init__(self, size: int, dtype: Any):
-        self._size, self._dtype = size, dtype
-        self._blocks: list[Any] = []
-        self._rows = 0
-        self._on_host = jax.default_backend() == "cpu"
-
-    def append(self, vector: np.ndarray) -> None:
-        k = self._rows % BLOCK
-        if k == 0:
-            zeros = np.zeros if self._on_host else jnp.zeros
-            self._blocks.append(zeros((BLOCK, self._size), self._dtype))
-        if self._on_host:
-            self._blocks[-1][k] = vector
-        else:
-            self._blocks[-1] = _written(self._blocks[-1], vector, k)
-        self._rows += 1
-
-    def split(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What of a vector is orthogonal to the rows, and its coefficients along them.
-
-        One pass, and others, three at the most, where one took away a good part of the vector.
-        """
-        before, length = vector, _length(vector)
-        column = np.zeros(self._rows, np.float64)
-        for _ in range(3):
-            rest, along = self._without(before)
-            column += along
-            left = _length(rest)
-            if left > _NO_CANCELLATION * length:
-                break
-            before, length = rest, left
-        return rest, column
-
-    def _without(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rest, column = vector, []
-        for i, block in enumerate(self._blocks):
-            if self._on_host:
-                rows = block[: self._rows - BLOCK * i]
-                along = rows @ rest
-                rest = rest - along @ rows
-            else:
-                rest, along = _removed(block, rest)
-            column.append(np.asarray(along))
-        return np.asarray(rest), np.concatenate([*column, []])[: self._rows]
-
-    def combined(self, weights: np.ndarray) -> np.ndarray:
-        """The sum of the rows times weights."""
-        total = np.zeros(self._size, self._dtype)
-        for i, block in enumerate(self._blocks):
-            own = np.zeros(BLOCK, self._dtype)
-            part = weights[BLOCK * i : BLOCK * (i + 1)]
-            own[: len(part)] = part
-            total += np.asarray(own @ block)
-        return total
-
-    def orthogonality(self) -> float:
-        """Largest entry of |Q Q' - I|."""
-        largest = 0.0
-        for i, left in enumerate(self._blocks):
-            for j, right in enumerate(self._blocks[: i + 1]):
-                gram = np.array(left @ right.T)
-                if i == j:
-                    gram -= np.diag(np.arange(BLOCK) < self._rows - BLOCK * i)
-                largest = float(np.maximum(largest, np.max(np.abs(gram))))
-        return largest
-
-
-def _highest(function: Callable[..., Any]) -> Callable[..., Any]:
-    return jax.jit(jax.default_matmul_precision("highest")(function))
-
-
-@_highest
-def _removed(block: Any, vector: Any) -> tuple[Any, Any]:
-    along = block @ vector
-    return vector - along @ block, along
-
-
-_written = _highest(lambda block, vector, k: block.at[k].set(vector))
-
-
-def range_dots(left: np.ndarray, right: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The products left'right by range of entries, each from its offset to the next; in float64."""
-    return np.add.reduceat(np.multiply(left, right, dtype=np.float64), offsets)
-
-
-def _dot(left: np.ndarray, right: np.ndarray) -> float:
-    """The sum of short sums, in float64: rounding of long ones would pass for asymmetry."""
-    whole = left.size // _SHORT * _SHORT
-    rows = left[:whole].reshape(-1, 1, _SHORT), right[:whole].reshape(-1, _SHORT, 1)
-    return float(np.sum(rows[0] @ rows[1], dtype=np.float64) + left[whole:] @ right[whole:])
-
-
-def _length(vector: np.ndarray) -> float:
-    """Euclidean, also where squares underflow or overflow."""
-    with np.errstate(over="ignore", under="ignore"):
-        square = _dot(vector, vector)
-    if 1e-20 < square < 1e30 or not np.isfinite(unit := float(np.max(np.abs(vector), initial=0))):
-        return float(np.sqrt(square))
-    return unit and unit * float(np.sqrt(_dot(vector / unit, vector / unit)))

@@ -15,6 +15,7 @@ from hessdiag.spectra.checks import (
     require_symmetric,
     require_whole,
 )
+from hessdiag.spectra.dots import dot, length
 from hessdiag.spectra.explored import larger_beside
 from hessdiag.spectra.spaces import Vector
 
@@ -99,28 +100,28 @@ class _Products(LinearOperator):
     def __init__(self, product: Callable[[Any], Any], start: np.ndarray):
         super().__init__(start.dtype, (start.size, start.size))
         self._product, self.precision = product, start.dtype
-        self._last = np.zeros((2, start.size))
+        self._last = np.zeros_like(start), np.zeros_like(start)
         self.matvecs, self.scale, self.difference, self.unit = 0, 0.0, 0.0, 1.0
         self.of(start / (np.linalg.norm(start) or 1))
         self.unit = self.scale
 
     def of(self, vector: np.ndarray) -> np.ndarray:
-        """A v in float64, for v of unit length."""
+        """A v, for v of unit length."""
         image = np.asarray(self._product(vector))
         require_floating(image, "product")
-        image = image.astype(np.float64)
+        image = image.astype(self.precision, copy=False)
         u, a_u = self._last
-        self._last = np.stack([vector, image])
+        self._last = vector.copy(), image.copy()  # ARPACK writes over its vectors
         self.matvecs += 1
-        self.scale = float(np.maximum(self.scale, np.linalg.norm(image)))
-        self.difference = max(self.difference, float(abs(u @ image - vector @ a_u)))
+        self.scale = float(np.maximum(self.scale, length(image)))
+        self.difference = max(self.difference, abs(dot(u, image) - dot(vector, a_u)))
         return image
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:
         image = self.of(x.ravel())
         if not np.isfinite(image).all():
             raise _NotFiniteError
-        return (image / self.unit).astype(self.precision)
+        return image / self.precision.type(self.unit)
 
 
 class _NotFiniteError(Exception):
@@ -169,7 +170,7 @@ def _with_errors(
 ) -> Eigenpairs:
     """The pairs of some vectors, each by one more product, and NaN for those that are missing."""
     count, size = vectors.shape
-    images = np.array([products.of(vector) for vector in vectors]).reshape(count, size)
+    images = np.array([products.of(vector) for vector in vectors], np.float64).reshape(count, size)
     wide = np.asarray(vectors, np.float64)
     skew = wide @ images.T
     skew = float(np.linalg.norm(skew - skew.T))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from hessdiag.spectra.dots import length
 from hessdiag.spectra.driven import DrivenLanczos
 
 _STEPS, _ROUNDS = 25, 4  # at most, of a run and of runs from what the last one found
@@ -39,14 +40,14 @@ def larger_beside(
     Returns:
         Value and unit vector, converged or not, or None: no run has seen one.
     """
-    count, size = vectors.shape
+    (count, size), narrow = vectors.shape, vectors.astype(precision)
     eps = float(np.finfo(precision).eps)
     enough = max((1 + tolerance) * least, least + 16 * eps * scale)
 
     def beside(row: np.ndarray) -> np.ndarray:
-        inside = _outside(row, vectors)
-        length = float(np.linalg.norm(inside))
-        return length * _outside(product((inside / length).astype(precision)), vectors)
+        inside = _outside(row, narrow)
+        size_inside = inside.dtype.type(length(inside))
+        return size_inside * _outside(product(inside / size_inside), narrow)
 
     vector, found = rng.standard_normal(size), None
     for _ in range(_ROUNDS):
@@ -56,14 +57,15 @@ def larger_beside(
             run.step()
             if run.failed:
                 return found
-            value, vector, residual = run.largest()
+            value, residual = run.largest()
             is_larger = abs(value) > enough
             if is_larger and residual <= max(tolerance * abs(value), eps * scale):
-                return value, _unit_outside(vector, vectors)
+                return value, _unit_outside(run.largest_vector(), vectors)
             if found is None and run.reach() <= enough:
                 return None
         if not is_larger:
             return None
+        vector = run.largest_vector()
         found = value, _unit_outside(vector, vectors)
     return found
 

@@ -173,6 +173,13 @@ def test_cutting_leaves_what_came_before(tmp_path):
     assert [path.name for path in directory.probes()] == [f"probe_00000{t}.nc" for t in range(4)]
 
 
+def test_a_directory_that_git_kept_without_its_empty_folders_takes_probes(tmp_path):
+    directory = RunDirectory.create(tmp_path / "run", {})
+    (directory.path / "probes").rmdir()
+    directory.write_probe(3, xarray.Dataset(attrs={"iteration": 3}))
+    assert [probe.attrs["iteration"] for probe in directory.read_probes()] == [3]
+
+
 def test_a_failing_write_leaves_the_old_file(run):
     directory = RunDirectory.open(run)
     before = (run / "config.json").read_bytes()

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from hessdiag.spectra.basis import DeviceBasis
 from hessdiag.spectra.checks import NonSymmetricOperatorError
 from hessdiag.spectra.deflated_trace import DeflatedTrace
 from hessdiag.spectra.driven import DrivenLanczos
@@ -51,6 +52,25 @@ def test_every_value_is_within_its_error_of_an_eigenvalue(name, dtype, steps):
         assert found.converged
         ends = np.abs(found.values[[0, -1]] - values[[0, -1]])
         assert (ends <= found.errors[[0, -1]]).all()
+
+
+def test_on_an_accelerator_the_same_comes_out(monkeypatch):
+    """Its basis works on any device; here on the host's own."""
+    matrix = prescribed_matrix(SPECTRA["cubes"]).astype(np.float32)
+    host = driven(lambda v: matrix @ v, 200, 40)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    device = driven(lambda v: matrix @ v, 200, 40)
+    monkeypatch.undo()
+    assert isinstance(device._basis, DeviceBasis)
+    assert not isinstance(host._basis, DeviceBasis)
+    found, other = (ritz_values(run.decomposition(1e-4)) for run in (device, host))
+    assert found.orthogonality <= tolerance(np.float32, 1)
+    gap = np.abs(found.values[[0, -1]] - other.values[[0, -1]])
+    assert (gap <= found.errors[[0, -1]]).all()
+    ends = [run.between_ends()[0] for run in (device, host)]
+    assert abs(ends[0] @ ends[1]) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(device.outside(ends[1])) < 1e-3
+    assert abs(device.largest_vector() @ host.largest_vector()) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(4))
