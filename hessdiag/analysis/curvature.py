@@ -8,7 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from hessdiag.analysis.finite import largest, median
-from hessdiag.analysis.measured import ALL, PHASES, Configuration
+from hessdiag.analysis.measured import ALL, Configuration
+from hessdiag.analysis.phases import PHASES
 
 PAPER = "paper, I + H"
 RADIUS = "spectral radius"

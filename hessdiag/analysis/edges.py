@@ -5,7 +5,8 @@ import pandas as pd
 
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
 from hessdiag.analysis.finite import largest, median
-from hessdiag.analysis.measured import ALL, PHASES, Configuration
+from hessdiag.analysis.measured import ALL, Configuration
+from hessdiag.analysis.phases import PHASES
 from hessdiag.analysis.questions import Measured, answer, exact
 
 

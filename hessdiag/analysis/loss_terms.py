@@ -10,7 +10,8 @@ import xarray as xr
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
 from hessdiag.analysis.finite import median
 from hessdiag.analysis.frames import Row
-from hessdiag.analysis.measured import ALL, PHASES, Configuration
+from hessdiag.analysis.measured import ALL, Configuration
+from hessdiag.analysis.phases import PHASES
 from hessdiag.analysis.questions import Measured, answer
 
 WHOLE = "whole loss"

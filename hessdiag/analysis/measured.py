@@ -1,17 +1,18 @@
 """What the runs of one configuration measured, as one labelled dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from hessdiag.analysis.phases import PHASES, phase_of
 from hessdiag.record.run_directory import RunRecord
 from hessdiag.record.study_directory import CellRecord
 
-PHASES = ("early", "middle", "late")
 ALL = "all"
 KEPT = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40)
 """Horizons kept where every probe or every iteration has its own rows, and the longest."""
@@ -44,10 +45,12 @@ class Configuration:
 
     @cached_property
     def probes(self) -> xr.Dataset:
-        """All probes along "probe", with seed, iteration and third of training as coordinates."""
-        labelled = [
-            _labelled(probe, cell) for cell in self.cells if cell.run for probe in cell.run.probes
-        ]
+        """All probes along "probe", with seed, iteration and phase as coordinates."""
+        labelled = []
+        for cell in self.cells:
+            if cell.run is not None:
+                phase = phase_of(cell.run, cell.iterations)
+                labelled += [_labelled(probe, cell.seed, phase) for probe in cell.run.probes]
         together: dict[str, Any] = {"join": "outer", "compat": "override", "coords": "minimal"}
         return xr.concat(labelled, dim="probe", **together) if labelled else xr.Dataset()
 
@@ -62,25 +65,23 @@ class Configuration:
         return self.by_seed if set(names) <= set(self.probes.data_vars) else None
 
     def by_phase(self, values: xr.DataArray) -> xr.DataArray:
-        """Values (seed, iteration, …) along "when": of every third that has probes, and of all."""
-        when = self.probes.when.values.astype(str)
-        names = [phase for phase in PHASES if phase in when] + [ALL]
-        phases = dict(zip(self.probes.iteration.values.tolist(), when.tolist(), strict=True))
-        of_iteration = np.array([phases[t] for t in values.iteration.values.tolist()])
-        masks = [(of_iteration == name) | (name == ALL) for name in names]
-        axes = {"when": names, "iteration": values.iteration}
-        return values.where(xr.DataArray(np.stack(masks), axes, [*axes]))
+        """Values (seed, iteration, …) along "when": of every phase that has probes, and of all."""
+        probes, axes = self.probes, {"seed": values.seed, "iteration": values.iteration}
+        when = xr.DataArray(np.full(values.seed.shape + values.iteration.shape, ""), axes, [*axes])
+        when = when.astype(object)
+        for seed, iteration, phase in zip(
+            probes.seed.values, probes.iteration.values, probes.when.values, strict=True
+        ):
+            when.loc[{"seed": seed, "iteration": iteration}] = str(phase)
+        names = [phase for phase in PHASES if phase in probes.when.values] + [ALL]
+        masks = [(when == name) | (name == ALL) for name in names]
+        return values.where(xr.concat(masks, pd.Index(names, name="when")))
 
 
-def _labelled(probe: xr.Dataset, cell: CellRecord) -> xr.Dataset:
+def _labelled(probe: xr.Dataset, seed: int, phase: Callable[[int], str]) -> xr.Dataset:
     iteration = int(probe.attrs["iteration"])
     kept = probe[[str(name) for name in probe.data_vars if not str(name).startswith(LARGE)]]
     kept = kept.assign(samples=int(probe.attrs["samples"]))
-    place = {"seed": cell.seed, "iteration": iteration, "when": third(iteration, cell.iterations)}
+    place = {"seed": seed, "iteration": iteration, "when": phase(iteration)}
     coordinates = {name: ("probe", [value]) for name, value in place.items()}
     return kept.expand_dims("probe").assign_coords(coordinates)
-
-
-def third(iteration: int, iterations: int) -> str:
-    """The third of training that an iteration lies in."""
-    return PHASES[min(3 * iteration // max(iterations, 1), 2)]

@@ -30,6 +30,11 @@ TABLE_1 = {  # (estimator, n): final return and std ratio, each with its deviati
 }
 
 
+REPRODUCED, MISSED, OUT_OF_REACH = "reproduced", "not reproduced", "out of reach"
+"""How a published number stands: our interval meets it, one deviation to each side, or does not;
+or it is of trainings that went further than ours, which end lower and have not levelled off."""
+
+
 def of_the_paper(settings: Mapping[str, Any]) -> bool:
     """Whether a run's problem, optimiser, estimator and paths are the paper's own."""
     is_alike = all(settings.get(key) == value for key, value in PAPERS.items())
@@ -37,20 +42,33 @@ def of_the_paper(settings: Mapping[str, Any]) -> bool:
 
 
 def with_published(
-    final: pd.DataFrame, spread: pd.DataFrame, settings: Mapping[str, Any]
+    final: pd.DataFrame,
+    spread: pd.DataFrame,
+    settings: Mapping[str, Any],
+    *,
+    levelled_off: bool,
 ) -> dict[str, pd.DataFrame]:
-    """The tables "final" and "spread" with published values, and "published" of both."""
+    """The tables "final" and "spread" with published values, and "published" of both.
+
+    `levelled_off`: whether our returns have.
+    """
     estimator, n, kappa = (settings[key] for key in ("estimator", "n", "kappa"))
     known = {key: row for key, row in TABLE_1.items() if key[0] != "mix" or kappa is None}
     is_return = final["series"] == "return"
     returns = known.get((estimator, n), ())[:2]
     final = _beside(final, [returns if here else () for here in is_return])
+    our_returns: Any = final[is_return]
+    went_as_far = levelled_off or _reach(our_returns, returns)
     if len(spread):
         is_whole = (spread["when"] == ALL) & (spread["group"] == "all")
         places = zip(spread["estimator"], spread["horizon"], is_whole, strict=True)
         ratios = [known.get((name, i), ())[2:] if here else () for name, i, here in places]
         spread = _beside(spread, ratios)
-    ours = _long(final.assign(estimator=estimator, horizon=n), "final"), _long(spread, "growth")
+    final_rows = final.assign(estimator=estimator, horizon=n)
+    ours = [
+        _standing(_long(rows, name), went_as_far)
+        for rows, name in ((final_rows, "final"), (spread, "growth"))
+    ]
     return {"final": final, "spread": spread, "published": pd.concat(ours, ignore_index=True)}
 
 
@@ -70,7 +88,7 @@ def with_ends_of_curves(
     known = [tuple(ends.loc[name]) if name in ends.index else () for name in final["series"]]
     final = _beside(final, known)
     names = {"estimator": settings["estimator"], "horizon": settings["n"]}
-    return {"final": final, "published": _long(final.assign(**names), "final")}
+    return {"final": final, "published": _standing(_long(final.assign(**names), "final"))}
 
 
 def _beside(table: pd.DataFrame, values: list[tuple[float, ...]]) -> pd.DataFrame:
@@ -88,3 +106,22 @@ def _long(table: pd.DataFrame, name: str) -> pd.DataFrame:
     columns = ["estimator", "horizon", *names.values(), "published", "published_deviation"]
     known = table.dropna(subset=["published"]).rename(columns=names)
     return known.reindex(columns=columns).assign(quantity=name)
+
+
+def _reach(final: pd.DataFrame, returns: tuple[float, ...]) -> bool:
+    """Whether our returns may end as high as the published."""
+    if not returns or not len(final):
+        return False
+    return bool(final["final_high"].iloc[0] >= returns[0] - returns[1])
+
+
+def _standing(table: pd.DataFrame, went_as_far: bool = True) -> pd.DataFrame:
+    if not len(table):
+        return table
+    off = (table["low"] > table["published"] + table["published_deviation"]) | (
+        table["high"] < table["published"] - table["published_deviation"]
+    )
+    other = MISSED if went_as_far else OUT_OF_REACH
+    standing = np.where(off, other, REPRODUCED).astype(object)
+    standing[table["low"].isna()] = None  # no interval
+    return table.assign(standing=standing)

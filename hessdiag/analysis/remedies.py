@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from hessdiag.analysis.cuts import BOUNDED, VALIDATION
-from hessdiag.analysis.findings import FAILS, HOLDS, Answer, Quantity
+from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
+from hessdiag.analysis.published import MISSED, OUT_OF_REACH
 from hessdiag.analysis.questions import (
     Measured,
     answer,
@@ -119,22 +120,33 @@ def signal_to_noise(of: Measured) -> Answer:
 
 
 def reproduced(of: Measured) -> Answer:
-    """Whether our intervals meet those published, a standard deviation over seeds to each side."""
-    known = [row for row in of.rows["published"] if np.isfinite(row["low"])]
+    """Whether our intervals meet those published, a standard deviation over seeds to each side.
+
+    Undecided where none is missed, and some are out of reach of trainings as long as ours.
+    """
+    known = [row for row in of.rows["published"] if isinstance(row["standing"], str)]
     # one step over itself is one by definition
     known = [row for row in known if (row["quantity"], row["horizon"]) != ("growth", 1)]
-    missed = [
-        f"{row['quantity']} {row['estimator']} {row['horizon']:g}"
-        for row in known
-        if row["low"] > row["published"] + row["published_deviation"]
-        or row["high"] < row["published"] - row["published_deviation"]
-    ]
-    numbers = {"met": exact(len(known) - len(missed)), "of": exact(len(known))}
-    options: dict[str, Any] = {"numbers": numbers, "labels": {"missed": "; ".join(missed)}}
+    missed, beyond = (
+        [
+            f"{row['quantity']} {row['estimator']} {row['horizon']:g}"
+            for row in known
+            if row["standing"] == standing
+        ]
+        for standing in (MISSED, OUT_OF_REACH)
+    )
+    met = len(known) - len(missed) - len(beyond)
+    numbers = {"met": exact(met), "of": exact(len(known))}
+    if beyond:
+        numbers["beyond"] = exact(len(beyond))
+    labels = {"missed": "; ".join(missed), "beyond": "; ".join(beyond)}
+    options: dict[str, Any] = {"numbers": numbers, "labels": labels}
     if of.rows.get("published curves"):
         options["figure"] = "learning"
     if missed:
         return answer(FAILS, "some-miss", **options)
+    if beyond:
+        return answer(UNDECIDED, "out-of-reach", **options)
     return answer(HOLDS, "all-meet", **options) if known else answer()
 
 

@@ -18,6 +18,7 @@ from hessdiag.analysis.leaves import leaf_table
 from hessdiag.analysis.loss_terms import loss_term_table
 from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.paired import paired_table
+from hessdiag.analysis.phases import have_levelled_off
 from hessdiag.analysis.published import of_the_paper, with_ends_of_curves, with_published
 from hessdiag.analysis.published_curves import curve_table
 from hessdiag.analysis.quality import quality_table
@@ -73,7 +74,9 @@ def _of_configuration(of: Configuration, varied: Sequence[str]) -> dict[str, pd.
         tables["final"].insert(place, key, [of.settings[key]] * len(tables["final"]))
     tables |= _standings(tables["comparisons"], of.confidence)
     if of_the_paper(of.settings):
-        tables |= with_published(tables["final"], tables["spread"], of.settings)
+        level = have_levelled_off(of.runs)
+        pair = tables["final"], tables["spread"]
+        tables |= with_published(*pair, of.settings, levelled_off=level)
     elif len(curves := _of_what_moves(of)) and len(tables["final"]):
         tables |= with_ends_of_curves(tables["final"], curves, of.settings)
     tables.setdefault("published", pd.DataFrame())

@@ -127,16 +127,21 @@ def reproduced(findings: Findings) -> Answer | None:
     each = [answer for answer in answers(findings, "reproduced") if "of" in answer.numbers]
     if not each:
         return None
-    missed = [name for a in each for name in a.labels.get("missed", "").split("; ") if name]
+    missed, beyond = (
+        [name for a in each for name in a.labels.get(kind, "").split("; ") if name]
+        for kind in ("missed", "beyond")
+    )
     known = rows(findings, "published")
     counts = {}
     for quantity, word in (("growth", "noise"), ("final", "returns")):
         compared = known[(known["quantity"] == quantity) & known["low"].notna()]
         of = len(compared) if quantity == "final" else int((compared["horizon"] > 1).sum())
-        lost = sum(name.startswith(quantity) for name in missed)
+        lost = sum(name.startswith(quantity) for name in missed + beyond)
         counts |= {f"{word}_met": of - lost, f"{word}_of": of} if of else {}
+    if beyond:
+        counts["beyond"] = len(beyond)
     numbers = {name: Quantity(n, np.nan, np.nan, "bound", 1) for name, n in counts.items()}
-    status = FAILS if missed else HOLDS
+    status = FAILS if missed else UNDECIDED if beyond else HOLDS
     labels = {"reached": reached} if (reached := _reached(findings)) else {}
     return Answer("reproduced", each[0].configuration, status, numbers=numbers, labels=labels)
 

@@ -6,7 +6,6 @@ import xarray as xr
 from scipy import stats
 
 from hessdiag.analysis.average import columns, logs, over_seeds
-from hessdiag.analysis.measured import third
 
 
 def average(seeds, confidence=0.95) -> xr.Dataset:
@@ -71,9 +70,3 @@ def test_covers_the_truth_as_often_as_it_says():
     made = over_seeds(xr.DataArray(values, dims=("seed", "iteration", "trial")), confidence=0.9)
     held = (made.low <= 0.0) & (made.high >= 0.0)
     assert 0.87 < float(held.mean()) < 0.93
-
-
-def test_thirds_of_training():
-    assert [third(t, 9) for t in (0, 2, 3, 5, 6, 8)] == ["early"] * 2 + ["middle"] * 2 + [
-        "late"
-    ] * 2

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,13 +18,25 @@ def settings(**changes):
     return dotted(dataclasses.asdict(resolve(PAPER | changes)))
 
 
-def tables(when="all", estimator="n-step", horizon=5, series="return", **changes):
+def tables(
+    when="all",
+    estimator="n-step",
+    horizon=5,
+    series="return",
+    *,
+    level=False,
+    ends_at=2.0,
+    **changes,
+):
     """A row of final returns and one of growth, with what is published of them."""
     ends = {name + end: 2.0 for name in ("final", "growth") for end in ("", "_low", "_high")}
-    final = pd.DataFrame([ends | {"series": series}])
+    final = {name: ends_at for name in ends if name.startswith("final")}
+    final = pd.DataFrame([ends | final | {"series": series}])
     place = {"when": when, "estimator": estimator, "horizon": horizon, "group": "all"}
     spread = pd.DataFrame([ends | place])
-    return with_published(final, spread, settings(estimator=estimator, **changes))
+    return with_published(
+        final, spread, settings(estimator=estimator, **changes), levelled_off=level
+    )
 
 
 def published(table: pd.DataFrame) -> tuple[float, float] | None:
@@ -56,6 +69,23 @@ def test_ours_stand_beside_the_published():
     assert (final["quantity"], final["estimator"], final["horizon"]) == ("final", "n-step", 5)
     assert (growth["value"], growth["published"]) == (2.0, 8.6)
     assert tables(when="early", n=7)["published"].empty
+
+
+@pytest.mark.parametrize(
+    ("changes", "final", "growth"),
+    [
+        ({}, "out of reach", "out of reach"),
+        ({"level": True}, "not reproduced", "not reproduced"),
+        ({"ends_at": 95.0}, "reproduced", "not reproduced"),
+        ({"ends_at": 120.0}, "not reproduced", "not reproduced"),
+        ({"ends_at": np.nan}, None, "out of reach"),
+        ({"estimator": "mix", "horizon": 3}, "out of reach", "reproduced"),
+    ],
+)
+def test_what_has_become_of_each_number(changes, final, growth):
+    """A training that ends lower and still rises has not been where the paper was."""
+    standings = [row["standing"] for row in rows(tables(**changes)["published"])]
+    assert standings == [final, growth]
 
 
 @pytest.mark.parametrize(

@@ -273,23 +273,17 @@ def test_whether_mixing_lowers_the_growth(mixed, status):
 
 
 def test_whether_the_published_numbers_are_met():
-    def row(low, high):
-        return {
-            "quantity": "growth",
-            "estimator": "n-step",
-            "horizon": 3,
-            "low": low,
-            "high": high,
-            "published": 4.6,
-            "published_deviation": 0.5,
-        }
+    def row(standing):
+        return {"quantity": "growth", "estimator": "n-step", "horizon": 3, "standing": standing}
 
-    met = answers(published=[row(3.0, 4.2)])["reproduced"]
-    assert decided(met) == ("holds", "all-meet")
-    missed = answers(published=[row(3.0, 4.2), row(1.0, 4.0)])["reproduced"]
-    assert decided(missed) == ("does not hold", "some-miss")
-    assert (missed.numbers["met"].value, missed.numbers["of"].value) == (1, 2)
-    assert answers(published=[row(np.nan, np.nan)])["reproduced"].status == "not measured"
+    met, missed, beyond = row("reproduced"), row("not reproduced"), row("out of reach")
+    assert decided(answers(published=[met])["reproduced"]) == ("holds", "all-meet")
+    off = answers(published=[met, missed, beyond])["reproduced"]
+    assert decided(off) == ("does not hold", "some-miss")
+    assert [off.numbers[name].value for name in ("met", "of", "beyond")] == [1, 3, 1]
+    open_still = answers(published=[met, beyond])["reproduced"]
+    assert decided(open_still) == ("undecided", "out-of-reach")
+    assert answers(published=[row(None)])["reproduced"].status == "not measured"
 
 
 def test_every_question_is_asked_and_has_its_figure():

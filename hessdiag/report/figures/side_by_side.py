@@ -143,16 +143,28 @@ def published(findings: Findings) -> FigureSpec | None:
 
 def _draw_published(findings: Findings, returns: Frame, noise: Frame) -> Figure:
     figure, axes = canvas.panels(1 + bool(len(noise)), height=3.4)
-    _draw_pairs(axes[0], returns, [names.configuration(c) for c in returns["configuration"]])
+    labels = [names.configuration(code) for code in returns["configuration"]]
+    _draw_pairs(axes[0], returns, _standing(labels, returns))
     canvas.log_axis(axes[0], "x")
     axes[0].set_title(f"{names.title(names.parameter(str(findings.about['headline'])))} at the end")
     if len(noise):
         pairs = zip(noise["estimator"], noise["horizon"], strict=True)
-        values = _draw_pairs(axes[1], noise, [f"{kind}, n = {n}" for kind, n in pairs])
+        labels = _standing([f"{kind}, n = {n}" for kind, n in pairs], noise)
+        values = _draw_pairs(axes[1], noise, labels)
         canvas.factor_axis(axes[1], "x", values)
         axes[1].set_title("Noise relative to one step")
     canvas.legend(axes[0])
     return figure
+
+
+def _standing(labels: list[str], frame: Frame) -> list[str]:
+    """With what has become of each number, where that is known."""
+    if "standing" not in frame:
+        return labels
+    pairs = zip(labels, frame["standing"], strict=True)
+    return [
+        f"{label}: {standing}" if isinstance(standing, str) else label for label, standing in pairs
+    ]
 
 
 def _draw_pairs(axis: Axes, frame: Frame, labels: list[str]) -> np.ndarray:
