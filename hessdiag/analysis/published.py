@@ -66,7 +66,7 @@ def with_published(
         spread = _beside(spread, ratios)
     final_rows = final.assign(estimator=estimator, horizon=n)
     ours = [
-        _standing(_long(rows, name), went_as_far)
+        _with_standing(_long(rows, name), went_as_far)
         for rows, name in ((final_rows, "final"), (spread, "growth"))
     ]
     return {"final": final, "spread": spread, "published": pd.concat(ours, ignore_index=True)}
@@ -88,7 +88,7 @@ def with_ends_of_curves(
     known = [tuple(ends.loc[name]) if name in ends.index else () for name in final["series"]]
     final = _beside(final, known)
     names = {"estimator": settings["estimator"], "horizon": settings["n"]}
-    return {"final": final, "published": _standing(_long(final.assign(**names), "final"))}
+    return {"final": final, "published": _with_standing(_long(final.assign(**names), "final"))}
 
 
 def _beside(table: pd.DataFrame, values: list[tuple[float, ...]]) -> pd.DataFrame:
@@ -115,13 +115,22 @@ def _reach(final: pd.DataFrame, returns: tuple[float, ...]) -> bool:
     return bool(final["final_high"].iloc[0] >= returns[0] - returns[1])
 
 
-def _standing(table: pd.DataFrame, went_as_far: bool = True) -> pd.DataFrame:
+def standing(row: Mapping[str, Any], went_as_far: bool = True) -> str | None:
+    """How a published number stands; None where ours has no interval.
+
+    Tables made before this was kept in them are of trainings that are taken to have gone as far.
+    """
+    if "standing" in row:
+        return row["standing"] if isinstance(row["standing"], str) else None
+    if not np.isfinite(row["low"]):
+        return None
+    low, high = (row["published"] + sign * row["published_deviation"] for sign in (-1, 1))
+    if row["low"] <= high and row["high"] >= low:
+        return REPRODUCED
+    return MISSED if went_as_far else OUT_OF_REACH
+
+
+def _with_standing(table: pd.DataFrame, went_as_far: bool = True) -> pd.DataFrame:
     if not len(table):
         return table
-    off = (table["low"] > table["published"] + table["published_deviation"]) | (
-        table["high"] < table["published"] - table["published_deviation"]
-    )
-    other = MISSED if went_as_far else OUT_OF_REACH
-    standing = np.where(off, other, REPRODUCED).astype(object)
-    standing[table["low"].isna()] = None  # no interval
-    return table.assign(standing=standing)
+    return table.assign(standing=[standing(row, went_as_far) for row in table.to_dict("records")])

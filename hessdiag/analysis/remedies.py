@@ -7,7 +7,7 @@ import numpy as np
 
 from hessdiag.analysis.cuts import BOUNDED, VALIDATION
 from hessdiag.analysis.findings import FAILS, HOLDS, UNDECIDED, Answer, Quantity
-from hessdiag.analysis.published import MISSED, OUT_OF_REACH
+from hessdiag.analysis.published import MISSED, OUT_OF_REACH, standing
 from hessdiag.analysis.questions import (
     Measured,
     answer,
@@ -124,16 +124,16 @@ def reproduced(of: Measured) -> Answer:
 
     Undecided where none is missed, and some are out of reach of trainings as long as ours.
     """
-    known = [row for row in of.rows["published"] if isinstance(row["standing"], str)]
+    known = [row for row in of.rows["published"] if standing(row)]
     # one step over itself is one by definition
     known = [row for row in known if (row["quantity"], row["horizon"]) != ("growth", 1)]
     missed, beyond = (
         [
             f"{row['quantity']} {row['estimator']} {row['horizon']:g}"
             for row in known
-            if row["standing"] == standing
+            if standing(row) == kind
         ]
-        for standing in (MISSED, OUT_OF_REACH)
+        for kind in (MISSED, OUT_OF_REACH)
     )
     met = len(known) - len(missed) - len(beyond)
     numbers = {"met": exact(met), "of": exact(len(known))}

@@ -284,6 +284,12 @@ def test_whether_the_published_numbers_are_met():
     open_still = answers(published=[met, beyond])["reproduced"]
     assert decided(open_still) == ("undecided", "out-of-reach")
     assert answers(published=[row(None)])["reproduced"].status == "not measured"
+    before = {"low": 3.0, "high": 4.2, "published": 4.6, "published_deviation": 0.5}
+    old = [{**row(None), **before, "high": high} for high in (4.2, 4.0)]
+    for each in old:
+        del each["standing"]
+    assert answers(published=old[:1])["reproduced"].status == "holds"
+    assert answers(published=old)["reproduced"].status == "does not hold"
 
 
 def test_every_question_is_asked_and_has_its_figure():
