@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -66,16 +65,18 @@ class Configuration:
 
     def by_phase(self, values: xr.DataArray) -> xr.DataArray:
         """Values (seed, iteration, …) along "when": of every phase that has probes, and of all."""
-        probes, axes = self.probes, {"seed": values.seed, "iteration": values.iteration}
-        when = xr.DataArray(np.full(values.seed.shape + values.iteration.shape, ""), axes, [*axes])
-        when = when.astype(object)
-        for seed, iteration, phase in zip(
-            probes.seed.values, probes.iteration.values, probes.when.values, strict=True
-        ):
-            when.loc[{"seed": seed, "iteration": iteration}] = str(phase)
-        names = [phase for phase in PHASES if phase in probes.when.values] + [ALL]
+        when = self._phases.sel(seed=values.seed, iteration=values.iteration)
+        names = [phase for phase in PHASES if (when == phase).any()] + [ALL]
         masks = [(when == name) | (name == ALL) for name in names]
         return values.where(xr.concat(masks, pd.Index(names, name="when")))
+
+    @cached_property
+    def _phases(self) -> xr.DataArray:
+        """The phase of every probe along "seed" and "iteration"; empty where a seed has none."""
+        names = ["seed", "iteration"]
+        places = [self.probes[name].values for name in names]
+        index = pd.MultiIndex.from_arrays(places, names=names)
+        return xr.DataArray.from_series(pd.Series(self.probes.when.values, index)).fillna("")
 
 
 def _labelled(probe: xr.Dataset, seed: int, phase: Callable[[int], str]) -> xr.Dataset:

@@ -10,7 +10,7 @@ from hessdiag.statistics import Bias, mix_weights, mixed_growth, squared_bias
 
 
 def spread_table(of: Configuration) -> pd.DataFrame:
-    """Rows for every third of training at all horizons, and along training at some of them.
+    """Rows for every phase of training at all horizons, and along training at some of them.
 
     Growth and standard deviations are averaged as logarithms, which keeps their intervals positive;
     bias and signal as squares, what sampling adds to them taken off.
@@ -22,10 +22,10 @@ def spread_table(of: Configuration) -> pd.DataFrame:
     horizons = data.horizon.values
     kept = quantities.sel(horizon=[n for n in horizons if n in KEPT or n == horizons[-1]])
     along = kept.rename(iteration="at").expand_dims("iteration")  # each a phase of its own
-    thirds = _averaged(quantities.map(of.by_phase), of.confidence)
+    phases = _averaged(quantities.map(of.by_phase), of.confidence)
     single = _averaged(along, of.confidence).rename(at="iteration")
     dims = ("estimator", "horizon", "group")
-    both = [table(thirds, "when", *dims), table(single, "iteration", *dims)]
+    both = [table(phases, "when", *dims), table(single, "iteration", *dims)]
     return pd.concat([rows.query("count > 0") for rows in both], ignore_index=True)
 
 

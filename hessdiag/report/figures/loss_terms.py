@@ -18,7 +18,7 @@ _SPREAD = 0.6  # of the distance between rows, over which configurations are set
 
 
 def ends(findings: Findings) -> FigureSpec | None:
-    """A panel per third of training, a row per term, a colour per configuration."""
+    """A panel per phase of training, a row per term, a colour per configuration."""
     frame = rows(findings, "loss terms")
     if not len(frame):
         return None
