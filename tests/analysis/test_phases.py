@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
+from hessdiag.analysis.measured import Configuration
 from hessdiag.analysis.phases import phase_of, third
 from hessdiag.record.run_directory import RunRecord
+from hessdiag.record.study_directory import CellRecord, CellStatus
 
 ITERATIONS = 2000
 
@@ -53,3 +56,21 @@ def test_where_the_metric_came_nowhere_thirds_are_meant(noise):
 def test_thirds_of_training():
     names = [third(t, 9) for t in (0, 2, 3, 5, 6, 8)]
     assert names == ["early"] * 2 + ["middle"] * 2 + ["late"] * 2
+
+
+def test_seeds_at_one_iteration_may_be_in_different_phases():
+    cells = []
+    for seed, curve in enumerate((lambda t: 35 * (1 - np.exp(-8 * t)), lambda t: 14 * t**3)):
+        told = np.arange(ITERATIONS)
+        metrics = pd.DataFrame({"iteration": told, "metrics.return": curve(told / ITERATIONS)})
+        probe = xr.Dataset({"std": 1.0 + seed}, attrs={"iteration": 700, "samples": 4})
+        run = RunRecord(Path(), {"problem": {"headline": "return"}}, {}, metrics, (probe,))
+        status = CellStatus("finished", ITERATIONS)
+        cells.append(CellRecord(f"seed={seed}", "", seed, ITERATIONS, status, run))
+    of = Configuration("x", cells, 0.95)
+    by_phase = of.by_phase(of.by_seed["std"]).sel(iteration=700)
+    assert by_phase.when.values.tolist() == ["early", "late", "all"]
+    late, early, every = (by_phase.sel(when=name) for name in ("late", "early", "all"))
+    np.testing.assert_array_equal(late, [1.0, np.nan])
+    np.testing.assert_array_equal(early, [np.nan, 2.0])
+    np.testing.assert_array_equal(every, [1.0, 2.0])
